@@ -1,0 +1,32 @@
+# make demo: a fresh machine to two evaluated models.  make test: linter, types and the whole suite.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test fast lint format
+
+demo: .venv/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
+
+test: lint
+	$(BIN)/pytest
+
+fast: .venv/installed-dev
+	$(BIN)/pytest -m "not slow and not real and not slurm"
+
+lint: .venv/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: .venv/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/installed: pyproject.toml
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/installed-dev: pyproject.toml .venv/installed
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	touch $@

@@ -1,0 +1,64 @@
+"""Exact accuracy of the best checkpoint of one or several runs; the same files for any number of processes.
+
+python evaluate.py runs/resnet50
+python evaluate.py runs/baseline runs/resnet50 --split val
+accelerate launch --multi_gpu --num_processes 4 evaluate.py runs/resnet50 --data /scratch/splitted
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leafdist import files
+
+if TYPE_CHECKING:
+    from leafdist.runtime import Runtime
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="default: test")
+    parser.add_argument("--data", metavar="ROOT", help="where the split folders lie now (default: as in training)")
+    options = parser.parse_args()
+    from leafdist.job import run  # torch: imported once the command line is known to be right
+
+    return run(lambda runtime: evaluate_all(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
+
+
+def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
+    """Evaluate run after run, then print them side by side."""
+    results = {run: evaluate_run(run, options.split, options.data, runtime) for run in options.runs}
+    width = max(len(str(run)) for run in results)
+    runtime.say(f"{'run':{width}}  {options.split} accuracy     loss  correct")
+    for run, result in results.items():
+        counts = f"{result['correct']} of {result['images']}"
+        runtime.say(f"{run!s:{width}}  {result['accuracy']:13.4f}  {result['loss']:7.4f}  {counts}")
+
+
+def evaluate_run(run: Path, split: str, root: str | None, runtime: Runtime) -> dict[str, object]:
+    """Writes `eval-<split>.json` and `predictions-<split>.csv` into the run folder; returns the first one's content."""
+    from leafdist import setup
+    from leafdist.evaluation import evaluate, write_predictions
+
+    config, model, classes = setup.load_run(run, runtime, root)
+    loader = setup.open_loaders(config.data, (split,), runtime, classes)[split]
+    augment = setup.augmentation(config.data).for_evaluation()
+    with runtime.autocast(config.train.precision):
+        predictions = evaluate(model, loader, augment, runtime, setup.crop_seed(config))
+    index = loader.source.index
+    result = predictions.summary(split, index.classes) | {"data": index.digest}
+
+    def write() -> None:
+        write_predictions(run / f"predictions-{split}.csv", index, predictions)
+        files.write_json(run / f"eval-{split}.json", result)
+
+    runtime.agree(write)
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

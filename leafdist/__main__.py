@@ -1,0 +1,75 @@
+"""The `leafdist` command: data before a training."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, or 2 for wrong input."""
+    options = build_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ValueError as error:
+        print(f"leafdist {options.command}: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="leafdist", description="Data for leafdist. Training: see train.py --help")
+    commands = parser.add_subparsers(dest="command", required=True)
+
+    sample = commands.add_parser("sample-data", help="draw a small synthetic leaf data set")
+    sample.add_argument("dest", metavar="DEST", type=Path, help="new folder of raw class folders")
+    sample.add_argument("--per-class", type=int, default=40, help="photos a class (default: 40)")
+    sample.add_argument("--side", type=int, default=256, help="pixels (default: 256)")
+    sample.add_argument("--seed", type=int, default=0)
+    sample.set_defaults(run=sample_data)
+
+    split = commands.add_parser("split", help="raw class folders to DEST/{train,val,test}, 60/20/20")
+    split.add_argument("raw", metavar="RAW", type=Path, help="folder of class folders")
+    split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
+    split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
+    split.add_argument("--seed", type=int, default=0)
+    split.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
+    split.set_defaults(run=split_data)
+
+    pack = commands.add_parser("pack", help="decode and resize ROOT/{train,val,test} once, ahead of a job")
+    pack.add_argument("root", metavar="ROOT", type=Path)
+    pack.add_argument("--resize", type=int, default=64, help="pixels (default: 64)")
+    pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
+    pack.set_defaults(run=pack_data)
+    return parser
+
+
+def sample_data(options: argparse.Namespace) -> None:
+    from leafdist.data.sample import draw_sample
+
+    count = draw_sample(options.dest, per_class=options.per_class, side=options.side, seed=options.seed)
+    print(f"drew {count} photos in {options.dest}. Next: leafdist split {options.dest} splitted")
+
+
+def split_data(options: argparse.Namespace) -> None:
+    from leafdist.data.split import split
+
+    split(options.raw, options.dest, order=options.order, seed=options.seed, groups=options.groups)
+    print(f"wrote {options.dest}. Next: python train.py --config configs/baseline.yaml --data.root {options.dest}")
+
+
+def pack_data(options: argparse.Namespace) -> None:
+    import os
+
+    from leafdist.data.index import scan
+    from leafdist.data.pack import cache_folder, ensure_pack
+
+    folder = cache_folder(options.root, options.cache)
+    classes = scan(options.root, "train").classes
+    for name in ("train", "val", "test"):
+        path = ensure_pack(scan(options.root, name, classes), options.resize, folder, len(os.sched_getaffinity(0)))
+        print(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

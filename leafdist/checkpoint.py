@@ -1,0 +1,141 @@
+"""Checkpoints: tensors in safetensors, the rest in JSON, whole or absent.
+
+`last/step-<n>/` holds what resuming needs; its manifest, with the checksums, is written last and the folder is renamed
+into place. `best/model.safetensors` is one file that carries its own description and checksum, so that replacing it is
+one rename; `best/meta.json` repeats the description for people and scripts.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from leafdist import files
+
+FORMAT = 1
+KEEP = 2  # generations of last/
+Say = Callable[[str], None]
+
+
+def save_last(
+    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
+) -> None:
+    """Write `folder/step-<n>`, then prune all but the newest two."""
+    target = folder / f"step-{step:09d}"
+    temporary = folder / f".{target.name}.tmp"
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file(_contiguous(model.state_dict()), temporary / "model.safetensors")
+    save_file(optimizer_tensors(optimizer), temporary / "optimizer.safetensors")
+    files.write_json(temporary / "state.json", state)
+    sums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
+    for name in sums:
+        files.flush(temporary / name)
+    files.write_json(temporary / "manifest.json", {"format": FORMAT, "sha256": sums})
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    files.flush(folder)
+    for old in generations(folder)[KEEP:]:
+        shutil.rmtree(old)
+
+
+def generations(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(folder.glob("step-*"), reverse=True)
+
+
+def newest(folder: Path, say: Say) -> Path | None:
+    """The newest checkpoint that verifies; damaged ones are named and passed over."""
+    for path in generations(folder):
+        fault = damage(path)
+        if fault is None:
+            return path
+        say(f"warning: {path} is damaged ({fault}); trying the one before")
+    return None
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint folder, or None."""
+    if not (path / "manifest.json").exists():
+        return "no manifest.json"
+    try:
+        manifest = files.read_json(path / "manifest.json")
+        for name, expected in manifest["sha256"].items():
+            if files.sha256(path / name) != expected:
+                return f"{name} does not match its checksum"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "manifest.json cannot be read"
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def load_last(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Load tensors into `model` and `optimizer`; returns the state that was saved with them."""
+    model.load_state_dict(load_file(path / "model.safetensors"))
+    load_optimizer(optimizer, load_file(path / "optimizer.safetensors"))
+    return dict(files.read_json(path / "state.json"))
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """`<number of the parameter>.<name>`: momenta and step counts."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": value.contiguous()
+        for number, entry in state.items()
+        for name, value in entry.items()
+        if value is not None
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """The inverse of `optimizer_tensors`; rates and other settings stay those of the configuration."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def save_best(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
+    """Replace the best checkpoint in one rename."""
+    tensors = _contiguous(model.state_dict())
+    meta = {"format": FORMAT, **meta, "sha256": _digest(tensors)}
+    with files.atomic_path(folder / "model.safetensors") as temporary:
+        save_file(tensors, temporary, {"leafdist": json.dumps(meta)})
+    files.write_json(folder / "meta.json", meta)
+
+
+def load_best(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and description of a run's best checkpoint. Raises ValueError where it is missing or damaged."""
+    path = run / "best" / "model.safetensors"
+    if not path.is_file():
+        raise ValueError(f"{run} has no best checkpoint ({path}): train.py writes it after the first epoch")
+    try:
+        with safe_open(path, "pt") as file:
+            meta = json.loads((file.metadata() or {})["leafdist"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
+    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged or not a checkpoint of leafdist: {error}") from error
+    if _digest(tensors) != meta["sha256"]:
+        raise ValueError(f"{path} is damaged: its tensors do not match their checksum")
+    return tensors, meta
+
+
+def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().contiguous() for key, value in state.items()}
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()

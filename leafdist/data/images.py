@@ -1,0 +1,51 @@
+"""The one rule of what is a photo, and of what is a class."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})  # in any case
+
+
+def list_images(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
+    """The photos of a folder, sorted by name, and how many other entries were skipped.
+
+    Skipped are hidden files, files that are no images by their name, sub-folders and broken links. Raises ValueError
+    where the folder cannot be read.
+    """
+    with _readable(folder), os.scandir(folder) as entries:
+        every = list(entries)
+        photos = [entry for entry in every if _is_image(entry)]
+    return sorted(photos, key=lambda entry: entry.name), len(every) - len(photos)
+
+
+def list_classes(root: Path) -> list[str]:
+    """Sorted names of the class folders in `root`: every folder that is not hidden. Raises ValueError where none is."""
+    with _readable(root), os.scandir(root) as entries:
+        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    if not names:
+        raise ValueError(f"{root} holds no class folder: photos lie in one folder a class. {_WAY_OUT}")
+    return names
+
+
+_WAY_OUT = "Point to such a folder, or make one with `leafdist split RAW DEST` or `leafdist sample-data DEST`"
+
+
+def _is_image(entry: os.DirEntry[str]) -> bool:
+    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 (a Path for each of 40,000 names is slow)
+    return suffix in IMAGE_SUFFIXES and not entry.name.startswith(".") and entry.is_file()
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ValueError(f"{folder} does not exist: it must be a folder of photos, one folder a class. {_WAY_OUT}") from error
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(
+            f"{folder} cannot be read ({reason}): it must be a folder that this user may list. "
+            f"Check the path, and its permissions with `ls -ld`"
+        ) from error

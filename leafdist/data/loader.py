@@ -1,0 +1,69 @@
+"""Feeds a rank its rows: PyTorch's DataLoader over index lists that the plan drew, on to the device."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from leafdist.data.decode import UnreadablePhotoError
+from leafdist.data.source import FolderSource, Source
+
+Batch = tuple[Tensor, Tensor, Tensor]
+Indices = NDArray[np.int64]
+
+
+class _Rows(Dataset["Batch | UnreadablePhotoError"]):
+    """One item is one batch: no collation, one transfer a batch between processes."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+
+    def __getitem__(self, indices: Indices) -> Batch | UnreadablePhotoError:
+        try:
+            rows = self.source.read(indices)
+        except UnreadablePhotoError as error:
+            return error  # raised by a worker, it would reach the user wrapped in two tracebacks
+        images, labels, places = (torch.from_numpy(np.ascontiguousarray(array)) for array in rows)
+        return images, labels, places
+
+
+class _Planned(Sampler[Any]):
+    """Index lists set anew for each pass, so that workers live as long as the run."""
+
+    batches: Iterable[Indices] = ()
+
+    def __iter__(self) -> Iterator[Indices]:
+        return iter(self.batches)
+
+
+class Loader:
+    """`for images, labels, indices in loader.batches(lists_of_indices)`, on `device`, in that order.
+
+    uint8 (B,H,W,3), int64 (B,), int64 (B,). Only the folder source uses worker processes: a pack is one gather.
+    """
+
+    def __init__(self, source: Source, device: torch.device, workers: int) -> None:
+        self.source, self.device = source, device
+        self.sampler = _Planned()
+        workers = workers if isinstance(source, FolderSource) else 0
+        self.loader = DataLoader(
+            _Rows(source),
+            batch_size=None,
+            sampler=self.sampler,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            multiprocessing_context="forkserver" if workers else None,
+            pin_memory=device.type == "cuda",
+        )
+
+    def batches(self, indices: Iterable[Indices] | Sequence[Indices]) -> Iterator[Batch]:
+        self.sampler.batches = indices
+        for batch in self.loader:
+            if isinstance(batch, UnreadablePhotoError):
+                raise batch
+            images, labels, places = (tensor.to(self.device, non_blocking=True) for tensor in batch)
+            yield images, labels, places

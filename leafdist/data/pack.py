@@ -1,0 +1,117 @@
+"""The pack: every photo of a split decoded and resized once, one uint8 array on disk. A cache: never trusted unseen.
+
+`<split>-<side>.u8` holds the rows, `<split>-<side>.json` what they were made from and a checksum a block. The header
+is written last: it is what makes a pack exist.
+"""
+
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock
+from tqdm import tqdm
+
+from leafdist import files
+from leafdist.data.decode import DECODER, decode
+from leafdist.data.index import Index
+
+FORMAT = 1
+BLOCK = 256  # rows a task and a checksum
+
+
+def cache_folder(root: Path, cache: str | None) -> Path:
+    """Where packs live: `cache`, or beside the data, or in the user's cache folder when the data is read-only."""
+    if cache:
+        return Path(cache)
+    if os.access(root, os.W_OK):
+        return root / ".leafdist"
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
+
+
+def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Callable[[str], None] = print) -> Path:
+    """The pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes."""
+    path = folder / f"{index.folder.name}-{side}.u8"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{path.stem}.lock"):
+            fault = check(path, index, side)
+            if fault:
+                say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
+                build(path, index, side, workers)
+    except OSError as error:
+        raise ValueError(f"{folder}: no pack fits there ({error}). Name another folder with data.cache") from error
+    return path
+
+
+def check(path: Path, index: Index, side: int) -> str | None:
+    """What is wrong with the pack, or None. Reads it whole once, which also warms the page cache."""
+    header_path = path.with_suffix(".json")
+    if not header_path.exists():
+        return "there is none yet"
+    try:
+        header = files.read_json(header_path)
+    except ValueError:
+        return "its header is damaged"
+    stale = [key for key, value in _header(index, side).items() if header.get(key) != value]
+    if stale:
+        return f"other than before: {', '.join(stale)}"
+    size = len(index) * side * side * 3
+    if not path.exists() or path.stat().st_size != size:
+        return f"its data is not {size} bytes"
+    if list(_checksums(path, side)) != header["checksums"]:
+        return "its data is damaged"
+    return None
+
+
+def build(path: Path, index: Index, side: int, workers: int) -> None:
+    """Decode all photos in parallel processes, each of which writes its own rows."""
+    paths = [index.folder / name for name in index.names]
+    blocks = [(start, paths[start : start + BLOCK]) for start in range(0, len(paths), BLOCK)]
+    path.with_suffix(".json").unlink(missing_ok=True)
+    with files.atomic_path(path) as temporary:
+        with temporary.open("wb") as file:
+            file.truncate(len(paths) * side * side * 3)
+        tasks = [(temporary, side, start, block) for start, block in blocks]
+        with _mapper(min(workers, len(tasks))) as run, tqdm(total=len(paths), unit="photo", disable=None) as bar:
+            checksums = []
+            for checksum, task in zip(run(_pack_block, tasks), tasks, strict=True):
+                checksums.append(checksum)
+                bar.update(len(task[3]))
+    files.write_json(path.with_suffix(".json"), _header(index, side) | {"checksums": checksums})
+
+
+def _header(index: Index, side: int) -> dict[str, Any]:
+    return {"format": FORMAT, "photos": len(index), "side": side, "decoder": DECODER, "folder": index.stamp}
+
+
+def _pack_block(task: tuple[Path, int, int, list[Path]]) -> int:
+    path, side, start, photos = task
+    rows = np.stack([decode(photo, side) for photo in photos])
+    with path.open("r+b") as file:
+        file.seek(start * side * side * 3)
+        file.write(rows)
+    return zlib.crc32(rows)
+
+
+def _checksums(path: Path, side: int) -> Iterator[int]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK * side * side * 3):
+            yield zlib.crc32(block)
+
+
+@contextmanager
+def _mapper(workers: int) -> Iterator[Callable[..., Iterator[int]]]:
+    """`map` over processes; in this one where there is little to do. Forking a process with threads may hang: spawn."""
+    if workers <= 1:
+        yield map
+    else:
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield pool.map

@@ -1,0 +1,113 @@
+"""The epoch plan: order and augmentation draws as a function of (seed, epoch), before anybody reads a photo.
+
+Draws come from Philox, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"):
+one counter a sample gives one row of four draws, so any batch is drawn in O(batch) without the ones before it.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 4  # columns of a row of draws: horizontal flip, vertical flip, crop y, crop x
+
+
+class Purpose(IntEnum):
+    """What a stream of random numbers is for; the values are part of the protocol and never reused."""
+
+    ORDER = 0
+    AUGMENT = 1
+    EVALUATE = 2
+    DROPOUT = 3
+
+
+def stream_key(seed: int, *place: int) -> NDArray[np.uint64]:
+    """A 128-bit Philox key for a stream; NumPy promises that SeedSequence never changes."""
+    return np.random.SeedSequence((seed, *place)).generate_state(2, np.uint64)
+
+
+def uniform_rows(key: NDArray[np.uint64], first: int, count: int) -> NDArray[np.float64]:
+    """Rows `first` to `first + count` of a stream: (count, 4) float64 in [0, 1)."""
+    raw = np.random.Philox(key=key, counter=first).random_raw(count * DRAWS)
+    return (raw >> np.uint64(11)).reshape(count, DRAWS) * 2.0**-53
+
+
+@dataclass(frozen=True)
+class Share:
+    """One rank's part of one global batch.
+
+    indices (b,) int64: samples to read; draws (b, 4) float64; first: place of the first row in the global batch;
+    total: rows of the global batch; empty: True where the one row is a stand-in of weight zero.
+    """
+
+    indices: NDArray[np.int64]
+    draws: NDArray[np.float64]
+    first: int
+    total: int
+    empty: bool
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+def chunk(total: int, part: int, parts: int) -> slice:
+    """The part-th of `parts` contiguous, nearly equal chunks of `total` rows; the remainder goes to the lowest."""
+    base, extra = divmod(total, parts)
+    start = part * base + min(part, extra)
+    return slice(start, start + base + (part < extra))
+
+
+def micro_batches(rows: int, accumulate: int, max_rows: int | None = None) -> list[slice]:
+    """Cut a rank's rows into at least `accumulate` contiguous parts of at most `max_rows` rows; none is empty."""
+    parts = max(accumulate, -(-rows // max_rows) if max_rows else 1)
+    return [part for i in range(parts) if (part := chunk(rows, i, parts)).stop > part.start]
+
+
+class EpochPlan:
+    """Batches of one epoch, the same whatever the number of processes.
+
+    >>> plan = EpochPlan(num_samples=1000, global_batch=256, seed=0, epoch=3)
+    >>> len(plan), plan.share(3, rank=0, world=2).total
+    (4, 232)
+    """
+
+    def __init__(self, num_samples: int, global_batch: int, seed: int, epoch: int) -> None:
+        assert num_samples > 0
+        assert global_batch > 0
+        self.num_samples, self.global_batch = num_samples, global_batch
+        order = np.random.Generator(np.random.Philox(key=stream_key(seed, epoch, Purpose.ORDER)))
+        self.order: NDArray[np.int64] = order.permutation(num_samples)
+        self._draws = stream_key(seed, epoch, Purpose.AUGMENT)
+
+    def __len__(self) -> int:
+        """Batches an epoch; the last, partial one counts."""
+        return math.ceil(self.num_samples / self.global_batch)
+
+    def share(self, batch: int, rank: int = 0, world: int = 1) -> Share:
+        """What `rank` of `world` processes trains on in batch number `batch`."""
+        start = batch * self.global_batch
+        total = min(self.global_batch, self.num_samples - start)
+        rows = chunk(total, rank, world)
+        empty = rows.start == rows.stop
+        first, stop = (0, 1) if empty else (rows.start, rows.stop)
+        indices = self.order[start + first : start + stop]
+        return Share(indices, uniform_rows(self._draws, start + first, stop - first), first, total, empty)
+
+    def shares(self, rank: int, world: int, start: int = 0) -> Iterator[Share]:
+        """The rank's shares of batches `start` and later: resuming skips without reading."""
+        return (self.share(batch, rank, world) for batch in range(start, len(self)))
+
+
+def smallest_part(num_samples: int, global_batch: int, world: int, accumulate: int, max_rows: int | None) -> int:
+    """Fewest rows that any rank runs at once in an epoch, stand-ins apart: what trainable BatchNorm sees."""
+    last = num_samples % global_batch or global_batch
+    smallest = min(num_samples, global_batch)
+    for total in {smallest, last}:
+        for rank in (0, world - 1):
+            part = chunk(total, rank, world)
+            for micro in micro_batches(part.stop - part.start, accumulate, max_rows):
+                smallest = min(smallest, micro.stop - micro.start)
+    return smallest

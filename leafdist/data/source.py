@@ -1,0 +1,46 @@
+"""Where uint8 rows come from: the folder itself or a pack, behind one interface, byte for byte the same."""
+
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leafdist.data.decode import decode
+from leafdist.data.index import Index
+
+Rows = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]
+
+
+class Source(Protocol):
+    """Photos of one split as squares of uint8."""
+
+    index: Index
+
+    def read(self, indices: NDArray[np.int64]) -> Rows:
+        """(uint8 (B,H,W,3), labels int64 (B,), indices int64 (B,))."""
+        ...
+
+
+class FolderSource:
+    """Decodes on demand."""
+
+    def __init__(self, index: Index, side: int) -> None:
+        self.index, self.side = index, side
+
+    def read(self, indices: NDArray[np.int64]) -> Rows:
+        images = np.empty((len(indices), self.side, self.side, 3), np.uint8)
+        for row, index in enumerate(indices):
+            images[row] = decode(self.index.folder / self.index.names[index], self.side)
+        return images, self.index.labels[indices], indices
+
+
+class PackSource:
+    """Gathers rows of a memory map, whose pages all ranks of a node share."""
+
+    def __init__(self, index: Index, side: int, pack: Path) -> None:
+        self.index = index
+        self.rows = np.memmap(pack, np.uint8, mode="r", shape=(len(index), side, side, 3))
+
+    def read(self, indices: NDArray[np.int64]) -> Rows:
+        return self.rows[indices], self.index.labels[indices], indices

@@ -1,0 +1,63 @@
+"""Exact evaluation: each photo once, and the same numbers whatever the number of processes."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leafdist import files
+from leafdist.data.augment import Augment
+from leafdist.data.index import Index
+from leafdist.data.loader import Loader
+from leafdist.data.plan import Purpose, stream_key, uniform_rows
+from leafdist.metrics import Predictions
+from leafdist.runtime import Runtime
+
+BATCH = 256  # fixed, with fixed places, so that no number depends on who evaluates what
+
+
+@torch.inference_mode()
+def evaluate(
+    model: nn.Module, loader: Loader, augment: Augment, runtime: Runtime, random_crop_seed: int | None = None
+) -> Predictions:
+    """Predict every photo of the loader's source; batches are dealt to the ranks in turn.
+
+    With `random_crop_seed` each photo gets its own random crop, always the same one, instead of the centre's.
+    """
+    index = loader.source.index
+    table = torch.zeros((len(index), 4), dtype=torch.float64, device=runtime.device)
+    places = np.arange(len(index))
+    mine = [places[start : start + BATCH] for start in range(0, len(index), BATCH)][runtime.rank :: runtime.world]
+    was_training = model.training
+    model.eval()
+    for indices, (images, labels, rows) in zip(mine, loader.batches(mine), strict=True):
+        draws = None
+        if random_crop_seed is not None:
+            key = stream_key(random_crop_seed, 0, Purpose.EVALUATE)
+            draws = torch.from_numpy(uniform_rows(key, int(indices[0]), len(indices))).to(runtime.device)
+        table[rows] = _judge(model(augment(images, draws)), labels)
+    model.train(was_training)
+    seen, predicted, loss, confidence = runtime.sum(table).T.cpu().numpy()  # each row has one non-zero summand: exact
+    assert (seen == 1).all(), "every photo is counted once"
+    return Predictions(index.labels, predicted.astype(np.int64), loss, confidence)
+
+
+def _judge(logits: Tensor, labels: Tensor) -> Tensor:
+    """Logits (B,C) and labels (B,) -> float64 (B,4): seen, predicted, loss, confidence."""
+    logits = logits.float() if logits.dtype != torch.float64 else logits
+    loss = F.cross_entropy(logits, labels, reduction="none")
+    confidence, predicted = logits.softmax(1).max(1)
+    return torch.stack([column.double() for column in (torch.ones_like(loss), predicted, loss, confidence)], 1)
+
+
+def write_predictions(path: Path, index: Index, predictions: Predictions) -> None:
+    """`path,label,predicted,confidence`, one row a photo, in path order."""
+    with files.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["path", "label", "predicted", "confidence"])
+        columns = (index.names, predictions.labels, predictions.predicted, predictions.confidence)
+        for name, label, predicted, confidence in zip(*columns, strict=True):
+            writer.writerow([name, index.classes[label], index.classes[predicted], f"{confidence:.6f}"])

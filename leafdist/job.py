@@ -1,0 +1,46 @@
+"""How a program starts and ends: one exit for all ranks, one message for all users."""
+
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+
+import torch.distributed as dist
+
+from leafdist.data.decode import UnreadablePhotoError
+from leafdist.runtime import Runtime
+
+DONE, WRONG, WRONG_INPUT = 0, 1, 2  # exit statuses; launchers turn all but the first into 1
+GOODBYE = timedelta(seconds=30)
+
+
+def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: float, deterministic: bool) -> int:
+    """Run `job` as one of the processes of the launch; returns the exit status.
+
+    A user's error (ValueError) is printed once, without a traceback; a bug keeps its traceback.
+    """
+    runtime: Runtime | None = None
+    try:
+        runtime = Runtime(precision=precision, timeout_minutes=timeout_minutes, deterministic=deterministic)
+        job(runtime)
+    except UnreadablePhotoError as error:  # met by one rank alone: the launcher ends the others
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return WRONG_INPUT
+    except (ValueError, FloatingPointError) as error:
+        if runtime is None or runtime.is_main:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        leave_after_error(runtime)
+        return WRONG_INPUT if isinstance(error, ValueError) else WRONG
+    runtime.close()
+    return DONE
+
+
+def leave_after_error(runtime: Runtime | None) -> None:
+    """Wait for rank 0's message to be out before the launcher, seeing one rank gone, ends the rest."""
+    if runtime is None or runtime.control is None:
+        return
+    try:
+        dist.monitored_barrier(runtime.control, timeout=GOODBYE)
+    except RuntimeError as error:
+        print(f"rank {runtime.rank}: another rank did not come to the exit: {error}", file=sys.stderr, flush=True)
+    else:
+        dist.destroy_process_group()

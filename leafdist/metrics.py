@@ -1,0 +1,86 @@
+"""Sums over the global batch while training, and what an evaluation says."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from leafdist.runtime import Runtime
+
+
+@dataclass
+class Totals:
+    """Sums over samples, in float64 on the host and in step order: the same however often they were collected."""
+
+    loss: float = 0.0
+    correct: float = 0.0
+    rows: float = 0.0
+
+    def add(self, loss: float, correct: float, rows: float) -> None:
+        self.loss += loss
+        self.correct += correct
+        self.rows += rows
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / self.rows
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.rows
+
+
+class StepSums:
+    """Sums of each step, left on the device until `collect`, where one reduction brings them all."""
+
+    def __init__(self) -> None:
+        self.steps: list[Tensor] = []
+
+    def push(self, loss: Tensor, correct: Tensor, rows: int) -> None:
+        """Sums over this rank's rows of one step, scalars."""
+        self.steps.append(torch.stack([loss, correct.to(loss.dtype), torch.full_like(loss, rows)]))
+
+    def collect(self, runtime: Runtime, *totals: Totals) -> None:
+        if self.steps:
+            for step in runtime.sum(torch.stack(self.steps)).tolist():
+                for total in totals:
+                    total.add(*step)
+        self.steps = []
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row a photo, in index order: labels, predicted (n,) int64; loss, confidence (n,) float64."""
+
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+
+    @property
+    def accuracy(self) -> float:
+        return float((self.predicted == self.labels).mean())
+
+    @property
+    def mean_loss(self) -> float:
+        return float(self.loss.mean())
+
+    def summary(self, split: str, classes: tuple[str, ...]) -> dict[str, Any]:
+        """What `eval-<split>.json` holds; accuracies from 0 to 1."""
+        hits = self.predicted == self.labels
+        images = np.bincount(self.labels, minlength=len(classes))
+        correct = np.bincount(self.labels[hits], minlength=len(classes))
+        return {
+            "split": split,
+            "images": len(hits),
+            "correct": int(hits.sum()),
+            "accuracy": self.accuracy,
+            "loss": self.mean_loss,
+            "classes": {
+                name: {"images": int(n), "correct": int(k), "accuracy": float(k / n)}
+                for name, n, k in zip(classes, images, correct, strict=True)
+            },
+        }

@@ -1,0 +1,66 @@
+"""Dropout whose mask depends on (seed, step, layer, row of the global batch), not on how the batch was cut.
+
+Rows are drawn in blocks of fixed size, each with a seed of its own, as bytes compared with 256 p: a rank draws the
+blocks that it holds a part of, so no state needs saving and 0.25 and 0.5 are exact (others are rounded to 1/256).
+"""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+BLOCK = 32  # rows of the global batch that share a seed
+
+
+class BlockDropout(nn.Module):
+    """Zeroes entries of (B, ...) with probability `p` in training, and scales the rest by 1 / (1 - p)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.threshold = round(256 * p)
+        self.layer = 0
+        self.place: tuple[int, int, int] | None = None  # seed, step, first row
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.threshold == 0:
+            return x
+        assert self.place is not None, "seek() before the forward pass"
+        scale = 256 / (256 - self.threshold)
+        return x * (self.bytes_for(x) >= self.threshold).to(x.dtype).mul_(scale)
+
+    def bytes_for(self, x: Tensor) -> Tensor:
+        """Random uint8 in the shape of `x`, for the rows of the global batch that `x` holds."""
+        assert self.place is not None
+        seed, step, first = self.place
+        row = x[0].numel()
+        words = -(-BLOCK * row // 8)
+        start, stop = first // BLOCK, -(-(first + len(x)) // BLOCK)
+        noise = torch.empty((stop - start, words), dtype=torch.int64, device=x.device)
+        generator = torch.Generator(x.device)
+        for block in range(start, stop):
+            generator.manual_seed(self._seed(seed, step, block))
+            noise[block - start].random_(-(2**63), None, generator=generator)
+        rows = noise.view(torch.uint8)[:, : BLOCK * row].reshape(-1, row)
+        skipped = first - start * BLOCK
+        return rows[skipped : skipped + len(x)].view(x.shape)
+
+    def _seed(self, seed: int, step: int, block: int) -> int:
+        # "3" keeps the stream apart from those of the epoch plan (data.plan.Purpose.DROPOUT)
+        return int(np.random.SeedSequence((seed, step, 3, self.layer, block)).generate_state(1, np.uint32)[0])
+
+    def extra_repr(self) -> str:
+        return f"p={self.threshold / 256}"
+
+
+def number_layers(model: nn.Module) -> None:
+    for number, layer in enumerate(_layers(model)):
+        layer.layer = number
+
+
+def seek(model: nn.Module, seed: int, step: int, first: int) -> None:
+    """Say which rows the next forward pass holds: those from `first` on, of the global batch of `step`."""
+    for layer in _layers(model):
+        layer.place = (seed, step, first)
+
+
+def _layers(model: nn.Module) -> list[BlockDropout]:
+    return [module for module in model.modules() if isinstance(module, BlockDropout)]

@@ -1,0 +1,86 @@
+"""Pretrained weights: found by torchvision's name or as a file, cleaned, checked leaf by leaf, loaded."""
+
+from pathlib import Path
+from pickle import UnpicklingError
+from urllib.error import URLError
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import ResNet50_Weights
+
+PREFIXES = ("module.", "_orig_mod.")  # left by DistributedDataParallel and torch.compile
+IMAGENET_CLASSES = 1000
+
+
+def find_weights(name: str) -> Path:
+    """The file of `name`: a path, or torchvision's name, taken from the hub's cache folder or downloaded into it.
+
+    Raises ValueError where there is neither; without a network it says which file belongs where.
+    """
+    if Path(name).is_file():
+        return Path(name)
+    if name not in ResNet50_Weights.__members__:
+        known = ", ".join(ResNet50_Weights.__members__)
+        raise ValueError(f"model.weights={name}: neither a file nor one of torchvision's for ResNet-50 ({known}, none)")
+    url = ResNet50_Weights[name].url
+    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
+        except (URLError, OSError, RuntimeError) as error:
+            raise ValueError(
+                f"model.weights={name}: not in the cache, and {url} cannot be downloaded ({error}). "
+                f"Put that file at {path}, name a file of your own, or set model.weights=none"
+            ) from error
+    return path
+
+
+def load_weights(model: nn.Module, path: Path, head: str) -> None:
+    """Load `path` into `model`. An ImageNet head (1000 classes) gives way to the new one; `head` is its name.
+
+    Raises ValueError where a key, a shape or the number of classes does not fit.
+    """
+    state = {_clean(key): value for key, value in read_tensors(path).items()}
+    own = model.state_dict()
+    rows = state[f"{head}.bias"].shape[0] if f"{head}.bias" in state else None
+    if rows == IMAGENET_CLASSES != own[f"{head}.bias"].shape[0]:
+        state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias")}
+    elif rows is not None and rows != own[f"{head}.bias"].shape[0]:
+        raise ValueError(f"{path} was trained on {rows} classes, the data has {own[f'{head}.bias'].shape[0]}")
+    check_state(state, own, path)
+    model.load_state_dict(state)
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Tensors of a .safetensors or a torch file; pickled code is refused. Raises ValueError naming the file."""
+    try:
+        if path.suffix == ".safetensors":
+            return dict(load_file(path))
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (SafetensorError, OSError, RuntimeError, EOFError, UnpicklingError) as error:
+        raise ValueError(f"{path} cannot be read as a file of plain tensors: {error}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise ValueError(f"{path} is not a state dict: a dictionary of tensors is needed")
+    return state
+
+
+def check_state(state: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> None:
+    """Raises ValueError, naming the first difference, where `state` does not fit `own` leaf by leaf."""
+    for key, value in own.items():
+        if key not in state:
+            raise ValueError(f"{path} is of another architecture: it lacks {key}")
+        if state[key].shape != value.shape:
+            shapes = f"{tuple(state[key].shape)}, needed is {tuple(value.shape)}"
+            raise ValueError(f"{path} is of another architecture or input size: {key} has shape {shapes}")
+    for key in state:
+        if key not in own:
+            raise ValueError(f"{path} is of another architecture: it has {key}, which the model lacks")
+
+
+def _clean(key: str) -> str:
+    for prefix in (*PREFIXES, *PREFIXES):
+        key = key.removeprefix(prefix)
+    return key

@@ -1,0 +1,116 @@
+"""The run folder: what the run is, in which state, and whether it may go on."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from leafdist import files
+from leafdist.config import Config, differences, from_dict, to_dict
+from leafdist.tracking import Tracker
+
+PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
+
+
+class RunFolder:
+    """`runs/<name>/`: config.yaml, run.json and what others write there. Used by rank 0 only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def record(self) -> dict[str, Any]:
+        path = self.path / "run.json"
+        return dict(files.read_json(path)) if path.exists() else {"state": "new", "starts": []}
+
+    def check(self, config: Config, facts: dict[str, Any], say: Callable[[str], None]) -> None:
+        """Whether `config` on data with `facts` may go on in this folder. Raises ValueError that lists what differs."""
+        if not (self.path / "config.yaml").exists():
+            if self.path.exists() and any(self.path.iterdir()):
+                raise ValueError(f"{self.path} is not empty and not a run folder. Set run.name to something else")
+            return
+        if config.run.resume == "never":
+            raise ValueError(f"{self.path} exists and run.resume=never. Set run.name to something else, or resume=auto")
+        fixed, free = differences(read_config(self.path), config)
+        record = self.record
+        fixed += [f"{key}: {record[key]} -> {value}" for key, value in facts.items() if record.get(key, value) != value]
+        if fixed:
+            lines = "\n  ".join(fixed)
+            raise ValueError(
+                f"{self.path} belongs to another run; these differ:\n  {lines}\nSet another run.name, or undo that"
+            )
+        for line in free:
+            say(f"changed since the last start: {line}")
+
+    def start(self, config: Config, facts: dict[str, Any], world: int, device: str) -> None:
+        """Save the resolved configuration and record this start."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
+        files.write_text(self.path / "config.yaml", text)
+        record = self.record
+        start = {
+            "time": now(),
+            "world_size": world,
+            "device": device,
+            "host": platform.node(),
+            "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
+            "git_commit": git_commit(),
+            "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        }
+        files.write_json(
+            self.path / "run.json",
+            {**record, **facts, "state": "running", "starts": [*record["starts"], start]},
+        )
+
+    @contextmanager
+    def ending(self, tracker: Tracker, *, active: bool) -> Iterator[dict[str, Any]]:
+        """Close the tracker and record how the run ended; yields the dictionary to put its results in."""
+        result: dict[str, Any] = {}
+        state = "failed"
+        try:
+            yield result
+            state = "finished"
+        except KeyboardInterrupt:
+            state = "interrupted"
+            raise
+        finally:
+            tracker.log({"event": "end", "state": state, **result})
+            tracker.close(0 if state == "finished" else 1, result)
+            if active:
+                self.set_state(state, **result)
+
+    def set_state(self, state: str, **facts: Any) -> None:
+        """One of running, finished, interrupted, failed."""
+        files.write_json(self.path / "run.json", {**self.record, **facts, "state": state, "ended": now()})
+
+
+def read_config(run: Path) -> Config:
+    """Raises ValueError where the folder is no run or its configuration is damaged."""
+    path = run / "config.yaml"
+    if not path.is_file():
+        raise ValueError(f"{run} is not a run folder: it has no config.yaml")
+    try:
+        return from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def git_commit() -> str | None:
+    """Commit of the code in use, `+` behind it where files differ; None outside a checkout."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,157 @@
+"""Processes, devices and precision: the one place that knows of Accelerate and of other ranks."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+T = TypeVar("T")
+PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
+
+
+class Runtime:
+    """This process among the others. With one process every method works and communicates nothing."""
+
+    def __init__(self, *, precision: str = "no", timeout_minutes: float = 10, deterministic: bool = False) -> None:
+        usable = torch.cuda.is_available() or torch.backends.mps.is_available()
+        if deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            torch.use_deterministic_algorithms(mode=True)
+        self.precision = resolve_precision(precision)
+        self.accelerator = Accelerator(
+            cpu=not usable,
+            mixed_precision=self.precision,
+            kwargs_handlers=[
+                InitProcessGroupKwargs(timeout=timedelta(minutes=timeout_minutes)),
+                DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True),
+            ],
+        )
+        self.rank: int = self.accelerator.process_index
+        self.world: int = self.accelerator.num_processes
+        self.device: torch.device = self.accelerator.device
+        self.is_main = self.rank == 0
+        self.is_local_main: bool = self.accelerator.is_local_main_process
+        self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or self.world)
+        check_world_size(self.world)
+        # gloo: a CPU group costs the device nothing, and may wait for longer than a collective of the training
+        self.control = dist.new_group(backend="gloo", timeout=PATIENCE) if self.world > 1 else None
+        self.cpus = usable_cpus(self.local_world)
+        if self.device.type == "cpu":
+            torch.set_num_threads(self.cpus)
+
+    def say(self, text: str) -> None:
+        """Print, once for all processes."""
+        if self.is_main:
+            print(text, flush=True)
+
+    def agree(self, work: Callable[[], T], *, on: str = "main") -> T:
+        """Run `work` on the main process, on one process a node ("local_main"), or on "all"; all learn how it went.
+
+        Returns rank 0's result ("all": one's own); an error that the user can mend (ValueError) of any process is
+        raised in every one.
+        """
+        active = {"main": self.is_main, "local_main": self.is_local_main, "all": True}[on]
+        result: Any = None
+        error: str | None = None
+        try:
+            result = work() if active else None
+        except ValueError as fault:
+            if self.world == 1:
+                raise
+            error = str(fault)
+        shared = result if self.is_main and on != "all" else None
+        outcomes = self._gather_objects((shared, error))
+        errors = [message for _, message in outcomes if message is not None]
+        if errors:
+            raise ValueError(errors[0])
+        return result if on == "all" else outcomes[0][0]  # type: ignore[no-any-return]
+
+    def _gather_objects(self, value: Any) -> list[Any]:
+        values: list[Any] = [value] * self.world
+        if self.control:
+            dist.all_gather_object(values, value, group=self.control)
+        return values
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """Onto the device, under autocast, and in DistributedDataParallel where there are several processes."""
+        trains = any(parameter.requires_grad for parameter in model.parameters())
+        return self.accelerator.prepare_model(model, evaluation_mode=not trains)  # type: ignore[no-any-return]
+
+    def autocast(self, precision: str) -> torch.autocast:
+        """For a model that was not wrapped: evaluation in the precision of the training."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16")
+
+    @contextmanager
+    def no_sync(self, model: nn.Module, *, when: bool) -> Iterator[None]:
+        """Keep gradients local, for all micro-batches but the last."""
+        if when and isinstance(model, DistributedDataParallel):
+            with model.no_sync():
+                yield
+        else:
+            yield
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """Over all processes, in place."""
+        if self.world > 1:
+            dist.all_reduce(tensor)
+        return tensor
+
+    def average_batchnorm(self, model: nn.Module, weight: float) -> None:
+        """Running statistics of layers in training become the mean over the processes, weighted by their rows."""
+        layers = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+        buffers = [value for layer in layers for value in (layer.running_mean, layer.running_var) if value is not None]
+        if self.world == 1 or not buffers:
+            return
+        flat = self.sum(torch.cat(buffers) * weight)
+        torch._foreach_copy_(buffers, list(flat.split([len(buffer) for buffer in buffers])))
+
+    def barrier(self) -> None:
+        if self.control:
+            dist.barrier(group=self.control)
+
+    def close(self) -> None:
+        """Leave together: a rank that is gone early takes the others down with SIGABRT."""
+        self.barrier()
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def resolve_precision(precision: str) -> str:
+    """`auto` is bf16 where the device has it in hardware. Raises ValueError for what the device cannot do."""
+    cuda = torch.cuda.is_available()
+    if precision == "fp16":
+        where = "not supported yet" if cuda else "the CPU has no gradient scaling"
+        raise ValueError(f"train.precision=fp16: {where}. Use bf16 or no")
+    if precision == "auto":
+        cpu = torch.cpu.get_capabilities()
+        fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu.get("avx512_bf16", False)
+        return "bf16" if fast else "no"
+    return precision
+
+
+def check_world_size(world: int) -> None:
+    """Launchers that start another number of processes than asked for do so silently; this does not."""
+    for name in ("WORLD_SIZE", "LEAFDIST_EXPECT_WORLD"):
+        expected = os.environ.get(name)
+        if expected and expected != str(world):
+            raise ValueError(
+                f"{name}={expected}, but {world} process(es) joined. With accelerate launch pass --multi_gpu above one "
+                "process, also on CPUs; under srun export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT"
+            )
+
+
+def usable_cpus(local_world: int) -> int:
+    """Cores for this process: those of its affinity mask, shared with the other processes of the node."""
+    per_task = os.environ.get("SLURM_CPUS_PER_TASK") if "SLURM_PROCID" in os.environ else None
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if per_task and int(os.environ.get("SLURM_NTASKS", "1")) == local_world:
+        return min(cpus, int(per_task))
+    return max(1, cpus // local_world)

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# From nothing to two evaluated models: called by `make demo`. Everything lies in demo/; run again, it goes on.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+data=demo/splitted runs=demo/runs
+
+if [ ! -f $data/split.json ]; then
+    rm -rf demo/raw $data
+    leafdist sample-data demo/raw
+    leafdist split demo/raw $data
+fi
+
+# one process a GPU; without GPUs one process with all cores
+gpus=$(python -c 'import torch; print(torch.cuda.device_count())')
+launch=(python)
+if [ "$gpus" -gt 1 ]; then
+    launch=(accelerate launch --multi_gpu --num_machines 1 --num_processes "$gpus" --mixed_precision no --dynamo_backend no)
+    export LEAFDIST_EXPECT_WORLD=$gpus
+fi
+
+weights=()
+if ! python -c 'from leafdist.models.weights import find_weights; find_weights("IMAGENET1K_V2")' 2>/dev/null; then
+    echo "ImageNet weights are neither cached nor reachable: ResNet-50 starts from random weights, nothing frozen"
+    weights=(--model.weights none)
+fi
+
+common=(--data.root $data --run.folder $runs --train.batch_size 32 --optim.schedule cosine --track.wandb off)
+"${launch[@]}" train.py --config configs/baseline.yaml "${common[@]}" --train.epochs 12
+"${launch[@]}" train.py --config configs/resnet50.yaml "${common[@]}" --train.epochs 8 "${weights[@]}"
+"${launch[@]}" evaluate.py $runs/baseline $runs/resnet50
+
+echo
+echo "Photos: $data. Runs: $runs/baseline, $runs/resnet50 (metrics.jsonl, best/, eval-test.json, predictions-test.csv)."

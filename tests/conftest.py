@@ -1,0 +1,58 @@
+"""Small data sets and one way to start the programs, shared by all tests."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPO = Path(__file__).parents[1]
+SHARED = REPO.parent / "shared"
+CLASSES = ("Apple___healthy", "Corn___rust, common", "Grape___blight (leaf)")
+
+Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def draw(root: Path, counts: dict[str, int], side: int = 40, classes: Sequence[str] = CLASSES) -> Path:
+    """Photos of noise around a colour that gives the class away, as root/split/class/n.png."""
+    random = np.random.default_rng(0)
+    for split, count in counts.items():
+        for label, name in enumerate(classes):
+            (root / split / name).mkdir(parents=True)
+            for number in range(count):
+                pixels = random.integers(0, 90, (side, side, 3), np.uint8)
+                pixels[..., label % 3] += 120
+                Image.fromarray(pixels).save(root / split / name / f"{number:03}.png")
+    return root
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """19 training photos: batches of 8 leave a last one of 3 less one class size; 3 classes."""
+    root = draw(tmp_path / "splitted", {"train": 6, "val": 3, "test": 3})
+    Image.fromarray(np.full((40, 40, 3), 130, np.uint8)).save(root / "train" / CLASSES[0] / "extra.png")
+    return root
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """Run `train.py` or `evaluate.py` in tmp_path with `processes`, away from the user's W&B and caches."""
+
+    def run(script: str, *arguments: object, processes: int = 1) -> subprocess.CompletedProcess[str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SLURM"))}
+        environment |= {"OMP_NUM_THREADS": "1", "HOME": str(tmp_path), "LEAFDIST_EXPECT_WORLD": str(processes)}
+        launcher: list[str] = []
+        if processes > 1:
+            launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
+            launcher += ["--num_processes", str(processes), "--main_process_port", "0"]
+            launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+        command = [sys.executable, *launcher, str(REPO / script), *map(str, arguments)]
+        return subprocess.run(
+            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=300, check=False
+        )
+
+    return run

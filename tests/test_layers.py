@@ -1,0 +1,59 @@
+"""The layers of the design: a module imports only from lines above its own."""
+
+import ast
+from pathlib import Path
+
+LAYERS = [
+    "config files",
+    "cli tracking",
+    "data.images",
+    "data.split data.sample data.plan data.decode data.index",
+    "data.source data.augment",
+    "data.pack data.loader",
+    "models.dropout",
+    "models.baseline models.resnet models.weights",
+    "models",
+    "runtime optim checkpoint progress",
+    "metrics run job",
+    "evaluation setup",
+    "trainer",
+    "__main__ train evaluate",
+]
+FENCES = {"accelerate": {"runtime"}, "wandb": {"tracking"}}
+ROOT = Path(__file__).parents[1]
+SOURCES = [*(ROOT / "leafdist").rglob("*.py"), ROOT / "train.py", ROOT / "evaluate.py"]
+
+
+def module_name(path: Path) -> str:
+    relative = path.relative_to(ROOT / "leafdist" if "leafdist" in path.relative_to(ROOT).parts else ROOT)
+    return ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of imported modules, inside functions too; `from leafdist import x` counts as leafdist.x."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"leafdist.{alias.name}" for alias in node.names} if node.module == "leafdist" else {node.module}
+    return found
+
+
+def test_modules_import_only_from_layers_below() -> None:
+    level = {name: number for number, line in enumerate(LAYERS) for name in line.split()}
+    modules = {module_name(path): imports(path) for path in SOURCES}
+    assert set(modules) - {"__init__", "data"} == set(level)
+    wrong = [
+        f"{name} imports {target}"
+        for name, targets in modules.items()
+        for target in (full.removeprefix("leafdist.") for full in targets if full.startswith("leafdist."))
+        if level[target] >= level[name]
+    ]
+    assert wrong == []
+
+
+def test_accelerate_and_wandb_stay_behind_their_fences() -> None:
+    for package, allowed in FENCES.items():
+        users = {module_name(path) for path in SOURCES if any(name.split(".")[0] == package for name in imports(path))}
+        assert users == allowed

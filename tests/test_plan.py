@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+
+from leafdist.data.plan import EpochPlan, micro_batches, smallest_part
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 5])
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_any_cut_gives_the_same_samples_and_draws_in_the_same_places(world: int, accumulate: int) -> None:
+    plan = EpochPlan(num_samples=53, global_batch=17, seed=4, epoch=2)
+    for batch in range(len(plan)):
+        whole = plan.share(batch)
+        for rank in range(world):
+            share = plan.share(batch, rank, world)
+            assert share.total == whole.total
+            for part in [] if share.empty else micro_batches(len(share), accumulate):
+                place = slice(share.first + part.start, share.first + part.stop)
+                np.testing.assert_array_equal(share.indices[part], whole.indices[place])
+                np.testing.assert_array_equal(share.draws[part], whole.draws[place])
+
+
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
+def test_an_epoch_holds_every_sample_once(world: int) -> None:
+    plan = EpochPlan(num_samples=50, global_batch=16, seed=0, epoch=0)
+    shares = [plan.share(batch, rank, world) for batch in range(len(plan)) for rank in range(world)]
+    seen = np.concatenate([share.indices for share in shares if not share.empty])
+    np.testing.assert_array_equal(np.sort(seen), np.arange(50))
+
+
+def test_a_rank_without_rows_gets_one_stand_in() -> None:
+    share = EpochPlan(num_samples=18, global_batch=8, seed=0, epoch=0).share(2, rank=2, world=3)
+    assert share.empty
+    assert share.total == 2
+    assert len(share) == 1
+
+
+def test_resuming_in_mid_epoch_gives_the_rest_of_the_epoch() -> None:
+    plan = EpochPlan(num_samples=1000, global_batch=64, seed=1, epoch=7)
+    rest = list(plan.shares(rank=1, world=2, start=5))
+    for late, early in zip(rest, list(plan.shares(rank=1, world=2))[5:], strict=True):
+        np.testing.assert_array_equal(late.indices, early.indices)
+        np.testing.assert_array_equal(late.draws, early.draws)
+
+
+def test_epochs_and_seeds_differ_and_draws_are_uniform() -> None:
+    plans = [EpochPlan(20_000, 20_000, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
+    draws = [plan.share(0).draws for plan in plans]
+    assert all(abs(column.mean() - 0.5) < 0.01 for draw in draws for column in draw.T)
+    assert abs(np.corrcoef(draws[0].T) - np.eye(4)).max() < 0.03
+    assert len({plan.order[:8].tobytes() for plan in plans}) == len({draw[:2].tobytes() for draw in draws}) == 3
+
+
+def test_draws_are_those_of_version_one() -> None:
+    """A run that was begun with an older version must go on with the same pictures."""
+    share = EpochPlan(num_samples=1000, global_batch=256, seed=0, epoch=3).share(0)
+    np.testing.assert_allclose(share.draws[0], [0.606921, 0.138586, 0.496508, 0.909177], atol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "accumulate", "max_rows", "sizes"), [
+    (10, 1, None, [10]), (10, 3, None, [4, 3, 3]), (10, 1, 4, [4, 3, 3]), (1, 3, None, [1]), (10, 4, 5, [3, 3, 2, 2]),
+])  # fmt: skip
+def test_micro_batches_are_contiguous_and_none_is_empty(
+    rows: int, accumulate: int, max_rows: int | None, sizes: list[int]
+) -> None:
+    parts = micro_batches(rows, accumulate, max_rows)
+    assert [part.stop - part.start for part in parts] == sizes
+    assert [part.start for part in parts] == [sum(sizes[:n]) for n in range(len(sizes))]
+
+
+@pytest.mark.parametrize(("samples", "batch", "world", "smallest"), [(64, 32, 2, 16), (65, 32, 1, 1), (66, 32, 2, 1)])
+def test_the_smallest_part_of_an_epoch_is_known_ahead(samples: int, batch: int, world: int, smallest: int) -> None:
+    assert smallest_part(samples, batch, world, accumulate=1, max_rows=None) == smallest

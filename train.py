@@ -1,0 +1,73 @@
+"""Train a leaf-disease classifier.
+
+python train.py --config configs/baseline.yaml
+accelerate launch --multi_gpu --num_processes 4 train.py --config configs/resnet50.yaml --data.root /data/splitted
+sbatch slurm/train.sbatch --config configs/resnet50.yaml --optim.lr 3e-4
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leafdist.cli import parse_config
+from leafdist.config import Config, check_world
+
+if TYPE_CHECKING:
+    from leafdist.runtime import Runtime
+
+
+def main() -> int:
+    config = parse_config()
+    from leafdist.job import run  # torch: imported once the configuration is known to be right
+
+    return run(
+        lambda runtime: train(config, runtime),
+        precision=config.train.precision,
+        timeout_minutes=config.train.timeout_minutes,
+        deterministic=config.train.deterministic,
+    )
+
+
+def train(config: Config, runtime: Runtime) -> None:
+    """The whole way from a folder of photos to the best checkpoint."""
+    from leafdist.tracking import open_tracker
+
+    from leafdist import setup
+    from leafdist.run import RunFolder
+    from leafdist.trainer import Trainer
+
+    check_world(config, runtime.world)
+    config = replace(config, train=replace(config.train, precision=runtime.precision))
+    loaders = setup.open_loaders(config.data, ("train", "val"), runtime)
+    index = loaders["train"].source.index
+    setup.describe(config, len(index), runtime)
+
+    model = setup.make_model(config.model, len(index.classes), setup.side(config.data), config.seed, runtime)
+    setup.check_batchnorm(model, config, len(index), runtime.world)
+
+    folder = RunFolder(Path(config.run.folder) / str(config.run.name))
+    facts = setup.data_facts(loaders)
+    runtime.agree(lambda: folder.check(config, facts, runtime.say))
+    trainer = Trainer(config, model, loaders, runtime, folder.path)
+    resumed = trainer.resume()
+    if trainer.finished:
+        runtime.say(f"{folder.path} is finished: {trainer.state.step} steps. More train.epochs would go on")
+        return
+
+    runtime.agree(lambda: folder.start(config, facts, runtime.world, str(runtime.device)))
+    resume_step = trainer.state.step if resumed else None
+    tracker = open_tracker(config, folder.path, active=runtime.is_main, resume_step=resume_step)
+    with folder.ending(tracker, active=runtime.is_main) as result:
+        trainer.fit(tracker)
+        result.update(trainer.result())
+    runtime.say(
+        f"done: best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}. "
+        f"Next: python evaluate.py {folder.path}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
