@@ -1,10 +1,6 @@
-"""What a run says about itself: metrics.jsonl always, Weights & Biases where it is wanted.
-
-W&B is a guest: it is started by rank 0 only, goes offline by itself, and whatever it raises never ends a training.
-"""
+"""metrics.jsonl, always, and Weights & Biases: from rank 0, offline by itself, and never the end of a training."""
 
 import json
-import math
 import shlex
 import ssl
 import threading
@@ -23,15 +19,11 @@ if TYPE_CHECKING:
     from wandb import Run, Settings
 
 MODES = ("auto", "online", "offline", "off")
+PRESETS = {"offline": "offline", "dryrun": "offline", "disabled": "off"}  # by WANDB_MODE or `wandb offline`
 PROBE_SECONDS = 3.0
 # Names in W&B that differ from `train/<key>`: an epoch's mean must not share a chart with single steps.
-WANDB_NAMES = {
-    **{"step": "step", "epoch": "epoch"},
-    "train_loss": "train/epoch_loss",
-    "train_accuracy": "train/epoch_accuracy",
-    "val_loss": "val/loss",
-    "val_accuracy": "val/accuracy",
-}
+WANDB_NAMES = {"step": "step", "epoch": "epoch", "val_loss": "val/loss", "val_accuracy": "val/accuracy"}
+WANDB_NAMES |= {"train_loss": "train/epoch_loss", "train_accuracy": "train/epoch_accuracy"}
 
 
 class Tracker(Protocol):
@@ -40,9 +32,7 @@ class Tracker(Protocol):
     def close(self, exit_code: int, summary: dict[str, Any]) -> None: ...
 
 
-class NullTracker:
-    """For the ranks that do not speak."""
-
+class NullTracker:  # for the ranks that do not speak
     def log(self, event: dict[str, Any]) -> None: ...
 
     def close(self, exit_code: int, summary: dict[str, Any]) -> None: ...
@@ -78,7 +68,8 @@ class RunTracker:
             self._run = start_wandb(run_dir, mode, say, about)
 
     def log(self, event: dict[str, Any]) -> None:
-        self._file.write(json.dumps(finite(event), allow_nan=False) + "\n")
+        valid = json.loads(json.dumps(event), parse_constant=lambda _: None)  # JSON has no NaN and no infinity
+        self._file.write(json.dumps(valid) + "\n")
         self._file.flush()
         if self._run and event["event"] in ("step", "epoch"):
             row = {WANDB_NAMES.get(key, f"train/{key}"): value for key, value in event.items() if key != "event"}
@@ -104,15 +95,6 @@ class RunTracker:
             stop_service()
 
 
-def finite(value: Any) -> Any:
-    """The value with null for NaN and infinity, which JSON cannot spell."""
-    if isinstance(value, dict):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def cut_back(path: Path, step: int) -> None:
     """Drop what will be written again: steps and epochs after `step`, and a line that a kill has torn."""
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -136,7 +118,7 @@ def wandb_id(run_dir: Path) -> str:
 
 
 def start_wandb(run_dir: Path, asked: str, say: Callable[[str], None], about: dict[str, Any]) -> "Run | None":
-    mode = preset_mode() if asked == "auto" else asked
+    mode = PRESETS.get(wandb_settings().mode, "online") if asked == "auto" else asked
     if mode == "off":
         return None
     try:
@@ -150,11 +132,6 @@ def start_wandb(run_dir: Path, asked: str, say: Callable[[str], None], about: di
     pieces = sorted(str(path) for path in (run_dir / "wandb").glob(f"offline-run-*-{run.id}"))
     say(f"W&B is offline ({reason}); to upload the run later: {shlex.join(['wandb', 'sync', *pieces])}")
     return run
-
-
-def preset_mode() -> str:
-    """What WANDB_MODE or `wandb offline` ask for; online where nobody said anything."""
-    return {"offline": "offline", "dryrun": "offline", "disabled": "off"}.get(wandb_settings().mode, "online")
 
 
 def offline_reason() -> str | None:
@@ -187,7 +164,7 @@ def init_wandb(run_dir: Path, mode: Literal["online", "offline"], about: dict[st
 
 
 def stop_service() -> None:
-    """Let go of a wandb that failed; its teardown raises, and even exits, when its helper process is dead."""
+    """Let go of a wandb that failed; its teardown raises, and may exit, when its helper process is dead."""
     import wandb
 
     with suppress(Exception, SystemExit):
