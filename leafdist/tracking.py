@@ -8,12 +8,14 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from http.client import HTTPException
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from leafdist import files
+from leafdist.config import Config
 
 if TYPE_CHECKING:
     from wandb import Run, Settings
@@ -77,11 +79,11 @@ class RunTracker:
                 self._run.log(row)
 
     def close(self, exit_code: int, summary: dict[str, Any]) -> None:
-        """`summary` goes to W&B under its own keys: `best/val_accuracy`, `best/epoch`."""
+        """`summary` goes to W&B's: `best_epoch` as `best/epoch`."""
         self._file.close()
         if run := self._run:
             with self._harmless():
-                run.summary.update(summary)
+                run.summary.update({key.replace("best_", "best/", 1): value for key, value in summary.items()})
                 run.finish(exit_code=exit_code)
                 self._run = None
 
@@ -93,6 +95,14 @@ class RunTracker:
             self._run = None
             self._say(f"warning: W&B is off for the rest of this job, metrics.jsonl goes on: {reason_of(error)}")
             stop_service()
+
+
+def open_tracker(config: Config, run_dir: Path, *, active: bool, resume_step: int | None) -> Tracker:
+    if not active:
+        return NullTracker()
+    track = config.track
+    about: dict[str, Any] = {"project": track.project, "entity": track.entity, "tags": track.tags}
+    return RunTracker(run_dir, run_dir.name, asdict(config), mode=track.wandb, resume_step=resume_step, **about)
 
 
 def cut_back(path: Path, step: int) -> None:

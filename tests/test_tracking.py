@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from leafdist import tracking
-from leafdist.tracking import NullTracker, RunTracker, cut_back, offline_reason, unreachable, wandb_id
+from leafdist.config import Config, TrackConfig
+from leafdist.tracking import RunTracker, cut_back, offline_reason, open_tracker, unreachable, wandb_id
 
 CONFIG = {"seed": 0, "optim": {"lr": 0.001}}
 EPOCH = {"event": "epoch", "epoch": 0, "step": 2, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.6}
@@ -122,6 +123,13 @@ def test_a_cut_that_fails_leaves_the_file_whole(tmp_path: Path, monkeypatch: pyt
     assert metrics(tmp_path) == [step(5)]
 
 
+def test_rank_0_tracks_as_the_configuration_says(tmp_path: Path) -> None:
+    tracker = open_tracker(Config(track=TrackConfig(wandb="off")), tmp_path / "run", active=True, resume_step=None)
+    tracker.log(step(1))
+    tracker.close(0, {})
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.jsonl"]
+
+
 def test_an_unknown_mode_names_the_choices(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'on' is not one of auto, online, offline, off"):
         RunTracker(tmp_path, "run", CONFIG, mode="on")
@@ -129,7 +137,7 @@ def test_an_unknown_mode_names_the_choices(tmp_path: Path) -> None:
 
 def test_other_ranks_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    tracker: tracking.Tracker = NullTracker()
+    tracker = open_tracker(Config(), tmp_path, active=False, resume_step=None)
     tracker.log(step(1))
     tracker.close(0, {"best/epoch": 1})
     assert list(tmp_path.iterdir()) == []
@@ -146,7 +154,7 @@ def test_an_offline_run_resumed_is_one_run_in_two_pieces(tmp_path: Path) -> None
     time.sleep(1.1)  # W&B names a piece by the second
     second = RunTracker(folder, "leaf", CONFIG, mode="offline", project="p", resume_step=2, say=said.append)
     second.log(step(3))
-    second.close(0, {"best/val_accuracy": 0.75, "best/epoch": 0})
+    second.close(0, {"best_val_accuracy": 0.75, "best_epoch": 0})
 
     pieces = sorted((folder / "wandb").glob("offline-run-*"))
     assert len(pieces) == 2
