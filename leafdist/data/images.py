@@ -42,7 +42,9 @@ def _readable(folder: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ValueError(f"{folder} does not exist: it must be a folder of photos, one folder a class. {_WAY_OUT}") from error
+        raise ValueError(
+            f"{folder} does not exist: it must be a folder of photos, one folder a class. {_WAY_OUT}"
+        ) from error
     except OSError as error:
         reason = error.strerror or error
         raise ValueError(

@@ -64,7 +64,9 @@ def split(
     ids = read_groups(groups) if groups else None
     plan = {name: _plan_class(raw, name, order, seed, ids) for name in list_classes(raw)}
     if ids is not None and sum(part.without_id for part in plan.values()) == _photos(plan):
-        raise ValueError(f"{groups} names no photo of {raw}: class and stem must be folder and file name without ending")
+        raise ValueError(
+            f"{groups} names no photo of {raw}: class and stem must be folder and file name without ending"
+        )
     with _unfinished(dest, say):
         _copy(raw, dest, plan)
         report = _report(plan, order, seed, groups)
@@ -81,13 +83,17 @@ def read_groups(path: Path) -> LeafIds:
             rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             missing = {"class", "stem", "leaf_id"} - set(rows.fieldnames or ())
             if missing:
-                raise ValueError(f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id")
+                raise ValueError(
+                    f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id"
+                )
             for row in rows:
                 name, stem, leaf = row["class"], row["stem"], row["leaf_id"]
                 if name is None or stem is None or leaf is None:
                     raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate them by tabs")
                 if leaf and ids.setdefault((name, stem), leaf) != leaf:
-                    raise ValueError(f"{path}, line {rows.line_num}: {name}/{stem} has a second leaf id, {leaf!r}. Keep one")
+                    raise ValueError(
+                        f"{path}, line {rows.line_num}: {name}/{stem} has a second leaf id, {leaf!r}. Keep one"
+                    )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read ({error}): it must be a TSV in UTF-8. Check the path") from error
     return ids
@@ -96,14 +102,18 @@ def read_groups(path: Path) -> LeafIds:
 def _check_apart(raw: Path, dest: Path) -> None:
     source, target = raw.resolve(), dest.resolve()
     if target.is_relative_to(source) or source.is_relative_to(target):
-        raise ValueError(f"{dest} and {raw} lie within each other: the split would be read as photos. Name another folder")
+        raise ValueError(
+            f"{dest} and {raw} lie within each other: the split would be read as photos. Name another folder"
+        )
 
 
 def _plan_class(raw: Path, name: str, order: Order, seed: int, ids: LeafIds | None) -> ClassSplit:
     entries, skipped = list_images(raw / name)
     names = [entry.name for entry in entries]
     if not names:
-        raise ValueError(f"{raw / name} holds no photo: every class needs {SMALLEST}. Remove it, or name its parent's parent")
+        raise ValueError(
+            f"{raw / name} holds no photo: every class needs {SMALLEST}. Remove the folder, or point to where the class folders lie"
+        )
     if len(names) < SMALLEST:
         raise ValueError(
             f"class {name!r} has {len(names)} photos: each split needs one, so a class needs {SMALLEST}. "
@@ -116,7 +126,9 @@ def _plan_class(raw: Path, name: str, order: Order, seed: int, ids: LeafIds | No
         return ClassSplit(parts, len(names) - sum(map(len, parts.values())), skipped, 0)
     leaves, without_id = _leaves(name, names, ids)
     if len(leaves) < len(RATIOS):
-        raise ValueError(f"class {name!r} shows {len(leaves)} leaves: each split needs one, so a class needs 3. Add photos")
+        raise ValueError(
+            f"class {name!r} shows {len(leaves)} leaves: each split needs one, so a class needs 3. Add photos"
+        )
     return ClassSplit(take_groups(leaves), 0, skipped, without_id)
 
 
@@ -167,7 +179,9 @@ def _unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise ValueError(f"{dest} is being written by another split. Wait for it, or name another folder") from error
+            raise ValueError(
+                f"{dest} is being written by another split. Wait for it, or name another folder"
+            ) from error
         _check_vacant(dest)  # the one before may have finished in between
         flush(marker)
         flush(dest)
@@ -185,7 +199,9 @@ def _check_vacant(dest: Path) -> None:
     ours = {name for name in found if name in RATIOS or name.startswith(".split.json.")} if MARKER in found else set()
     foreign = sorted(found - ours - {MARKER})
     if foreign:
-        raise ValueError(f"{dest} is not empty ({foreign[0]}): a split needs a folder of its own. Remove it or name another")
+        raise ValueError(
+            f"{dest} is not empty ({foreign[0]}): a split needs a folder of its own. Remove it or name another"
+        )
 
 
 def _copy(raw: Path, dest: Path, plan: dict[str, ClassSplit]) -> None:
