@@ -11,7 +11,7 @@ Colour = tuple[int, int, int]
 Floats = NDArray[np.float32]
 Points = NDArray[np.float64]
 
-TABLES = ((150, 142, 148), (168, 160, 158), (126, 118, 122), (136, 124, 108), (96, 92, 96))
+TABLES = ((150, 142, 148), (162, 154, 154), (138, 130, 134), (146, 136, 124))
 
 
 class Crop(NamedTuple):
@@ -47,7 +47,7 @@ class Marks(NamedTuple):
 def draw_leaf(crop: Crop, marks: Marks, side: int, rng: np.random.Generator) -> Image.Image:
     """A leaf on a table: place, turn, size, colours and light are drawn from `rng`."""
     leaf = _Leaf(crop, marks, side, rng)
-    table = rng.choice(TABLES) * rng.uniform(0.8, 1.15)
+    table = rng.choice(TABLES) * rng.uniform(0.9, 1.1)
     photo = _tinted(table, 0.16 * _noise(rng, 5, side) + 0.2 * _noise(rng, side // 2, side))
     mask = leaf.layer([leaf.outline()])
     shadow = Image.new("L", mask.size)
@@ -55,8 +55,8 @@ def draw_leaf(crop: Crop, marks: Marks, side: int, rng: np.random.Generator) -> 
     shadow.paste(small.resize(mask.size), tuple(rng.integers(-side // 30, side // 30, 2).tolist()))
     _paint(photo, (0, 0, 0), shadow, 0.5)
     photo.paste(_surface(leaf, mask), mask=mask)
-    light = np.float32(rng.uniform(0.85, 1.15)) + 0.5 * _noise(rng, 2, side)
-    tint = rng.uniform(0.95, 1.05, 3).astype(np.float32)
+    light = np.float32(rng.uniform(0.9, 1.1)) + 0.3 * _noise(rng, 2, side)
+    tint = rng.uniform(0.97, 1.03, 3).astype(np.float32)
     grain = 5 * rng.standard_normal((side, side, 1), np.float32)
     return _photo(np.asarray(photo) * light[..., None] * tint + grain)
 
@@ -64,7 +64,7 @@ def draw_leaf(crop: Crop, marks: Marks, side: int, rng: np.random.Generator) -> 
 def _surface(leaf: "_Leaf", mask: Image.Image) -> Image.Image:
     """The colours of the leaf, as if it filled the photo: green, veins, then the marks of the disease."""
     marks, side, rng = leaf.marks, leaf.side, leaf.rng
-    green = np.array(leaf.crop.green) * rng.uniform(0.85, 1.15) + rng.normal(0, 6, 3)
+    green = np.array(leaf.crop.green) * rng.uniform(0.9, 1.1) + rng.normal(0, 5, 3)
     photo = _tinted(green, 0.3 * _noise(rng, 6, side) + 0.25 * _noise(rng, side // 4, side))
     if marks.cloud:  # under the veins, which stay green
         density = _noise(rng, marks.grain, side)
@@ -91,8 +91,8 @@ class _Leaf:
         self.width = crop.width * rng.uniform(0.88, 1.12) * (1 - marks.curl)
         self.bend = rng.normal(0, 0.04) + marks.curl * rng.choice([-1, 1]) * rng.uniform(0.5, 1)
         self.centre = side * (0.5 + rng.uniform(-0.06, 0.06, 2))
-        cos, sin = np.cos(angle := rng.uniform(0, 2 * np.pi)), np.sin(angle)
-        self.turn = np.array([[cos, sin], [-sin, cos]])
+        cos, sin = np.cos(angle := rng.normal(np.pi / 2, 0.5)), np.sin(angle)
+        self.turn = np.array([[cos, -sin], [sin, cos]])  # the tip is up, more or less
 
     def half_width(self, along: Points) -> Points:
         crop, t = self.crop, along.clip(0, 1)

@@ -112,7 +112,7 @@ def _plan_class(raw: Path, name: str, order: Order, seed: int, ids: LeafIds | No
     names = [entry.name for entry in entries]
     if not names:
         raise ValueError(
-            f"{raw / name} holds no photo: every class needs {SMALLEST}. Remove the folder, or point to where the class folders lie"
+            f"{raw / name} holds no photo: every class needs {SMALLEST}. Remove it, or name the folder of the classes"
         )
     if len(names) < SMALLEST:
         raise ValueError(
