@@ -104,6 +104,13 @@ class Runtime:
             dist.all_reduce(tensor)
         return tensor
 
+    def decide(self, here: bool) -> bool:
+        """Rank 0's answer, for all; over the CPU group, which costs the device nothing."""
+        answer = torch.tensor(int(here and self.is_main))
+        if self.control:
+            dist.all_reduce(answer, group=self.control)
+        return bool(answer)
+
     def average_batchnorm(self, model: nn.Module, weight: float) -> None:
         """Running statistics of layers in training become the mean over the processes, weighted by their rows."""
         layers = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]

@@ -13,7 +13,7 @@ from leafdist.data.augment import Augment
 from leafdist.data.index import Index, scan
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
-from leafdist.data.plan import smallest_part
+from leafdist.data.plan import chunk, micro_batches, smallest_part
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.models import build_model
 from leafdist.models.resnet import trains_batchnorm
@@ -100,11 +100,13 @@ def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: i
 
 def describe(config: Config, num_samples: int, runtime: Runtime) -> None:
     """What a reader of a batch log needs to know first."""
-    rows = -(-config.train.batch_size // runtime.world)
-    micro = max(config.train.accumulate, -(-rows // config.train.max_rows) if config.train.max_rows else 1)
+    batch, world = config.train.batch_size, runtime.world
+    rows = len(range(batch)[chunk(batch, 0, world)])
+    micro = len(micro_batches(rows, config.train.accumulate, config.train.max_rows))
     runtime.say(
-        f"{runtime.world} process(es) on {runtime.device.type}, precision {runtime.precision}, "
-        f"{runtime.cpus} CPU(s) each; batch {config.train.batch_size} = {runtime.world} x up to {rows} rows in {micro} micro-batch(es); "
+        f"{world} process(es) on {runtime.device.type}, precision {runtime.precision}, "
+        f"{runtime.cpus} CPU(s) each; "
+        f"batch {batch} = {world} x {rows} rows at most, in {micro} micro-batch(es); "
         f"{num_samples} photos to train on"
     )
 

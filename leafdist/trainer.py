@@ -63,6 +63,7 @@ class Trainer:
         self.total_steps = min(total, config.train.max_steps or total)
         self.state = TrainState()
         self.sums, self.watch = StepSums(), FiniteWatch()
+        self.saved = time.monotonic()
 
     def resume(self) -> bool:
         """Go on from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
@@ -94,9 +95,10 @@ class Trainer:
         for share, (images, labels, _) in zip(self._shares(plan), self._batches(plan), strict=True):
             rate = self.train_step(share, images, labels)
             state.step, state.batch = state.step + 1, state.batch + 1
-            if state.step % self.config.train.log_every == 0:
+            logged = state.step % self.config.train.log_every == 0
+            if logged:
                 self.log_step(rate)
-            if self._save_is_due():
+            if self._save_is_due(asked=logged):
                 self.save()
             if self.finished:
                 break
@@ -200,10 +202,9 @@ class Trainer:
         """Write `last/` at the current step."""
         self.sums.collect(self.runtime, self.state.epoch_totals, self.state.log_totals)
         self.watch.judge()
+        self.saved = time.monotonic()
         if self.runtime.is_main:
-            checkpoint.save_last(
-                self.folder / "last", self.state.step, self.model, self.optimizer, asdict(self.state)
-            )
+            checkpoint.save_last(self.folder / "last", self.state.step, self.model, self.optimizer, asdict(self.state))
 
     def result(self) -> dict[str, Any]:
         """The run in a few numbers."""
@@ -235,9 +236,14 @@ class Trainer:
     def _batches(self, plan: EpochPlan) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return self.loaders["train"].batches(share.indices for share in self._shares(plan))
 
-    def _save_is_due(self) -> bool:
-        every = self.config.train.save_every
-        return every > 0 and self.state.step % every == 0 and self.state.batch < self.steps_per_epoch
+    def _save_is_due(self, *, asked: bool) -> bool:
+        """By steps, or, when `asked`, by rank 0's clock; the end of an epoch saves anyway."""
+        if self.state.batch == self.steps_per_epoch:
+            return False
+        every, minutes = self.config.train.save_every, self.config.train.save_minutes
+        if every > 0 and self.state.step % every == 0:
+            return True
+        return asked and self.runtime.decide(time.monotonic() - self.saved > 60 * minutes)
 
     def _where(self, rate: float) -> str:
         return f"step {self.state.step + 1}, epoch {self.state.epoch + 1}, learning rate {rate:.3g}"

@@ -1,0 +1,119 @@
+"""Wrong input: status 2, one clear message on one line of thought, no traceback, nothing written."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from leafdist.models.resnet import ResNet50
+from tests.conftest import CLASSES, Program, draw
+
+pytestmark = pytest.mark.slow
+TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.epochs", 1, "--track.wandb", "off"]
+
+
+def refused(program: Program, script: str, *arguments: object, processes: int = 1) -> str:
+    done = program(script, *arguments, processes=processes)
+    assert done.returncode == (2 if processes == 1 else 1), done.stderr
+    messages = [line for line in done.stderr.splitlines() if "error: " in line and "torch" not in line]
+    assert len(messages) == 1, done.stderr
+    assert processes > 1 or "Traceback" not in done.stderr
+    return done.stderr
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path)
+
+
+def put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+
+
+def truncate(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+PHOTO = Path("train", CLASSES[0], "002.png")
+BAD_DATA: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no root": (remove, "splitted"),
+    "an empty root": (lambda root: [remove(path) for path in root.iterdir()] and None, "train"),
+    "no val": (lambda root: remove(root / "val"), "val"),
+    "a class that train lacks": (lambda root: put(root / "val" / "Rose___rust" / "1.png", b"x"), "Rose___rust"),
+    "a text named jpg": (lambda root: put(root / "train" / CLASSES[0] / "n.jpg", b"text"), "n.jpg"),
+    "an empty file": (lambda root: put(root / PHOTO, b""), "002.png"),
+    "a truncated photo": (lambda root: truncate(root / PHOTO), "002.png"),
+    "a file for a folder": (lambda root: (remove(root / "val"), put(root / "val", b"")) and None, "val"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_DATA)
+def test_bad_data_is_named_and_no_run_is_made(kind: str, program: Program, photos: Path, tmp_path: Path) -> None:
+    harm, named = BAD_DATA[kind]
+    harm(photos)
+    assert named in refused(program, "train.py", "--data.root", photos, *TINY)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_bad_photo_met_while_training_from_the_folder_is_named(program: Program, photos: Path) -> None:
+    truncate(photos / PHOTO)
+    message = refused(program, "train.py", "--data.root", photos, "--data.source", "folder", "--data.workers", 1, *TINY)
+    assert "002.png" in message
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_users_error_is_printed_once_however_many_ranks(count: int, program: Program, photos: Path) -> None:
+    put(photos / PHOTO, b"")
+    assert "002.png" in refused(program, "train.py", "--data.root", photos, *TINY, processes=count)
+
+
+@pytest.mark.parametrize(("state", "message"), [
+    (torch.nn.Linear(2, 2).state_dict(), "another architecture"), (ResNet50(5).state_dict(), "5 classes"),
+])  # fmt: skip
+def test_weights_that_do_not_fit(
+    state: dict[str, torch.Tensor], message: str, program: Program, photos: Path, tmp_path: Path
+) -> None:
+    torch.save(state, tmp_path / "weights.pth")
+    weights = ["--model.weights", tmp_path / "weights.pth", "--model.name", "resnet50"]
+    arguments = [value if value != "baseline" else "resnet50" for value in TINY]
+    assert message in refused(program, "train.py", "--data.root", photos, *arguments, *weights)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_fp16_on_a_cpu_and_a_world_of_another_size(
+    program: Program, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "fp16" in refused(program, "train.py", "--data.root", photos, *TINY, "--train.precision", "fp16")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("RANK", raising=False)
+    assert "WORLD_SIZE=2" in refused(program, "train.py", "--data.root", photos, *TINY)
+
+
+def test_one_row_for_trainable_batchnorm_is_an_error_at_the_start(program: Program, photos: Path) -> None:
+    arguments = [value if value != "baseline" else "resnet50" for value in TINY]
+    arguments += ["--model.weights", "none", "--data.crop", 32]
+    assert "BatchNorm" in refused(program, "train.py", "--data.root", photos, *arguments)
+
+
+def test_runs_that_cannot_be_evaluated_or_continued(program: Program, photos: Path, tmp_path: Path) -> None:
+    run = tmp_path / "runs" / "run"
+    assert program("train.py", "--data.root", photos, *TINY).returncode == 0
+    assert "optim.lr" in refused(program, "train.py", "--data.root", photos, *TINY, "--optim.lr", 0.5)
+    assert "resume=never" in refused(program, "train.py", "--data.root", photos, *TINY, "--run.resume", "never")
+
+    other = draw(tmp_path / "other", {"test": 1}, classes=("Rose___rust", "Rose___healthy", "Fern___healthy"))
+    assert "Fern___healthy" in refused(program, "evaluate.py", run, "--data", other)
+    assert not list(run.glob("eval-*"))
+
+    shutil.rmtree(run / "best")
+    assert "no best checkpoint" in refused(program, "evaluate.py", run)
+    assert "no best checkpoint" in refused(program, "evaluate.py", tmp_path)
+
+
+def test_a_run_goes_on_only_with_its_own_photos(program: Program, photos: Path) -> None:
+    assert program("train.py", "--data.root", photos, *TINY).returncode == 0
+    (photos / "train" / CLASSES[1] / "001.png").unlink()
+    assert "data:" in refused(program, "train.py", "--data.root", photos, *TINY)

@@ -1,0 +1,84 @@
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from leafdist import checkpoint
+
+
+def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    for _ in range(steps):
+        model(torch.rand(5, 3)).pow(2).sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def test_a_checkpoint_brings_back_weights_optimizer_and_state(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    checkpoint.save_last(tmp_path, 7, model, optimizer, {"epoch": 1})
+    other, other_optimizer = trained(steps=0)
+    path = checkpoint.newest(tmp_path, print)
+    assert path is not None
+    assert checkpoint.load_last(path, other, other_optimizer) == {"epoch": 1}
+    for first, second in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(first, second)
+    for key, value in checkpoint.optimizer_tensors(optimizer).items():
+        assert torch.equal(checkpoint.optimizer_tensors(other_optimizer)[key], value)
+
+
+def test_two_generations_are_kept(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        checkpoint.save_last(tmp_path, step, *trained(), {})
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-000000002", "step-000000003"]
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"])
+@pytest.mark.parametrize("harm", [flip, Path.unlink, lambda path: os.truncate(path, 10)])
+def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
+    name: str, harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    for step in (1, 2):
+        checkpoint.save_last(tmp_path, step, *trained(), {})
+    harm(tmp_path / "step-000000002" / name)
+    assert checkpoint.newest(tmp_path, said.append) == tmp_path / "step-000000001"
+    assert "step-000000002 is damaged" in said[0]
+
+
+def test_a_save_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
+    checkpoint.save_last(tmp_path, 1, *trained(), {})
+    shutil.copytree(tmp_path / "step-000000001", tmp_path / ".step-000000002.tmp")
+    assert checkpoint.newest(tmp_path, print) == tmp_path / "step-000000001"
+    checkpoint.save_last(tmp_path, 2, *trained(), {})
+    assert checkpoint.newest(tmp_path, print) == tmp_path / "step-000000002"
+
+
+def test_best_carries_its_own_description_and_checksum(tmp_path: Path) -> None:
+    model, _ = trained()
+    checkpoint.save_best(tmp_path / "best", model, {"epoch": 3})
+    tensors, meta = checkpoint.load_best(tmp_path)
+    assert meta["epoch"] == 3
+    assert meta == json.loads((tmp_path / "best" / "meta.json").read_text())
+    assert all(torch.equal(tensors[key], value) for key, value in model.state_dict().items())
+    flip(tmp_path / "best" / "model.safetensors")
+    with pytest.raises(ValueError, match="is damaged"):
+        checkpoint.load_best(tmp_path)
+
+
+def test_a_run_without_best_says_where_it_should_be(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no best checkpoint"):
+        checkpoint.load_best(tmp_path)

@@ -1,0 +1,99 @@
+"""Promise 1: one config, any number of processes, the same run."""
+
+import json
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from tests.conftest import Program
+
+pytestmark = pytest.mark.slow
+RECORDED = "tests/recorded_train.py"
+CUTS = [(world, accumulate) for world, accumulate in product((1, 2, 3), (1, 3)) if (world, accumulate) != (1, 1)]
+
+
+@dataclass
+class Result:
+    rows: dict[str, Any]
+    masks: dict[str, int]
+    rates: dict[str, float]
+    losses: list[float]
+    weights: dict[str, Tensor]
+
+    def furthest(self, other: "Result") -> tuple[float, float]:
+        """Largest difference of a loss and of a weight."""
+        losses = max(abs(a - b) for a, b in zip(self.losses, other.losses, strict=True))
+        weights = max((self.weights[key] - other.weights[key]).abs().max().item() for key in self.weights)
+        return losses, weights
+
+
+def train(
+    program: Program,
+    photos: Path,
+    optimizer: str,
+    dtype: str,
+    *,
+    world: int = 1,
+    accumulate: int = 1,
+    model: str = "baseline",
+) -> Result:
+    """Four epochs of three steps; with more than one process the last batch leaves ranks without a row."""
+    name = f"{model}-{optimizer}-{dtype}-{world}-{accumulate}"
+    arguments = ["--data.root", photos, "--model.name", model, "--model.weights", "none", "--run.name", name]
+    arguments += [
+        "--train.batch_size",
+        8,
+        "--train.epochs",
+        4,
+        "--train.accumulate",
+        accumulate,
+        "--train.log_every",
+        1,
+    ]
+    arguments += ["--optim.name", optimizer, "--optim.step_size", 2, "--train.precision", "no", "--track.wandb", "off"]
+    arguments += ["--data.hflip", 0.5, "--data.crop", 40]
+    done = program(RECORDED, photos.parent / name, dtype, *arguments, processes=world)
+    assert done.returncode == 0, done.stderr
+    parts = [json.loads(path.read_text()) for path in photos.parent.glob(f"{name}.*.json")]
+    assert len(parts) == world
+    merged = {key: {k: v for part in parts for k, v in part[key].items()} for key in ("rows", "masks", "rates")}
+    assert all(part["rates"] == merged["rates"] for part in parts)
+    run = photos.parent / "runs" / name
+    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    losses = [event["loss"] for event in events if event["event"] == "step"]
+    assert len(losses) == 12
+    return Result(**merged, losses=losses, weights=load_file(run / "last" / "step-000000012" / "model.safetensors"))
+
+
+def test_images_draws_masks_and_rates_are_the_same_and_sgd_agrees(program: Program, photos: Path) -> None:
+    one = train(program, photos, "sgd", "float32")
+    assert len(one.rows) == 4 * 17
+    assert sorted(set(one.rates.values())) == pytest.approx([1e-4, 1e-3])
+    for world, accumulate in CUTS:
+        other = train(program, photos, "sgd", "float32", world=world, accumulate=accumulate)
+        assert (other.rows, other.masks, other.rates) == (one.rows, one.masks, one.rates)
+        assert max(one.furthest(other)) < 1e-5
+
+
+def test_adam_agrees_in_float64(program: Program, photos: Path, record_property: Any) -> None:
+    one = train(program, photos, "adam", "float64")
+    for world, accumulate in CUTS:
+        other = train(program, photos, "adam", "float64", world=world, accumulate=accumulate)
+        assert max(one.furthest(other)) < 1e-10
+    single, several = (train(program, photos, "adam", "float32", world=world) for world in (1, 3))
+    record_property("adam in fp32, 1 against 3 processes: loss, weight", single.furthest(several))
+    print("adam in fp32, 1 against 3 processes: loss, weight", single.furthest(several))
+
+
+def test_resnet50_with_its_statistics_frozen_agrees(program: Program, photos: Path) -> None:
+    """Trainable BatchNorm depends on the cut by design; with one row a rank its mean over ranks stays defined."""
+    one, three = (train(program, photos, "sgd", "float64", world=world, model="resnet50") for world in (1, 3))
+    assert (three.rows, three.rates) == (one.rows, one.rates)
+    assert torch.isfinite(torch.tensor(three.losses)).all()
+    assert one.losses[0] == pytest.approx(three.losses[0], rel=0.2)
