@@ -33,10 +33,9 @@ def main() -> int:
 
 def train(config: Config, runtime: Runtime) -> None:
     """The whole way from a folder of photos to the best checkpoint."""
-    from leafdist.tracking import open_tracker
-
     from leafdist import setup
     from leafdist.run import RunFolder
+    from leafdist.tracking import open_tracker
     from leafdist.trainer import Trainer
 
     check_world(config, runtime.world)

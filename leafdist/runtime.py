@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -25,7 +25,7 @@ class Runtime:
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(mode=True)
-        self.precision = resolve_precision(precision)
+        self.precision: Literal["no", "bf16"] = resolve_precision(precision)
         self.accelerator = Accelerator(
             cpu=not usable,
             mixed_precision=self.precision,
@@ -42,7 +42,7 @@ class Runtime:
         self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or self.world)
         check_world_size(self.world)
         # gloo: a CPU group costs the device nothing, and may wait for longer than a collective of the training
-        self.control = dist.new_group(backend="gloo", timeout=PATIENCE) if self.world > 1 else None
+        self.control: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if self.world > 1 else None
         self.cpus = usable_cpus(self.local_world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
@@ -131,7 +131,7 @@ class Runtime:
             dist.destroy_process_group()
 
 
-def resolve_precision(precision: str) -> str:
+def resolve_precision(precision: str) -> Literal["no", "bf16"]:
     """`auto` is bf16 where the device has it in hardware. Raises ValueError for what the device cannot do."""
     cuda = torch.cuda.is_available()
     if precision == "fp16":
@@ -141,7 +141,7 @@ def resolve_precision(precision: str) -> str:
         cpu = torch.cpu.get_capabilities()
         fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu.get("avx512_bf16", False)
         return "bf16" if fast else "no"
-    return precision
+    return "bf16" if precision == "bf16" else "no"
 
 
 def check_world_size(world: int) -> None:

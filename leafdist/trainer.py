@@ -91,10 +91,10 @@ class Trainer:
         """The rest of the current epoch."""
         state, plan = self.state, self._plan()
         self.wrapped.train()
-        self.window = time.monotonic()
+        self.window, self.rows = time.monotonic(), 0
         for share, (images, labels, _) in zip(self._shares(plan), self._batches(plan), strict=True):
             rate = self.train_step(share, images, labels)
-            state.step, state.batch = state.step + 1, state.batch + 1
+            state.step, state.batch, self.rows = state.step + 1, state.batch + 1, self.rows + share.total
             logged = state.step % self.config.train.log_every == 0
             if logged:
                 self.log_step(rate)
@@ -145,16 +145,16 @@ class Trainer:
         """One reduction for all steps since the last time, then a line."""
         state = self.state
         self.sums.collect(self.runtime, state.epoch_totals, state.log_totals)
-        seconds, self.window = time.monotonic() - self.window, time.monotonic()
+        now = time.monotonic()
         event = {
             "event": "step",
             "epoch": state.epoch,
             "step": state.step,
             "loss": state.log_totals.mean_loss,
             "lr": rate,
-            "images_per_second": state.log_totals.rows / seconds,
+            "images_per_second": self.rows / (now - self.window),
         }
-        state.log_totals = Totals()
+        state.log_totals, self.window, self.rows = Totals(), now, 0
         self.tracker.log(event)
         self.progress.step(event)
 

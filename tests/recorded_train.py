@@ -27,7 +27,12 @@ def recorded_step(self: Trainer, share: Share, images: Tensor, labels: Tensor) -
     step = self.state.step
     rates[step] = train_step(self, share, images, labels)
     for row in [] if share.empty else range(len(share)):
-        seen = [int(share.indices[row]), zlib.crc32(images[row].numpy()), int(labels[row]), share.draws[row].tolist()]
+        seen = [
+            int(share.indices[row]),
+            zlib.crc32(images[row].numpy().data),
+            int(labels[row]),
+            share.draws[row].tolist(),
+        ]
         rows[f"step {step} row {share.first + row}"] = seen
     return rates[step]
 
@@ -37,7 +42,7 @@ def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:
     assert self.place is not None
     _, step, first = self.place
     for row, mask in enumerate(result >= self.threshold):
-        masks[f"step {step} layer {self.layer} row {first + row}"] = zlib.crc32(mask.contiguous().numpy())
+        masks[f"step {step} layer {self.layer} row {first + row}"] = zlib.crc32(mask.contiguous().numpy().data)
     return result
 
 

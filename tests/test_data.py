@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +87,10 @@ def test_pack_and_folder_give_the_same_bytes(photos: Path) -> None:
     index = scan(photos, "train")
     path = pack.ensure_pack(index, 24, photos / "cache", workers=2)
     order = np.random.default_rng(0).permutation(len(index))
-    for mine, theirs in zip(FolderSource(index, 24).read(order), PackSource(index, 24, path).read(order), strict=True):
+    folder, packed = FolderSource(index, 24).read(order), PackSource(index, 24, path).read(order)
+    assert [array.dtype for array in folder] == [array.dtype for array in packed] == [np.uint8, np.int64, np.int64]
+    for mine, theirs in zip(folder, packed, strict=True):
         np.testing.assert_array_equal(mine, theirs)
-        assert mine.dtype == theirs.dtype
 
 
 def test_packing_in_parallel_gives_the_same_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,7 +108,7 @@ def flip_byte(path: Path) -> None:
     path.write_bytes(content)
 
 
-DAMAGE = {
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
     "a byte flipped": (lambda root: flip_byte(root / "cache" / "train-16.u8"), "its data is damaged"),
     "truncated": (lambda root: os.truncate(root / "cache" / "train-16.u8", 99), "its data is not"),
     "no header": (lambda root: (root / "cache" / "train-16.json").unlink(), "there is none yet"),

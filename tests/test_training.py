@@ -4,13 +4,15 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import CLASSES, Program
+from tests.conftest import CLASSES, REPO, Program
 
 pytestmark = pytest.mark.slow
 TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
@@ -123,6 +125,56 @@ def test_evaluation_is_identical_for_any_number_of_processes(
     best = json.loads((run / "best" / "meta.json").read_text())
     assert json.loads(files[0][2])["accuracy"] == best["val_accuracy"]
     assert json.loads(files[0][2])["loss"] == pytest.approx(best["val_loss"], abs=1e-12)
+
+
+def test_wandb_has_one_run_from_rank_0_and_one_id_after_a_resume(
+    program: Program, photos: Path, tmp_path: Path
+) -> None:
+    common = ["train.py", "--data.root", photos, *TINY, "--track.wandb", "offline"]
+    for epochs in (1, 2):
+        done = program(*common, "--train.epochs", epochs, processes=2)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("wandb sync") == 1
+    run = tmp_path / "runs" / "run"
+    pieces = sorted((run / "wandb").glob("offline-run-*"))
+    assert len(pieces) == 2
+    assert {piece.name.rsplit("-", 1)[1] for piece in pieces} == {(run / "wandb-id.txt").read_text().strip()}
+
+
+@pytest.mark.parametrize("launcher", ["python", "accelerate", "torchrun", "direct"])
+def test_every_way_to_launch_gives_the_processes_it_says(launcher: str, photos: Path, tmp_path: Path) -> None:
+    """`direct` is one task a process, as srun starts them, with the five variables that Accelerate needs."""
+    arguments = [REPO / "train.py", "--data.root", photos, *TINY, "--train.epochs", 1, "--run.folder", tmp_path]
+    bin_ = Path(sys.executable).parent
+    lines: dict[str, list[list[object]]] = {
+        "python": [[sys.executable]],
+        "accelerate": [[bin_ / "accelerate", "launch", "--multi_gpu", "--num_processes", 2, "--main_process_port", 0]],
+        "torchrun": [[bin_ / "torchrun", "--nproc_per_node", 2, "--master_port", 0]],
+        "direct": [[sys.executable], [sys.executable]],
+    }
+    started = []
+    for rank, line in enumerate(lines[launcher]):
+        ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 29873}
+        environment = os.environ | {key: str(value) for key, value in (ranks if launcher == "direct" else {}).items()}
+        command = [str(word) for word in (*line, *arguments)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path))
+    output = "".join(process.communicate(timeout=300)[0] for process in started)
+    assert [process.returncode for process in started] == [0] * len(started)
+    assert f"{1 if launcher == 'python' else 2} process(es) on cpu" in output
+
+
+def test_a_launch_that_starts_fewer_processes_than_it_says_ends_with_status_2(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --multi_gpu accelerate starts one process where there is no GPU, and says nothing."""
+    monkeypatch.setenv("LEAFDIST_EXPECT_WORLD", "2")
+    command = [Path(sys.executable).parent / "accelerate", "launch", "--num_processes", "2", REPO / "train.py"]
+    arguments = ["--data.root", photos, *TINY, "--run.folder", tmp_path]
+    done = subprocess.run(
+        list(map(str, command + arguments)), capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False
+    )
+    assert done.returncode != 0
+    assert "LEAFDIST_EXPECT_WORLD=2, but 1 process(es) joined" in done.stderr
 
 
 def test_folder_and_pack_train_the_same_model(program: Program, photos: Path, tmp_path: Path) -> None:

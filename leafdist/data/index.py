@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from leafdist.data.images import list_classes, list_images
 from numpy.typing import NDArray
+
+from leafdist.data.images import list_classes, list_images
 
 
 @dataclass(frozen=True)

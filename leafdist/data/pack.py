@@ -97,8 +97,8 @@ def _pack_block(task: tuple[Path, int, int, list[Path]]) -> int:
     rows = np.stack([decode(photo, side) for photo in photos])
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)
-        file.write(rows)
-    return zlib.crc32(rows)
+        file.write(rows.data)
+    return zlib.crc32(rows.data)
 
 
 def _checksums(path: Path, side: int) -> Iterator[int]:

@@ -26,13 +26,13 @@ class Purpose(IntEnum):
 
 def stream_key(seed: int, *place: int) -> NDArray[np.uint64]:
     """A 128-bit Philox key for a stream; NumPy promises that SeedSequence never changes."""
-    return np.random.SeedSequence((seed, *place)).generate_state(2, np.uint64)
+    return np.random.SeedSequence((seed, *place)).generate_state(2, np.uint64).astype(np.uint64)
 
 
 def uniform_rows(key: NDArray[np.uint64], first: int, count: int) -> NDArray[np.float64]:
     """Rows `first` to `first + count` of a stream: (count, 4) float64 in [0, 1)."""
     raw = np.random.Philox(key=key, counter=first).random_raw(count * DRAWS)
-    return (raw >> np.uint64(11)).reshape(count, DRAWS) * 2.0**-53
+    return (raw >> np.uint64(11)).reshape(count, DRAWS).astype(np.float64) * 2.0**-53
 
 
 @dataclass(frozen=True)
