@@ -54,8 +54,10 @@ def sample_data(options: argparse.Namespace) -> None:
 def split_data(options: argparse.Namespace) -> None:
     from leafdist.data.split import split
 
-    split(options.raw, options.dest, order=options.order, seed=options.seed, groups=options.groups)
-    print(f"wrote {options.dest}. Next: python train.py --config configs/baseline.yaml --data.root {options.dest}")
+    report = split(options.raw, options.dest, order=options.order, seed=options.seed, groups=options.groups)
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report["totals"].items() if count)
+    print(f"wrote {options.dest}: {counts}")
+    print(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}")
 
 
 def pack_data(options: argparse.Namespace) -> None:

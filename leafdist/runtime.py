@@ -21,13 +21,12 @@ class Runtime:
     """This process among the others. With one process every method works and communicates nothing."""
 
     def __init__(self, *, precision: str = "no", timeout_minutes: float = 10, deterministic: bool = False) -> None:
-        usable = torch.cuda.is_available() or torch.backends.mps.is_available()
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(mode=True)
         self.precision: Literal["no", "bf16"] = resolve_precision(precision)
         self.accelerator = Accelerator(
-            cpu=not usable,
+            cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
             mixed_precision=self.precision,
             kwargs_handlers=[
                 InitProcessGroupKwargs(timeout=timedelta(minutes=timeout_minutes)),

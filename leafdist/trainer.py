@@ -80,6 +80,8 @@ class Trainer:
     def fit(self, tracker: Tracker) -> None:
         """Train to the end, from wherever `state` stands."""
         self.tracker = tracker
+        place = {"epoch": self.state.epoch, "step": self.state.step}
+        tracker.log({"event": "start", **place, "world_size": self.runtime.world})
         self.progress = Progress(self.total_steps, self.state.step, shown=self.runtime.is_main)
         while not self.finished:
             began = time.monotonic()

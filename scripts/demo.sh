@@ -24,8 +24,9 @@ if ! python -c 'from leafdist.models.weights import find_weights; find_weights("
     weights=(--model.weights none)
 fi
 
-common=(--data.root $data --run.folder $runs --train.batch_size 32 --optim.schedule cosine --track.wandb off)
-"${launch[@]}" train.py --config configs/baseline.yaml "${common[@]}" --train.epochs 12
+common=(--data.root $data --run.folder $runs --train.batch_size 32 --track.wandb off)
+common+=(--optim.schedule cosine --optim.warmup_epochs 2 --optim.lr 5e-4) # so few steps want a gentle start
+"${launch[@]}" train.py --config configs/baseline.yaml "${common[@]}" --train.epochs 24
 "${launch[@]}" train.py --config configs/resnet50.yaml "${common[@]}" --train.epochs 8 "${weights[@]}"
 "${launch[@]}" evaluate.py $runs/baseline $runs/resnet50
 
