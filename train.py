@@ -53,6 +53,7 @@ def train(config: Config, runtime: Runtime) -> None:
     trainer = Trainer(config, model, loaders, runtime, folder.path)
     resumed = trainer.resume()
     if trainer.finished:
+        runtime.agree(lambda: folder.set_state("finished", **trainer.result()))
         runtime.say(f"{folder.path} is finished: {trainer.state.step} steps. More train.epochs would go on")
         return
 

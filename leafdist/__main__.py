@@ -11,7 +11,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     try:
         options.run(options)
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"leafdist {options.command}: error: {error}", file=sys.stderr)
         return 2
     return 0

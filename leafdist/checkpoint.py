@@ -27,7 +27,7 @@ Say = Callable[[str], None]
 def save_last(
     folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
 ) -> None:
-    """Write `folder/step-<n>`, then prune all but the newest two."""
+    """Write `folder/step-<n>`, then prune: two generations stay, and none of a later step, which was passed over."""
     target = folder / f"step-{step:09d}"
     temporary = folder / f".{target.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
@@ -42,7 +42,8 @@ def save_last(
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     files.flush(folder)
-    for old in generations(folder)[KEEP:]:
+    kept = [path for path in generations(folder) if path.name <= target.name][:KEEP]
+    for old in set(generations(folder)) - set(kept):
         shutil.rmtree(old)
 
 
@@ -52,12 +53,19 @@ def generations(folder: Path) -> list[Path]:
 
 
 def newest(folder: Path, say: Say) -> Path | None:
-    """The newest checkpoint that verifies; damaged ones are named and passed over."""
+    """The newest checkpoint that verifies; damaged ones are named and passed over. None where there is none at all.
+
+    Raises ValueError where all are damaged: starting over would replace what is left of the run.
+    """
     for path in generations(folder):
         fault = damage(path)
         if fault is None:
             return path
-        say(f"warning: {path} is damaged ({fault}); trying the one before")
+        say(f"warning: {path} is damaged ({fault}) and passed over")
+    if generations(folder):
+        raise ValueError(
+            f"{folder}: no checkpoint verifies. Remove the folder to train from the start, or set run.name"
+        )
     return None
 
 
@@ -67,6 +75,8 @@ def damage(path: Path) -> str | None:
         return "no manifest.json"
     try:
         manifest = files.read_json(path / "manifest.json")
+        if manifest["format"] != FORMAT:
+            return f"format {manifest['format']}, this version reads {FORMAT}"
         for name, expected in manifest["sha256"].items():
             if files.sha256(path / name) != expected:
                 return f"{name} does not match its checksum"
@@ -102,6 +112,10 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor])
         number, name = key.split(".", 1)
         state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, entry in optimizer.state.items():
+        for name, value in entry.items():
+            if value.shape == parameter.shape:  # fused kernels pair entries by memory, so strides must agree too
+                entry[name] = torch.empty_like(parameter).copy_(value)
 
 
 def save_best(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
@@ -124,6 +138,8 @@ def load_best(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
     except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is damaged or not a checkpoint of leafdist: {error}") from error
+    if meta["format"] != FORMAT:
+        raise ValueError(f"{path} has format {meta['format']}, this version reads {FORMAT}. Update leafdist")
     if _digest(tensors) != meta["sha256"]:
         raise ValueError(f"{path} is damaged: its tensors do not match their checksum")
     return tensors, meta

@@ -1,5 +1,6 @@
 """How a program starts and ends: one exit for all ranks, one message for all users."""
 
+import os
 import sys
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,7 +27,7 @@ def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: floa
         print(f"error: {error}", file=sys.stderr, flush=True)
         return WRONG_INPUT
     except (ValueError, FloatingPointError) as error:
-        if runtime is None or runtime.is_main:
+        if os.environ.get("RANK", "0") == "0":
             print(f"error: {error}", file=sys.stderr, flush=True)
         leave_after_error(runtime)
         return WRONG_INPUT if isinstance(error, ValueError) else WRONG

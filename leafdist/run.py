@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import yaml
 
 from leafdist import files
 from leafdist.config import Config, differences, from_dict, to_dict
-from leafdist.tracking import Tracker
+from leafdist.tracking import Tracker, wandb_id
 
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
 
@@ -33,7 +34,7 @@ class RunFolder:
     def check(self, config: Config, facts: dict[str, Any], say: Callable[[str], None]) -> None:
         """Whether `config` on data with `facts` may go on in this folder. Raises ValueError that lists what differs."""
         if not (self.path / "config.yaml").exists():
-            if self.path.exists() and any(self.path.iterdir()):
+            if self.path.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise ValueError(f"{self.path} is not empty and not a run folder. Set run.name to something else")
             return
         if config.run.resume == "never":
@@ -52,6 +53,8 @@ class RunFolder:
     def start(self, config: Config, facts: dict[str, Any], world: int, device: str) -> None:
         """Save the resolved configuration and record this start."""
         self.path.mkdir(parents=True, exist_ok=True)
+        for leftover in self.path.rglob(".*.tmp"):  # of a kill while writing
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         text = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
         files.write_text(self.path / "config.yaml", text)
         record = self.record
@@ -64,10 +67,9 @@ class RunFolder:
             "git_commit": git_commit(),
             "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         }
-        files.write_json(
-            self.path / "run.json",
-            {**record, **facts, "state": "running", "starts": [*record["starts"], start]},
-        )
+        ids = {} if config.track.wandb == "off" else {"wandb_id": wandb_id(self.path)}
+        record |= {**facts, **ids, "state": "running", "starts": [*record["starts"], start]}
+        files.write_json(self.path / "run.json", record)
 
     @contextmanager
     def ending(self, tracker: Tracker, *, active: bool) -> Iterator[dict[str, Any]]:
@@ -81,10 +83,12 @@ class RunFolder:
             state = "interrupted"
             raise
         finally:
-            tracker.log({"event": "end", "state": state, **result})
-            tracker.close(0 if state == "finished" else 1, result)
-            if active:
-                self.set_state(state, **result)
+            try:
+                tracker.log({"event": "end", "state": state, **result})
+                tracker.close(0 if state == "finished" else 1, result)
+            finally:
+                if active:
+                    self.set_state(state, **result)
 
     def set_state(self, state: str, **facts: Any) -> None:
         """One of running, finished, interrupted, failed."""
@@ -98,7 +102,7 @@ def read_config(run: Path) -> Config:
         raise ValueError(f"{run} is not a run folder: it has no config.yaml")
     try:
         return from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, TypeError) as error:
+    except (yaml.YAMLError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 

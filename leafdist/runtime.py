@@ -54,17 +54,15 @@ class Runtime:
     def agree(self, work: Callable[[], T], *, on: str = "main") -> T:
         """Run `work` on the main process, on one process a node ("local_main"), or on "all"; all learn how it went.
 
-        Returns rank 0's result ("all": one's own); an error that the user can mend (ValueError) of any process is
-        raised in every one.
+        Returns rank 0's result ("all": one's own); an error that the user can mend (ValueError, OSError) of any
+        process is raised as ValueError in every one.
         """
         active = {"main": self.is_main, "local_main": self.is_local_main, "all": True}[on]
         result: Any = None
         error: str | None = None
         try:
             result = work() if active else None
-        except ValueError as fault:
-            if self.world == 1:
-                raise
+        except (ValueError, OSError) as fault:
             error = str(fault)
         shared = result if self.is_main and on != "all" else None
         outcomes = self._gather_objects((shared, error))
@@ -81,8 +79,7 @@ class Runtime:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Onto the device, under autocast, and in DistributedDataParallel where there are several processes."""
-        trains = any(parameter.requires_grad for parameter in model.parameters())
-        return self.accelerator.prepare_model(model, evaluation_mode=not trains)  # type: ignore[no-any-return]
+        return self.accelerator.prepare_model(model)  # type: ignore[no-any-return]
 
     def autocast(self, precision: str) -> torch.autocast:
         """For a model that was not wrapped: evaluation in the precision of the training."""

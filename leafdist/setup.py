@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from leafdist.checkpoint import load_best
@@ -130,7 +131,9 @@ def load_run(run: Path, runtime: Runtime, root: str | None = None) -> tuple[Conf
     model = build_model(config.model.name, len(classes), side(config.data))
     check_state(tensors, model.state_dict(), run / "best" / "model.safetensors")
     model.load_state_dict(tensors)
-    return config, model.to(runtime.device).eval(), classes
+    layout = torch.channels_last if config.train.channels_last else torch.contiguous_format
+    model = model.to(runtime.device, memory_format=layout)  # type: ignore[call-overload]
+    return config, model.eval(), classes
 
 
 def crop_seed(config: Config) -> int | None:

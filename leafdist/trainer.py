@@ -1,26 +1,24 @@
 """The training loop: the plan's batches, the loss over the global batch, exact validation, checkpoints."""
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leafdist import checkpoint
 from leafdist.config import Config, to_dict
 from leafdist.data.loader import Loader
-from leafdist.data.plan import EpochPlan, Share, micro_batches
+from leafdist.data.plan import EpochPlan, Share
 from leafdist.evaluation import evaluate
 from leafdist.metrics import Predictions, StepSums, Totals
-from leafdist.models.dropout import seek
-from leafdist.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
 from leafdist.progress import Progress
 from leafdist.runtime import Runtime
 from leafdist.setup import augmentation, crop_seed, preprocessing
+from leafdist.step import TrainStep
 from leafdist.tracking import Tracker
 
 
@@ -51,25 +49,21 @@ class Trainer:
         self, config: Config, model: nn.Module, loaders: dict[str, Loader], runtime: Runtime, folder: Path
     ) -> None:
         self.config, self.loaders, self.runtime, self.folder = config, loaders, runtime, folder
-        format_ = torch.channels_last if config.train.channels_last else torch.contiguous_format
-        self.model = model.to(runtime.device, memory_format=format_)  # type: ignore[call-overload]
-        self.memory_format = format_
-        self.optimizer = build_optimizer(self.model, config.optim)
-        self.wrapped = runtime.wrap(self.model)
-        self.augment = augmentation(config.data)
         self.index = loaders["train"].source.index
-        self.steps_per_epoch = -(-len(self.index) // config.train.batch_size)
+        self.steps_per_epoch = math.ceil(len(self.index) / config.train.batch_size)
+        self.step = TrainStep(config, model, runtime, self.steps_per_epoch)
+        self.eval_augment = augmentation(config.data).for_evaluation()
         total = config.train.epochs * self.steps_per_epoch
         self.total_steps = min(total, config.train.max_steps or total)
         self.state = TrainState()
-        self.sums, self.watch = StepSums(), FiniteWatch()
+        self.sums = StepSums()
         self.saved = time.monotonic()
 
     def resume(self) -> bool:
         """Go on from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
         path = self.runtime.agree(lambda: checkpoint.newest(self.folder / "last", self.runtime.say))
         if path is not None:
-            self.state = TrainState.from_dict(checkpoint.load_last(path, self.model, self.optimizer))
+            self.state = TrainState.from_dict(checkpoint.load_last(path, self.step.model, self.step.optimizer))
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
         return path is not None
 
@@ -92,58 +86,21 @@ class Trainer:
     def train_epoch(self) -> None:
         """The rest of the current epoch."""
         state, plan = self.state, self._plan()
-        self.wrapped.train()
+        self.step.wrapped.train()
         self.window, self.rows = time.monotonic(), 0
         for share, (images, labels, _) in zip(self._shares(plan), self._batches(plan), strict=True):
-            rate = self.train_step(share, images, labels)
+            self.sums.push(*self.step(state.step, share, images, labels))
             state.step, state.batch, self.rows = state.step + 1, state.batch + 1, self.rows + share.total
             logged = state.step % self.config.train.log_every == 0
             if logged:
-                self.log_step(rate)
+                self.log_step()
             if self._save_is_due(asked=logged):
                 self.save()
             if self.finished:
                 break
-        self.watch.judge()
+        self.step.watch.judge()
 
-    def train_step(self, share: Share, images: Tensor, labels: Tensor) -> float:
-        """One optimizer step on this rank's share of a global batch; returns the learning rate."""
-        rate = learning_rate(self.config.optim, self.state.step, self.steps_per_epoch, self.config.train.epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        parts = micro_batches(len(share), self.config.train.accumulate, self.config.train.max_rows)
-        if share.empty:
-            _batchnorm_eval(self.wrapped)
-        loss, correct = images.new_zeros((), dtype=torch.get_default_dtype()), labels.new_zeros(())
-        for part in parts:
-            with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]):
-                part_loss, part_correct = self.backward(share, part, images[part], labels[part])
-            loss, correct = loss + part_loss, correct + part_correct
-        norm = gradient_norm(self.model.parameters(), self.config.train.clip_norm)
-        self.watch.push(guard_update(self.optimizer, norm), self._where(rate))
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
-        if share.empty:
-            self.wrapped.train()
-        rows = 0 if share.empty else len(share)
-        self.runtime.average_batchnorm(self.model, rows / share.total)
-        self.sums.push(loss, correct, rows)
-        return rate
-
-    def backward(self, share: Share, part: slice, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of one micro-batch; returns its sums of loss and of correct predictions."""
-        draws = torch.from_numpy(share.draws[part]).to(images.device, non_blocking=True)
-        seek(self.model, self.config.seed, self.state.step, share.first + part.start)
-        pixels = self.augment(images, draws).contiguous(memory_format=self.memory_format)
-        logits = self.wrapped(pixels)
-        weight = 0.0 if share.empty else 1.0
-        smoothing = self.config.optim.label_smoothing
-        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) * weight
-        # DistributedDataParallel averages over the ranks: times world, the gradient is that of the global mean
-        (loss * (self.runtime.world / share.total)).backward()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum() * int(weight)
-
-    def log_step(self, rate: float) -> None:
+    def log_step(self) -> None:
         """One reduction for all steps since the last time, then a line."""
         state = self.state
         self.sums.collect(self.runtime, state.epoch_totals, state.log_totals)
@@ -153,7 +110,7 @@ class Trainer:
             "epoch": state.epoch,
             "step": state.step,
             "loss": state.log_totals.mean_loss,
-            "lr": rate,
+            "lr": self.step.rate(state.step - 1),
             "images_per_second": self.rows / (now - self.window),
         }
         state.log_totals, self.window, self.rows = Totals(), now, 0
@@ -186,8 +143,8 @@ class Trainer:
 
     def evaluate(self, split: str) -> Predictions:
         """Exact, on all processes."""
-        augment = self.augment.for_evaluation()
-        return evaluate(self.model, self.loaders[split], augment, self.runtime, crop_seed(self.config))
+        loader, seed = self.loaders[split], crop_seed(self.config)
+        return evaluate(self.step.model, loader, self.eval_augment, self.runtime, seed)
 
     def keep_best(self, validation: Predictions) -> bool:
         """Save `best/` when val accuracy rose, or stayed with a lower loss."""
@@ -197,16 +154,18 @@ class Trainer:
             return False
         state.best_epoch, state.best_accuracy, state.best_loss = state.epoch, validation.accuracy, validation.mean_loss
         if self.runtime.is_main:
-            checkpoint.save_best(self.folder / "best", self.model, self._meta())
+            checkpoint.save_best(self.folder / "best", self.step.model, self._meta())
         return True
 
     def save(self) -> None:
         """Write `last/` at the current step."""
         self.sums.collect(self.runtime, self.state.epoch_totals, self.state.log_totals)
-        self.watch.judge()
+        self.step.watch.judge()
         self.saved = time.monotonic()
         if self.runtime.is_main:
-            checkpoint.save_last(self.folder / "last", self.state.step, self.model, self.optimizer, asdict(self.state))
+            checkpoint.save_last(
+                self.folder / "last", self.state.step, self.step.model, self.step.optimizer, asdict(self.state)
+            )
 
     def result(self) -> dict[str, Any]:
         """The run in a few numbers."""
@@ -240,18 +199,9 @@ class Trainer:
 
     def _save_is_due(self, *, asked: bool) -> bool:
         """By steps, or, when `asked`, by rank 0's clock; the end of an epoch saves anyway."""
-        if self.state.batch == self.steps_per_epoch:
+        if self.finished or self.state.batch == self.steps_per_epoch:
             return False
         every, minutes = self.config.train.save_every, self.config.train.save_minutes
         if every > 0 and self.state.step % every == 0:
             return True
         return asked and self.runtime.decide(time.monotonic() - self.saved > 60 * minutes)
-
-    def _where(self, rate: float) -> str:
-        return f"step {self.state.step + 1}, epoch {self.state.epoch + 1}, learning rate {rate:.3g}"
-
-
-def _batchnorm_eval(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()

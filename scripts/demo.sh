@@ -19,9 +19,10 @@ if [ "$gpus" -gt 1 ]; then
 fi
 
 weights=()
-if ! python -c 'from leafdist.models.weights import find_weights; find_weights("IMAGENET1K_V2")' 2>/dev/null; then
+if [ -f demo/random-weights ] || ! python -c 'from leafdist.models.weights import find_weights; find_weights("IMAGENET1K_V2")' 2>/dev/null; then
     echo "ImageNet weights are neither cached nor reachable: ResNet-50 starts from random weights, nothing frozen"
     weights=(--model.weights none)
+    touch demo/random-weights # run again, the demo goes on with the same
 fi
 
 common=(--data.root $data --run.folder $runs --train.batch_size 32 --track.wandb off)

@@ -3,6 +3,7 @@ if [ -f .venv/bin/activate ]; then source .venv/bin/activate; fi
 
 launch() {
     local processes=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}}
+    [ "$processes" -ge 1 ] || processes=1 # a job without GPUs may be told 0
     export LEAFDIST_EXPECT_WORLD=$processes # another number of processes is an error, not a surprise
     if [ "$processes" -eq 1 ]; then
         python "$@"

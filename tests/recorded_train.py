@@ -12,7 +12,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from leafdist.data.plan import Share
 from leafdist.models.dropout import BlockDropout
-from leafdist.trainer import Trainer
+from leafdist.step import Sums, TrainStep
 from train import main
 
 out, dtype, *arguments = sys.argv[1:]
@@ -20,12 +20,11 @@ torch.set_default_dtype(getattr(torch, dtype))
 rows: dict[str, object] = {}
 masks: dict[str, int] = {}
 rates: dict[int, float] = {}
-train_step, bytes_for = Trainer.train_step, BlockDropout.bytes_for
+train_step, bytes_for = TrainStep.__call__, BlockDropout.bytes_for
 
 
-def recorded_step(self: Trainer, share: Share, images: Tensor, labels: Tensor) -> float:
-    step = self.state.step
-    rates[step] = train_step(self, share, images, labels)
+def recorded_step(self: TrainStep, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
+    rates[step] = self.rate(step)
     for row in [] if share.empty else range(len(share)):
         seen = [
             int(share.indices[row]),
@@ -34,7 +33,7 @@ def recorded_step(self: Trainer, share: Share, images: Tensor, labels: Tensor) -
             share.draws[row].tolist(),
         ]
         rows[f"step {step} row {share.first + row}"] = seen
-    return rates[step]
+    return train_step(self, step, share, images, labels)
 
 
 def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:
@@ -46,7 +45,7 @@ def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:
     return result
 
 
-Trainer.train_step = recorded_step  # type: ignore[method-assign]
+TrainStep.__call__ = recorded_step  # type: ignore[method-assign]
 BlockDropout.bytes_for = recorded_bytes  # type: ignore[method-assign]
 sys.argv = ["train.py", *arguments]
 status = main()

@@ -13,10 +13,10 @@ from leafdist import checkpoint
 
 def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
     torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
     optimizer = torch.optim.Adam(model.parameters(), fused=True)
     for _ in range(steps):
-        model(torch.rand(5, 3)).pow(2).sum().backward()
+        model(torch.rand(5, 3, 6, 6)).pow(2).sum().backward()
         optimizer.step()
     return model, optimizer
 
@@ -32,6 +32,8 @@ def test_a_checkpoint_brings_back_weights_optimizer_and_state(tmp_path: Path) ->
         assert torch.equal(first, second)
     for key, value in checkpoint.optimizer_tensors(optimizer).items():
         assert torch.equal(checkpoint.optimizer_tensors(other_optimizer)[key], value)
+    weight = next(iter(other.parameters()))
+    assert other_optimizer.state[weight]["exp_avg"].stride() == weight.stride(), "fused kernels go by memory"
 
 
 def test_two_generations_are_kept(tmp_path: Path) -> None:
@@ -57,6 +59,22 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
     harm(tmp_path / "step-000000002" / name)
     assert checkpoint.newest(tmp_path, said.append) == tmp_path / "step-000000001"
     assert "step-000000002 is damaged" in said[0]
+
+
+def test_checkpoints_that_were_passed_over_go_and_new_ones_stay(tmp_path: Path) -> None:
+    for step in (90, 100):
+        checkpoint.save_last(tmp_path, step, *trained(), {})
+    flip(tmp_path / "step-000000100" / "state.json")
+    assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000090"
+    checkpoint.save_last(tmp_path, 95, *trained(), {})
+    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000095", "step-000000090"]
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_over(tmp_path: Path) -> None:
+    checkpoint.save_last(tmp_path, 1, *trained(), {})
+    flip(tmp_path / "step-000000001" / "state.json")
+    with pytest.raises(ValueError, match="no checkpoint verifies"):
+        checkpoint.newest(tmp_path, lambda _: None)
 
 
 def test_a_save_that_was_cut_off_does_not_count(tmp_path: Path) -> None:

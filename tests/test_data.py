@@ -1,4 +1,5 @@
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from torchvision import transforms
 
 from leafdist.data import pack
 from leafdist.data.decode import UnreadablePhotoError, decode
+from leafdist.data.images import UNFINISHED
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.source import FolderSource, PackSource
@@ -108,27 +110,65 @@ def flip_byte(path: Path) -> None:
     path.write_bytes(content)
 
 
+def other_header(header: Path) -> None:
+    header.write_text("3")
+
+
+def other_decoder(header: Path) -> None:
+    header.write_text(header.read_text().replace("Pillow", "Pillow-SIMD"))
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "a byte flipped": (lambda root: flip_byte(root / "cache" / "train-16.u8"), "its data is damaged"),
-    "truncated": (lambda root: os.truncate(root / "cache" / "train-16.u8", 99), "its data is not"),
-    "no header": (lambda root: (root / "cache" / "train-16.json").unlink(), "there is none yet"),
-    "half a header": (lambda root: os.truncate(root / "cache" / "train-16.json", 30), "its header is damaged"),
-    "a photo touched": (lambda root: os.utime(root / "train" / CLASSES[0] / "001.png", (1, 1)), "other than before"),
-    "a photo gone": (lambda root: (root / "train" / CLASSES[0] / "001.png").unlink(), "other than before"),
+    "a byte flipped": (flip_byte, "its data is damaged"),
+    "truncated": (lambda pack: os.truncate(pack, 99), "its data is not"),
+    "no header": (lambda pack: pack.with_suffix(".json").unlink(), "there is none yet"),
+    "half a header": (lambda pack: os.truncate(pack.with_suffix(".json"), 30), "its header is damaged"),
+    "another header": (lambda pack: other_header(pack.with_suffix(".json")), "its header is damaged"),
+    "another decoder": (lambda pack: other_decoder(pack.with_suffix(".json")), "other than before: decoder"),
 }
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_stale_or_damaged_pack_is_noticed_and_rebuilt(kind: str, photos: Path) -> None:
+def test_a_damaged_pack_is_noticed_and_rebuilt(kind: str, photos: Path) -> None:
     said: list[str] = []
-    path = pack.ensure_pack(scan(photos, "train"), 16, photos / "cache", 1, said.append)
-    harm, message = DAMAGE[kind]
-    harm(photos)
     index = scan(photos, "train")
+    path = pack.ensure_pack(index, 16, photos / "cache", 1, said.append)
+    harm, message = DAMAGE[kind]
+    harm(path)
     assert message in (pack.check(path, index, 16) or "")
-    pack.ensure_pack(index, 16, photos / "cache", 1, said.append)
+    assert pack.ensure_pack(index, 16, photos / "cache", 1, said.append) == path
     assert message in said[-1]
     assert pack.check(path, index, 16) is None
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a photo touched": lambda photo: os.utime(photo, (1, 1)),
+    "a photo gone": lambda photo: photo.unlink(),
+    "a photo renamed": lambda photo: shutil.move(photo, photo.with_name("z.png")),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_changed_folder_gets_a_new_pack_in_place_of_the_old(kind: str, photos: Path) -> None:
+    old = pack.ensure_pack(scan(photos, "train"), 16, photos / "cache", 1)
+    CHANGES[kind](photos / "train" / CLASSES[0] / "001.png")
+    index = scan(photos, "train")
+    new = pack.ensure_pack(index, 16, photos / "cache", 1)
+    assert list((photos / "cache").glob("*.u8")) == [new] != [old]
+    assert pack.check(new, index, 16) is None
+
+
+def test_data_sets_share_a_cache_folder(photos: Path, tmp_path: Path) -> None:
+    other = scan(draw(tmp_path / "other", {"train": 2}), "train")
+    index = scan(photos, "train")
+    paths = {pack.ensure_pack(one, 16, tmp_path / "cache", 1) for one in (index, other)}
+    assert len(paths) == len(list((tmp_path / "cache").glob("*.u8"))) == 2
+
+
+def test_an_unfinished_split_is_no_data_set(photos: Path) -> None:
+    (photos / UNFINISHED).touch()
+    with pytest.raises(ValueError, match="is an unfinished split"):
+        scan(photos, "train")
 
 
 def test_a_bad_photo_leaves_no_pack(photos: Path) -> None:

@@ -17,6 +17,7 @@ LAYERS = [
     "runtime optim checkpoint progress",
     "metrics run job",
     "evaluation setup",
+    "step",
     "trainer",
     "__main__ train evaluate",
 ]

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from leafdist.data.images import list_classes, list_images
-from leafdist.data.split import MARKER, RATIOS, read_groups, split, take, take_groups
+from leafdist.data.images import UNFINISHED, list_classes, list_images
+from leafdist.data.split import RATIOS, read_groups, split, take, take_groups
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -147,7 +147,7 @@ def test_foreign_files_in_the_destination_are_refused_and_kept(tmp_path: Path, m
     dest.mkdir()
     (dest / "mine.txt").write_text("mine")
     if marked:
-        (dest / MARKER).touch()
+        (dest / UNFINISHED).touch()
     with pytest.raises(ValueError, match=r"not empty \(mine.txt\)"):
         split(make_raw(tmp_path / "raw", a=5), dest)
     assert (dest / "mine.txt").read_text() == "mine"
@@ -156,7 +156,7 @@ def test_foreign_files_in_the_destination_are_refused_and_kept(tmp_path: Path, m
 def test_a_finished_split_is_not_overwritten(tmp_path: Path) -> None:
     raw, dest = make_raw(tmp_path / "raw", a=5), tmp_path / "out"
     split(raw, dest)
-    (dest / MARKER).touch()  # killed between the last two steps
+    (dest / UNFINISHED).touch()  # killed between the last two steps
     before = tree(dest)
     with pytest.raises(ValueError, match="not empty"):
         split(raw, dest)
@@ -179,7 +179,7 @@ def test_a_split_that_failed_midway_starts_over_with_the_same_result(
         patch.setattr("leafdist.data.split.shutil.copyfile", copy)
         with pytest.raises(OSError, match="No space"):
             split(raw, tmp_path / "out")
-    assert (tmp_path / "out" / MARKER).exists()
+    assert (tmp_path / "out" / UNFINISHED).exists()
     assert not (tmp_path / "out" / "split.json").exists()
     (tmp_path / "out" / ".split.json.host.1.tmp").touch()  # killed while split.json was being written
     said: list[str] = []

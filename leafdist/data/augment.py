@@ -1,6 +1,6 @@
 """Flip, crop and normalise a batch on its device, driven by the plan's draws; equal to torchvision's own transforms."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -51,6 +51,3 @@ class Augment:
 
     def for_evaluation(self) -> "Augment":
         return Augment(crop=self.crop, normalize=self.normalize)
-
-    def as_dict(self) -> dict[str, object]:
-        return asdict(self)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})  # in any case
 
+UNFINISHED = ".split-unfinished"  # in the destination of a split while photos are copied
+
 
 def list_images(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
     """The photos of a folder, sorted by name, and how many other entries were skipped.

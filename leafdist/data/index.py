@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.data.images import list_classes, list_images
+from leafdist.data.images import UNFINISHED, list_classes, list_images
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
 
     Raises ValueError naming the folder that is missing, empty or of another class.
     """
+    if (root / UNFINISHED).exists():
+        raise ValueError(f"{root} is an unfinished split: run the same `leafdist split` again, it starts over")
     folder = root / split
     found = list_classes(folder)
     known = tuple(classes or found)

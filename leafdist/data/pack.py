@@ -1,7 +1,7 @@
 """The pack: every photo of a split decoded and resized once, one uint8 array on disk. A cache: never trusted unseen.
 
-`<split>-<side>.u8` holds the rows, `<split>-<side>.json` what they were made from and a checksum a block. The header
-is written last: it is what makes a pack exist.
+`<split>-<side>-<root>-<stamp>.u8` holds the rows, a .json of that name what they were made from and a checksum a block.
+The header is written last: it is what makes a pack exist. Data sets may share a cache folder.
 """
 
 import os
@@ -38,13 +38,18 @@ def cache_folder(root: Path, cache: str | None) -> Path:
 
 def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Callable[[str], None] = print) -> Path:
     """The pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes."""
-    path = folder / f"{index.folder.name}-{side}.u8"
+    if side < 1:
+        raise ValueError(f"a side of {side} pixels: must be at least 1")
+    family = f"{index.folder.name}-{side}-{sha256(str(index.folder.resolve()).encode()).hexdigest()[:8]}"
+    path = folder / f"{family}-{index.stamp[:8]}.u8"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{path.stem}.lock"):
+        with FileLock(folder / f".{family}.lock"):
             fault = check(path, index, side)
             if fault:
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
+                for old in [*folder.glob(f"{family}-*"), *folder.glob(f".{family}-*.tmp")]:
+                    old.unlink()  # of the folder as it was; a job that has it mapped keeps it
                 build(path, index, side, workers)
     except OSError as error:
         raise ValueError(f"{folder}: no pack fits there ({error}). Name another folder with data.cache") from error
@@ -57,8 +62,8 @@ def check(path: Path, index: Index, side: int) -> str | None:
     if not header_path.exists():
         return "there is none yet"
     try:
-        header = files.read_json(header_path)
-    except ValueError:
+        header = dict(files.read_json(header_path))
+    except (ValueError, TypeError):
         return "its header is damaged"
     stale = [key for key, value in _header(index, side).items() if header.get(key) != value]
     if stale:
@@ -66,7 +71,7 @@ def check(path: Path, index: Index, side: int) -> str | None:
     size = len(index) * side * side * 3
     if not path.exists() or path.stat().st_size != size:
         return f"its data is not {size} bytes"
-    if list(_checksums(path, side)) != header["checksums"]:
+    if list(_checksums(path, side)) != header.get("checksums"):
         return "its data is damaged"
     return None
 

@@ -15,12 +15,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from leafdist.data.images import list_classes, list_images
+from leafdist.data.images import UNFINISHED, list_classes, list_images
 from leafdist.files import flush, sha256, write_json
 
 FORMAT = 1
 RATIOS = {"train": 6, "val": 2, "test": 2}  # tenths
-MARKER = ".split-unfinished"
 SMALLEST = 5  # photos a class: below it floor(0.2 n) is 0
 
 Order = Literal["shuffled", "listed"]
@@ -174,7 +173,7 @@ def _unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the marker while the split is made; clear what an interrupted one left. Refuses anything else in there."""
     _check_vacant(dest)
     dest.mkdir(parents=True, exist_ok=True)
-    marker = dest / MARKER
+    marker = dest / UNFINISHED
     with marker.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -196,8 +195,10 @@ def _unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
 
 def _check_vacant(dest: Path) -> None:
     found = set(os.listdir(dest)) if dest.exists() else set()  # noqa: PTH208 (names are all that is asked)
-    ours = {name for name in found if name in RATIOS or name.startswith(".split.json.")} if MARKER in found else set()
-    foreign = sorted(found - ours - {MARKER})
+    ours = (
+        {name for name in found if name in RATIOS or name.startswith(".split.json.")} if UNFINISHED in found else set()
+    )
+    foreign = sorted(found - ours - {UNFINISHED})
     if foreign:
         raise ValueError(
             f"{dest} is not empty ({foreign[0]}): a split needs a folder of its own. Remove it or name another"

@@ -1,0 +1,81 @@
+"""One optimizer step on a rank's share of a global batch: the same update however the batch is cut."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leafdist.config import Config
+from leafdist.data.plan import Share, micro_batches
+from leafdist.models.dropout import seek
+from leafdist.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
+from leafdist.runtime import Runtime
+from leafdist.setup import augmentation
+
+Sums = tuple[Tensor, Tensor, int]
+
+
+class TrainStep:
+    """Owns the model on its device, its wrapped form, and the optimizer."""
+
+    def __init__(self, config: Config, model: nn.Module, runtime: Runtime, steps_per_epoch: int) -> None:
+        self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
+        self.memory_format = torch.channels_last if config.train.channels_last else torch.contiguous_format
+        self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.optimizer = build_optimizer(self.model, config.optim)
+        self.wrapped = runtime.wrap(self.model)
+        self.augment = augmentation(config.data)
+        self.watch = FiniteWatch()
+
+    def rate(self, step: int) -> float:
+        """Learning rate of optimizer step `step`."""
+        return learning_rate(self.config.optim, step, self.steps_per_epoch, self.config.train.epochs)
+
+    def __call__(self, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
+        """Update the weights with uint8 (b,H,W,3) and int64 (b,); returns this rank's sums of loss, hits and rows."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        if share.empty:
+            _batchnorm_eval(self.wrapped)
+        loss, correct = self._accumulate(step, share, images, labels)
+        norm = gradient_norm(self.model.parameters(), self.config.train.clip_norm)
+        self.watch.push(guard_update(self.optimizer, norm), self._where(step))
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        if share.empty:
+            self.wrapped.train()
+        rows = 0 if share.empty else len(share)
+        self.runtime.average_batchnorm(self.model, rows / share.total)
+        return loss, correct, rows
+
+    def _accumulate(self, step: int, share: Share, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of all micro-batches, reduced over the ranks after the last."""
+        parts = micro_batches(len(share), self.config.train.accumulate, self.config.train.max_rows)
+        sums = []
+        for part in parts:
+            seek(self.model, self.config.seed, step, share.first + part.start)
+            with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]):
+                sums.append(self._backward(share, part, images[part], labels[part]))
+        losses, hits = zip(*sums, strict=True)
+        return torch.stack(losses).sum(), torch.stack(hits).sum()
+
+    def _backward(self, share: Share, part: slice, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of one micro-batch; returns its sums of loss and of hits."""
+        draws = torch.from_numpy(share.draws[part]).to(images.device, non_blocking=True)
+        pixels = self.augment(images, draws).contiguous(memory_format=self.memory_format)
+        logits = self.wrapped(pixels)
+        weight = 0.0 if share.empty else 1.0
+        smoothing = self.config.optim.label_smoothing
+        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) * weight
+        # DistributedDataParallel averages over the ranks: times world, the gradient is that of the global mean
+        (loss * (self.runtime.world / share.total)).backward()
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum() * int(weight)
+
+    def _where(self, step: int) -> str:
+        return f"step {step + 1}, epoch {step // self.steps_per_epoch + 1}, learning rate {self.rate(step):.3g}"
+
+
+def _batchnorm_eval(model: nn.Module) -> None:
+    """A stand-in row must not move the statistics, and alone it has none of its own."""
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
