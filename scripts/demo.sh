@@ -27,8 +27,8 @@ fi
 
 common=(--data.root $data --run.folder $runs --train.batch_size 32 --track.wandb off)
 common+=(--optim.schedule cosine --optim.warmup_epochs 2 --optim.lr 5e-4) # so few steps want a gentle start
-"${launch[@]}" train.py --config configs/baseline.yaml "${common[@]}" --train.epochs 24
-"${launch[@]}" train.py --config configs/resnet50.yaml "${common[@]}" --train.epochs 8 "${weights[@]}"
+"${launch[@]}" train.py --config configs/baseline.yaml "${common[@]}" --train.epochs 16
+"${launch[@]}" train.py --config configs/resnet50.yaml "${common[@]}" --train.epochs 5 "${weights[@]}"
 "${launch[@]}" evaluate.py $runs/baseline $runs/resnet50
 
 echo
