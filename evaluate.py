@@ -47,8 +47,8 @@ def evaluate_run(run: Path, split: str, root: str | None, runtime: Runtime) -> d
     config, model, classes = setup.load_run(run, runtime, root)
     loader = setup.open_loaders(config.data, (split,), runtime, classes)[split]
     augment = setup.augmentation(config.data).for_evaluation()
-    with runtime.autocast(config.train.precision):
-        predictions = evaluate(model, loader, augment, runtime, setup.crop_seed(config))
+    precision, seed = config.train.precision, setup.crop_seed(config)
+    predictions = evaluate(model, loader, augment, runtime, precision=precision, random_crop_seed=seed)
     index = loader.source.index
     result = predictions.summary(split, index.classes) | {"data": index.digest}
 

@@ -1,6 +1,10 @@
 """Exact evaluation: each photo once, and the same numbers whatever the number of processes."""
 
 import csv
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +15,7 @@ from torch import Tensor, nn
 from leafdist import files
 from leafdist.data.augment import Augment
 from leafdist.data.index import Index
-from leafdist.data.loader import Loader
+from leafdist.data.loader import Batch, Loader
 from leafdist.data.plan import Purpose, stream_key, uniform_rows
 from leafdist.metrics import Predictions
 from leafdist.runtime import Runtime
@@ -19,30 +23,54 @@ from leafdist.runtime import Runtime
 BATCH = 256  # fixed, with fixed places, so that no number depends on who evaluates what
 
 
-@torch.inference_mode()
 def evaluate(
-    model: nn.Module, loader: Loader, augment: Augment, runtime: Runtime, random_crop_seed: int | None = None
+    model: nn.Module,
+    loader: Loader,
+    augment: Augment,
+    runtime: Runtime,
+    *,
+    precision: str,
+    random_crop_seed: int | None = None,
 ) -> Predictions:
     """Predict every photo of the loader's source; batches are dealt to the ranks in turn.
 
     With `random_crop_seed` each photo gets its own random crop, always the same one, instead of the centre's.
     """
+
+    def judge(batch: Batch) -> None:
+        images, labels, rows = batch
+        draws = None
+        if random_crop_seed is not None:
+            key = stream_key(random_crop_seed, 0, Purpose.EVALUATE)
+            draws = torch.from_numpy(uniform_rows(key, int(rows[0]), len(rows))).to(runtime.device)
+        with torch.inference_mode(), runtime.autocast(precision):
+            table[rows] = _judge(model(augment(images, draws)), labels)
+
     index = loader.source.index
     table = torch.zeros((len(index), 4), dtype=torch.float64, device=runtime.device)
     places = np.arange(len(index))
     mine = [places[start : start + BATCH] for start in range(0, len(index), BATCH)][runtime.rank :: runtime.world]
     was_training = model.training
     model.eval()
-    for indices, (images, labels, rows) in zip(mine, loader.batches(mine), strict=True):
-        draws = None
-        if random_crop_seed is not None:
-            key = stream_key(random_crop_seed, 0, Purpose.EVALUATE)
-            draws = torch.from_numpy(uniform_rows(key, int(indices[0]), len(indices))).to(runtime.device)
-        table[rows] = _judge(model(augment(images, draws)), labels)
+    with _batch_a_core(runtime) as run:
+        batches = loader.batches(mine)
+        while group := list(islice(batches, runtime.cpus)):
+            list(run(judge, group))
     model.train(was_training)
     seen, predicted, loss, confidence = runtime.sum(table).T.cpu().numpy()  # each row has one non-zero summand: exact
     assert (seen == 1).all(), "every photo is counted once"
     return Predictions(index.labels, predicted.astype(np.int64), loss, confidence)
+
+
+@contextmanager
+def _batch_a_core(runtime: Runtime) -> Iterator[Callable[..., Iterable[None]]]:
+    """`map`; on a CPU one batch a core, since how many cores share a sum changes its last bits."""
+    if runtime.device.type != "cpu":
+        yield map
+        return
+    with ThreadPoolExecutor(runtime.cpus, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield pool.map
+    torch.set_num_threads(runtime.cpus)
 
 
 def _judge(logits: Tensor, labels: Tensor) -> Tensor:

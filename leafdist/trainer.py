@@ -143,8 +143,15 @@ class Trainer:
 
     def evaluate(self, split: str) -> Predictions:
         """Exact, on all processes."""
-        loader, seed = self.loaders[split], crop_seed(self.config)
-        return evaluate(self.step.model, loader, self.eval_augment, self.runtime, seed)
+        model, precision, seed = self.step.model, self.config.train.precision, crop_seed(self.config)
+        return evaluate(
+            model,
+            self.loaders[split],
+            self.eval_augment,
+            self.runtime,
+            precision=precision,
+            random_crop_seed=seed,
+        )
 
     def keep_best(self, validation: Predictions) -> bool:
         """Save `best/` when val accuracy rose, or stayed with a lower loss."""
