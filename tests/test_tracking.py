@@ -229,7 +229,7 @@ def test_a_server_that_never_answers_means_offline_within_seconds(monkeypatch: p
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begin = time.monotonic()
         assert unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}")
-        assert time.monotonic() - begin < 2.0
+        assert time.monotonic() - begin < 10.0
 
 
 def test_a_name_lookup_that_hangs_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
