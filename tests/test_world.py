@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -91,9 +90,8 @@ def test_adam_agrees_in_float64(program: Program, photos: Path, record_property:
     print("adam in fp32, 1 against 3 processes: loss, weight", single.furthest(several))
 
 
-def test_resnet50_with_its_statistics_frozen_agrees(program: Program, photos: Path) -> None:
-    """Trainable BatchNorm depends on the cut by design; with one row a rank its mean over ranks stays defined."""
-    one, three = (train(program, photos, "sgd", "float64", world=world, model="resnet50") for world in (1, 3))
-    assert (three.rows, three.rates) == (one.rows, one.rates)
-    assert torch.isfinite(torch.tensor(three.losses)).all()
-    assert one.losses[0] == pytest.approx(three.losses[0], rel=0.2)
+def test_resnet50_without_batch_statistics_agrees(program: Program, photos: Path) -> None:
+    """BatchNorm stays in eval mode here: the statistics of a batch are the one thing that depends on the cut."""
+    one, two = (train(program, photos, "sgd", "float64", world=world, model="resnet50") for world in (1, 2))
+    assert (two.rows, two.rates) == (one.rows, one.rates)
+    assert max(one.furthest(two)) < 1e-10
