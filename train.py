@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leafdist import signals
 from leafdist.cli import parse_config
 from leafdist.config import Config, check_world
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
+    signals.install()
     config = parse_config()
     from leafdist.job import run  # torch: imported once the configuration is known to be right
 
@@ -49,20 +51,20 @@ def train(config: Config, runtime: Runtime) -> None:
 
     folder = RunFolder(Path(config.run.folder) / str(config.run.name))
     facts = setup.data_facts(loaders)
-    runtime.agree(lambda: folder.check(config, facts, runtime.say))
+    runtime.agree(lambda: folder.open(config, facts, runtime.say))
     trainer = Trainer(config, model, loaders, runtime, folder.path)
     resumed = trainer.resume()
     if trainer.finished:
-        runtime.agree(lambda: folder.set_state("finished", **trainer.result()))
+        runtime.agree(lambda: folder.set_state("finished", **trainer.state.result()))
         runtime.say(f"{folder.path} is finished: {trainer.state.step} steps. More train.epochs would go on")
         return
 
-    runtime.agree(lambda: folder.start(config, facts, runtime.world, str(runtime.device)))
-    resume_step = trainer.state.step if resumed else None
-    tracker = open_tracker(config, folder.path, active=runtime.is_main, resume_step=resume_step)
-    with folder.ending(tracker, active=runtime.is_main) as result:
+    runtime.agree(lambda: folder.start(config, facts, runtime.world, str(runtime.device), trainer.state.step))
+    place = trainer.state.place if resumed else (0, 0)
+    tracker = open_tracker(config, folder.path, active=runtime.is_main, place=place)
+    with folder.ending(tracker, active=runtime.is_main) as result, runtime.watching(folder.abandon):
         trainer.fit(tracker)
-        result.update(trainer.result())
+        result.update(trainer.state.result())
     runtime.say(
         f"done: best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}. "
         f"Next: python evaluate.py {folder.path}"

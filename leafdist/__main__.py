@@ -1,4 +1,4 @@
-"""The `leafdist` command: data before a training."""
+"""The `leafdist` command: data before a training, uploads after it."""
 
 import argparse
 import sys
@@ -18,7 +18,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="leafdist", description="Data for leafdist. Training: see train.py --help")
+    parser = argparse.ArgumentParser(
+        prog="leafdist", description="Before and after training. Training: train.py --help"
+    )
     commands = parser.add_subparsers(dest="command", required=True)
 
     sample = commands.add_parser("sample-data", help="draw a small synthetic leaf data set")
@@ -41,6 +43,10 @@ def build_parser() -> argparse.ArgumentParser:
     pack.add_argument("--resize", type=int, default=64, help="pixels (default: 64)")
     pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
     pack.set_defaults(run=pack_data)
+
+    sync = commands.add_parser("sync", help="upload to W&B what was tracked offline")
+    sync.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
+    sync.set_defaults(run=sync_runs)
     return parser
 
 
@@ -71,6 +77,13 @@ def pack_data(options: argparse.Namespace) -> None:
     for name in ("train", "val", "test"):
         path = ensure_pack(scan(options.root, name, classes), options.resize, folder, len(os.sched_getaffinity(0)))
         print(path)
+
+
+def sync_runs(options: argparse.Namespace) -> None:
+    from leafdist.sync import sync
+
+    if status := sync(options.runs):
+        raise SystemExit(status)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,36 @@ from leafdist import files
 
 FORMAT = 1
 KEEP = 2  # generations of last/
+UNVALIDATED = "-unvalidated"
 Say = Callable[[str], None]
 
 
-def save_last(
-    folder: Path, step: int, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]
-) -> None:
-    """Write `folder/step-<n>`, then prune: two generations stay, and none of a later step, which was passed over."""
-    target = folder / f"step-{step:09d}"
+@dataclass(frozen=True)
+class Snapshot:
+    """Copies off the device, which training does not touch: to be written while it goes on."""
+
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    state: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> "Snapshot":
+        return cls(tensors_of(model), _copies(optimizer_tensors(optimizer)), state)
+
+
+def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = True) -> None:
+    """Write `folder/step-<n>`, then prune: two generations stay, and none of a later step, which was passed over.
+
+    A step that ends an epoch may be saved twice, before and after the validation: under two names, so that neither is
+    gone while the other is written.
+    """
+    target = folder / f"step-{step:09d}{'' if validated else UNVALIDATED}"
     temporary = folder / f".{target.name}.tmp"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(_contiguous(model.state_dict()), temporary / "model.safetensors")
-    save_file(optimizer_tensors(optimizer), temporary / "optimizer.safetensors")
-    files.write_json(temporary / "state.json", state)
+    save_file(snapshot.model, temporary / "model.safetensors")
+    save_file(snapshot.optimizer, temporary / "optimizer.safetensors")
+    files.write_json(temporary / "state.json", snapshot.state)
     sums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
     for name in sums:
         files.flush(temporary / name)
@@ -42,14 +59,18 @@ def save_last(
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     files.flush(folder)
-    kept = [path for path in generations(folder) if path.name <= target.name][:KEEP]
+    kept = [path for path in generations(folder) if _age(path) <= _age(target)][:KEEP]
     for old in set(generations(folder)) - set(kept):
         shutil.rmtree(old)
 
 
 def generations(folder: Path) -> list[Path]:
     """Newest first."""
-    return sorted(folder.glob("step-*"), reverse=True)
+    return sorted(folder.glob("step-*"), key=_age, reverse=True)
+
+
+def _age(path: Path) -> tuple[str, bool]:
+    return path.name.removesuffix(UNVALIDATED), not path.name.endswith(UNVALIDATED)
 
 
 def newest(folder: Path, say: Say) -> Path | None:
@@ -98,7 +119,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """`<number of the parameter>.<name>`: momenta and step counts."""
     state = optimizer.state_dict()["state"]
     return {
-        f"{number}.{name}": value.contiguous()
+        f"{number}.{name}": value
         for number, entry in state.items()
         for name, value in entry.items()
         if value is not None
@@ -118,9 +139,8 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor])
                 entry[name] = torch.empty_like(parameter).copy_(value)
 
 
-def save_best(folder: Path, model: nn.Module, meta: dict[str, Any]) -> None:
+def save_best(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
     """Replace the best checkpoint in one rename."""
-    tensors = _contiguous(model.state_dict())
     meta = {"format": FORMAT, **meta, "sha256": _digest(tensors)}
     with files.atomic_path(folder / "model.safetensors") as temporary:
         save_file(tensors, temporary, {"leafdist": json.dumps(meta)})
@@ -145,8 +165,15 @@ def load_best(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, meta
 
 
-def _contiguous(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {key: value.detach().cpu().contiguous() for key, value in state.items()}
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of parameters and buffers, on the CPU and contiguous."""
+    return _copies(model.state_dict())
+
+
+def _copies(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        key: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for key, value in state.items()
+    }
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

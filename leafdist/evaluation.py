@@ -31,10 +31,12 @@ def evaluate(
     *,
     precision: str,
     random_crop_seed: int | None = None,
+    between: Callable[[], None] = lambda: None,
 ) -> Predictions:
     """Predict every photo of the loader's source; batches are dealt to the ranks in turn.
 
-    With `random_crop_seed` each photo gets its own random crop, always the same one, instead of the centre's.
+    With `random_crop_seed` each photo gets its own random crop, always the same one, instead of the centre's. All ranks
+    call `between` equally often, between batches.
     """
 
     def judge(batch: Batch) -> None:
@@ -54,8 +56,10 @@ def evaluate(
     model.eval()
     with _batch_a_core(runtime) as run:
         batches = loader.batches(mine)
-        while group := list(islice(batches, runtime.cpus)):
-            list(run(judge, group))
+        (rounds,) = runtime.highest(-(-len(mine) // runtime.cpus))
+        for _ in range(rounds):
+            list(run(judge, list(islice(batches, runtime.cpus))))
+            between()
     model.train(was_training)
     seen, predicted, loss, confidence = runtime.sum(table).T.cpu().numpy()  # each row has one non-zero summand: exact
     assert (seen == 1).all(), "every photo is counted once"

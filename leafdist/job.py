@@ -7,8 +7,12 @@ from datetime import timedelta
 
 import torch.distributed as dist
 
+from leafdist import signals
 from leafdist.data.decode import UnreadablePhotoError
 from leafdist.runtime import Runtime
+from leafdist.sentinel import INTERRUPTED_STATUS, PeerError
+from leafdist.signals import Interrupted
+from leafdist.writer import SaveError
 
 DONE, WRONG, WRONG_INPUT = 0, 1, 2  # exit statuses; launchers turn all but the first into 1
 GOODBYE = timedelta(seconds=30)
@@ -17,16 +21,22 @@ GOODBYE = timedelta(seconds=30)
 def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: float, deterministic: bool) -> int:
     """Run `job` as one of the processes of the launch; returns the exit status.
 
-    A user's error (ValueError) is printed once, without a traceback; a bug keeps its traceback.
+    What all ranks raise together is printed by rank 0; what one rank met, by itself. A bug keeps its traceback.
     """
     runtime: Runtime | None = None
     try:
         runtime = Runtime(precision=precision, timeout_minutes=timeout_minutes, deterministic=deterministic)
         job(runtime)
-    except UnreadablePhotoError as error:  # met by one rank alone: the launcher ends the others
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return WRONG_INPUT
-    except (ValueError, FloatingPointError) as error:
+    except Interrupted as stop:
+        assert runtime
+        seconds = f", {signals.seconds_since():.1f} s after the signal" if signals.received() else ""
+        runtime.say(f"{stop}; leaving with status {INTERRUPTED_STATUS}{seconds}. The same command goes on from here")
+        runtime.close()
+        return INTERRUPTED_STATUS
+    except (UnreadablePhotoError, OSError, PeerError) as error:  # met by this rank alone
+        print(f"rank {runtime.rank if runtime else '?'}: error: {error}", file=sys.stderr, flush=True)
+        return error.status if isinstance(error, PeerError) else WRONG if isinstance(error, OSError) else WRONG_INPUT
+    except (ValueError, FloatingPointError, SaveError) as error:
         if os.environ.get("RANK", "0") == "0":
             print(f"error: {error}", file=sys.stderr, flush=True)
         leave_after_error(runtime)

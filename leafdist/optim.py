@@ -56,31 +56,41 @@ def guard_update(optimizer: torch.optim.Optimizer, norm: Tensor) -> Tensor:
     return optimizer.found_inf  # type: ignore[attr-defined, no-any-return]
 
 
+class NotFiniteError(FloatingPointError):
+    """The gradient of `step` (from 0) is not finite; that step was refused."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        super().__init__(f"the gradient is not finite at step {step + 1}")
+
+
 class FiniteWatch:
-    """Learns one step late, from an asynchronous copy, whether a step was finite: the host never waits for it."""
+    """Learns one step late, from an asynchronous copy, whether a step was finite: the host never waits for it.
 
-    def __init__(self) -> None:
-        self.pending: deque[tuple[Tensor, torch.cuda.Event | None, str]] = deque()
+    `patience` bad steps in a row are the end: 1, or more where gradient scaling tries a lower scale after each.
+    """
 
-    def push(self, bad: Tensor, where: str) -> None:
+    def __init__(self, patience: int = 1) -> None:
+        self.patience, self.bad_steps = patience, 0
+        self.pending: deque[tuple[Tensor, torch.cuda.Event | None, int]] = deque()
+
+    def push(self, bad: Tensor, step: int) -> None:
         """Judge the step before, then start copying this one's flag."""
         self.judge()
         if bad.is_cuda:
             flag = torch.empty_like(bad, device="cpu", pin_memory=True).copy_(bad, non_blocking=True)
             event = torch.cuda.Event()
             event.record()
-            self.pending.append((flag, event, where))
+            self.pending.append((flag, event, step))
         else:
-            self.pending.append((bad, None, where))
+            self.pending.append((bad, None, step))
 
     def judge(self) -> None:
-        """Raises FloatingPointError, naming the step, when a step seen so far was not finite."""
+        """Raises NotFiniteError when too many of the steps seen so far were not finite."""
         while self.pending:
-            flag, event, where = self.pending.popleft()
+            flag, event, step = self.pending.popleft()
             if event:
                 event.synchronize()
-            if flag.item():
-                raise FloatingPointError(
-                    f"the gradient is not finite at {where}: that step was refused, the last good checkpoint is kept. "
-                    "Try a lower optim.lr, train.clip_norm=1, or train.precision=no"
-                )
+            self.bad_steps = self.bad_steps + 1 if flag.item() else 0
+            if self.bad_steps >= self.patience:
+                raise NotFiniteError(step)

@@ -4,24 +4,32 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
+from filelock import FileLock, Timeout
 
 from leafdist import files
 from leafdist.config import Config, differences, from_dict, to_dict
+from leafdist.sentinel import INTERRUPTED_STATUS, PeerError
+from leafdist.signals import Interrupted
 from leafdist.tracking import Tracker, wandb_id
 
+LOCK_SECONDS = 5.0  # the job before may be about to leave
+EXIT_CODES = {"finished": 0, "interrupted": INTERRUPTED_STATUS, "failed": 1}  # for W&B
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
 
 
 class RunFolder:
     """`runs/<name>/`: config.yaml, run.json and what others write there. Used by rank 0 only."""
+
+    _held: ClassVar[list[FileLock]] = []  # to the end of the process: a checkpoint may still be on its way
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -30,6 +38,28 @@ class RunFolder:
     def record(self) -> dict[str, Any]:
         path = self.path / "run.json"
         return dict(files.read_json(path)) if path.exists() else {"state": "new", "starts": []}
+
+    def open(self, config: Config, facts: dict[str, Any], say: Callable[[str], None]) -> None:
+        """Check, lock, and check what the job before left. Raises ValueError."""
+        self.check(config, facts, lambda line: None)
+        self.lock(say)
+        self.check(config, facts, say)
+
+    def lock(self, say: Callable[[str], None]) -> None:
+        """For as long as this process lives; a lock file that a dead job left is not locked. Raises ValueError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        self._held.append(lock)
+        try:
+            lock.acquire(timeout=LOCK_SECONDS)
+        except Timeout:
+            last = (self.record["starts"] or [{}])[-1]
+            raise ValueError(
+                f"{self.path} is in use by another job (host {last.get('host')}, Slurm job {last.get('slurm_job_id')}, "
+                f"started {last.get('time')}). Wait for its end, or set another run.name"
+            ) from None
+        except NotImplementedError:
+            say(f"warning: the file system of {self.path} has no locks: make sure that no other job runs in it")
 
     def check(self, config: Config, facts: dict[str, Any], say: Callable[[str], None]) -> None:
         """Whether `config` on data with `facts` may go on in this folder. Raises ValueError that lists what differs."""
@@ -50,7 +80,7 @@ class RunFolder:
         for line in free:
             say(f"changed since the last start: {line}")
 
-    def start(self, config: Config, facts: dict[str, Any], world: int, device: str) -> None:
+    def start(self, config: Config, facts: dict[str, Any], world: int, device: str, step: int) -> None:
         """Save the resolved configuration and record this start."""
         self.path.mkdir(parents=True, exist_ok=True)
         for leftover in self.path.rglob(".*.tmp"):  # of a kill while writing
@@ -60,6 +90,7 @@ class RunFolder:
         record = self.record
         start = {
             "time": now(),
+            "step": step,
             "world_size": world,
             "device": device,
             "host": platform.node(),
@@ -75,24 +106,37 @@ class RunFolder:
     def ending(self, tracker: Tracker, *, active: bool) -> Iterator[dict[str, Any]]:
         """Close the tracker and record how the run ended; yields the dictionary to put its results in."""
         result: dict[str, Any] = {}
-        state = "failed"
+        state, reason = "failed", None
         try:
             yield result
             state = "finished"
-        except KeyboardInterrupt:
-            state = "interrupted"
+        except BaseException as error:
+            state, reason = state_after(error), str(error) or type(error).__name__
             raise
         finally:
             try:
                 tracker.log({"event": "end", "state": state, **result})
-                tracker.close(0 if state == "finished" else 1, result)
-            finally:
+                tracker.close(EXIT_CODES[state], result)
                 if active:
-                    self.set_state(state, **result)
+                    self.set_state(state, reason=reason, **result)
+            except OSError as error:  # a full disk, most likely the reason too: that one is told by whoever raised it
+                print(f"warning: the end could not be recorded in {self.path}: {error}", file=sys.stderr, flush=True)
+                if state == "finished":
+                    raise
+
+    def abandon(self, reason: str) -> None:
+        """The last that a rank does which hangs because of another one."""
+        self.set_state("failed", reason=reason)
 
     def set_state(self, state: str, **facts: Any) -> None:
         """One of running, finished, interrupted, failed."""
         files.write_json(self.path / "run.json", {**self.record, **facts, "state": state, "ended": now()})
+
+
+def state_after(error: BaseException) -> str:
+    """`interrupted` is worth continuing: told to stop, or a rank was lost. All else would fail again: `failed`."""
+    lost = isinstance(error, PeerError) and error.lost
+    return "interrupted" if lost or isinstance(error, Interrupted) else "failed"
 
 
 def read_config(run: Path) -> Config:

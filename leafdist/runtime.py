@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
@@ -11,7 +11,12 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
+from torch.distributed.distributed_c10d import _get_default_store
 from torch.nn.parallel import DistributedDataParallel
+
+from leafdist.sentinel import Sentinel
+from leafdist.signals import Interrupted
+from leafdist.writer import SaveError
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
@@ -24,7 +29,7 @@ class Runtime:
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(mode=True)
-        self.precision: Literal["no", "bf16"] = resolve_precision(precision)
+        self.precision: Literal["no", "bf16", "fp16"] = resolve_precision(precision)
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
             mixed_precision=self.precision,
@@ -40,8 +45,11 @@ class Runtime:
         self.is_local_main: bool = self.accelerator.is_local_main_process
         self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or self.world)
         check_world_size(self.world)
-        # gloo: a CPU group costs the device nothing, and may wait for longer than a collective of the training
-        self.control: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if self.world > 1 else None
+        # gloo: a CPU group costs the device nothing; the second waits for as long as one process packs
+        several, limit = self.world > 1, timedelta(minutes=timeout_minutes)
+        self.control: Any = dist.new_group(backend="gloo", timeout=limit) if several else None
+        self.patient: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if several else None
+        self.sentinel = Sentinel(_get_default_store() if several else None, self.rank, self.world, 60 * timeout_minutes)
         self.cpus = usable_cpus(self.local_world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
@@ -54,27 +62,34 @@ class Runtime:
     def agree(self, work: Callable[[], T], *, on: str = "main") -> T:
         """Run `work` on the main process, on one process a node ("local_main"), or on "all"; all learn how it went.
 
-        Returns rank 0's result ("all": one's own); an error that the user can mend (ValueError, OSError) of any
-        process is raised as ValueError in every one.
+        Returns rank 0's result ("all": one's own). An error of any process is raised in every one: Interrupted and
+        SaveError as they are, what the user can mend (ValueError, OSError) as ValueError.
         """
         active = {"main": self.is_main, "local_main": self.is_local_main, "all": True}[on]
         result: Any = None
-        error: str | None = None
+        error: Exception | None = None
         try:
             result = work() if active else None
+        except (Interrupted, SaveError) as stop:
+            error = stop
         except (ValueError, OSError) as fault:
-            error = str(fault)
+            error = ValueError(str(fault))
         shared = result if self.is_main and on != "all" else None
-        outcomes = self._gather_objects((shared, error))
-        errors = [message for _, message in outcomes if message is not None]
-        if errors:
-            raise ValueError(errors[0])
+        outcomes = self.gather((shared, error))
+        for _, found in outcomes:
+            if found is not None:
+                raise found
         return result if on == "all" else outcomes[0][0]  # type: ignore[no-any-return]
 
-    def _gather_objects(self, value: Any) -> list[Any]:
+    def watching(self, abandon: Callable[[str], None]) -> AbstractContextManager[None]:
+        """See Sentinel; `abandon` is rank 0's."""
+        return self.sentinel.watching(abandon if self.is_main else lambda reason: None)
+
+    def gather(self, value: Any) -> list[Any]:
+        """Every process's value, in order of rank."""
         values: list[Any] = [value] * self.world
-        if self.control:
-            dist.all_gather_object(values, value, group=self.control)
+        if self.patient:
+            dist.all_gather_object(values, value, group=self.patient)
         return values
 
     def wrap(self, model: nn.Module) -> nn.Module:
@@ -83,7 +98,13 @@ class Runtime:
 
     def autocast(self, precision: str) -> torch.autocast:
         """For a model that was not wrapped: evaluation in the precision of the training."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=precision == "bf16")
+        dtype = torch.float16 if precision == "fp16" else torch.bfloat16
+        return torch.autocast(self.device.type, dtype, enabled=precision != "no")
+
+    @property
+    def scaler(self) -> torch.amp.GradScaler:
+        """Of the gradients, under fp16; else one that does nothing."""
+        return self.accelerator.scaler or torch.amp.GradScaler(self.device.type, enabled=False)
 
     @contextmanager
     def no_sync(self, model: nn.Module, *, when: bool) -> Iterator[None]:
@@ -100,12 +121,12 @@ class Runtime:
             dist.all_reduce(tensor)
         return tensor
 
-    def decide(self, here: bool) -> bool:
-        """Rank 0's answer, for all; over the CPU group, which costs the device nothing."""
-        answer = torch.tensor(int(here and self.is_main))
+    def highest(self, *values: int) -> list[int]:
+        """The largest of each value over all processes, over the CPU group, which costs the device nothing."""
+        answer = torch.tensor(values)
         if self.control:
-            dist.all_reduce(answer, group=self.control)
-        return bool(answer)
+            dist.all_reduce(answer, dist.ReduceOp.MAX, group=self.control)
+        return list(map(int, answer))
 
     def average_batchnorm(self, model: nn.Module, weight: float) -> None:
         """Running statistics of layers in training become the mean over the processes, weighted by their rows."""
@@ -127,12 +148,13 @@ class Runtime:
             dist.destroy_process_group()
 
 
-def resolve_precision(precision: str) -> Literal["no", "bf16"]:
+def resolve_precision(precision: str) -> Literal["no", "bf16", "fp16"]:
     """`auto` is bf16 where the device has it in hardware. Raises ValueError for what the device cannot do."""
     cuda = torch.cuda.is_available()
     if precision == "fp16":
-        where = "not supported yet" if cuda else "the CPU has no gradient scaling"
-        raise ValueError(f"train.precision=fp16: {where}. Use bf16 or no")
+        if not cuda:
+            raise ValueError("train.precision=fp16: the CPU has no gradient scaling. Use bf16 or no")
+        return "fp16"
     if precision == "auto":
         cpu = torch.cpu.get_capabilities()
         fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu.get("avx512_bf16", False)

@@ -1,5 +1,7 @@
 """One optimizer step on a rank's share of a global batch: the same update however the batch is cut."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,9 +11,10 @@ from leafdist.data.plan import Share, micro_batches
 from leafdist.models.dropout import seek
 from leafdist.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
 from leafdist.runtime import Runtime
-from leafdist.setup import augmentation
+from leafdist.setup import augmentation, side
 
 Sums = tuple[Tensor, Tensor, int]
+SCALES = 25  # bad steps in a row under fp16: from the scale 65536 down to where none helps
 
 
 class TrainStep:
@@ -24,7 +27,9 @@ class TrainStep:
         self.optimizer = build_optimizer(self.model, config.optim)
         self.wrapped = runtime.wrap(self.model)
         self.augment = augmentation(config.data)
-        self.watch = FiniteWatch()
+        self.scaler = runtime.scaler
+        self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)
+        self._settle_buckets()
 
     def rate(self, step: int) -> float:
         """Learning rate of optimizer step `step`."""
@@ -37,9 +42,12 @@ class TrainStep:
         if share.empty:
             _batchnorm_eval(self.wrapped)
         loss, correct = self._accumulate(step, share, images, labels)
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.model.parameters(), self.config.train.clip_norm)
-        self.watch.push(guard_update(self.optimizer, norm), self._where(step))
+        self.watch.push(guard_update(self.optimizer, norm), step)
         self.optimizer.step()
+        self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         if share.empty:
             self.wrapped.train()
@@ -67,11 +75,30 @@ class TrainStep:
         smoothing = self.config.optim.label_smoothing
         loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) * weight
         # DistributedDataParallel averages over the ranks: times world, the gradient is that of the global mean
-        (loss * (self.runtime.world / share.total)).backward()
+        self.scaler.scale(loss * (self.runtime.world / share.total)).backward()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum() * int(weight)
 
-    def _where(self, step: int) -> str:
-        return f"step {step + 1}, epoch {step // self.steps_per_epoch + 1}, learning rate {self.rate(step):.3g}"
+    def scaler_state(self) -> dict[str, Any]:
+        """What a checkpoint holds of the gradient scaling: nothing but under fp16."""
+        return {"scaler": self.scaler.state_dict()} if self.scaler.is_enabled() else {}
+
+    def load_scaler(self, values: dict[str, Any] | None) -> None:
+        if values is not None:
+            self.scaler.load_state_dict(values)
+
+    def _settle_buckets(self) -> None:
+        """Two passes of weight zero. DistributedDataParallel lays its buckets out anew after the first backward pass,
+        which changes the order of sums: with this, a start from a checkpoint sums as the run that it continues."""
+        if self.runtime.world == 1:
+            return
+        pixels = side(self.config.data)
+        self.wrapped.train()
+        _batchnorm_eval(self.wrapped)
+        seek(self.model, self.config.seed, 0, 0)
+        for _ in range(2):
+            blank = torch.zeros((1, 3, pixels, pixels), device=self.runtime.device)
+            (self.wrapped(blank.contiguous(memory_format=self.memory_format)).sum() * 0).backward()
+        self.optimizer.zero_grad(set_to_none=True)
 
 
 def _batchnorm_eval(model: nn.Module) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from leafdist import files
+from leafdist import files, signals
 from leafdist.config import Config
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class NullTracker:  # for the ranks that do not speak
 
 
 class RunTracker:
-    """Rank 0's tracker. `resume_step` is the last step that the checkpoint holds; later events are cut away."""
+    """Rank 0's tracker. `place` is epoch and step that the checkpoint holds; later events are cut away."""
 
     def __init__(
         self,
@@ -53,30 +53,32 @@ class RunTracker:
         project: str = "leafdist",
         entity: str | None = None,
         tags: Sequence[str] = (),
-        resume_step: int | None = None,
+        place: tuple[int, int] = (0, 0),
         say: Callable[[str], None] = print,
     ) -> None:
         if mode not in MODES:
             raise ValueError(f"track.wandb={mode!r} is not one of {', '.join(MODES)}")
         run_dir.mkdir(parents=True, exist_ok=True)
         path = run_dir / "metrics.jsonl"
-        if path.exists():
-            cut_back(path, resume_step or 0)
+        self._kept = cut_back(path, *place) if path.exists() else []
+        self._sent = run_dir / "wandb-sent.json"
         self._file = path.open("a", encoding="utf-8")
         self._say = say
         self._run: Run | None = None
+        self._step = place[1]
         with self._harmless():
             about = {"name": name, "config": config, "project": project, "entity": entity, "tags": list(tags)}
-            self._run = start_wandb(run_dir, mode, say, about)
+            with signals.blocked():  # or its helper process dies of the signal that asks us to stop
+                self._run = start_wandb(run_dir, mode, say, about)
+            self._send_again()
 
     def log(self, event: dict[str, Any]) -> None:
         valid = json.loads(json.dumps(event), parse_constant=lambda _: None)  # JSON has no NaN and no infinity
         self._file.write(json.dumps(valid) + "\n")
         self._file.flush()
-        if self._run and event["event"] in ("step", "epoch"):
-            row = {WANDB_NAMES.get(key, f"train/{key}"): value for key, value in event.items() if key != "event"}
-            with self._harmless():
-                self._run.log(row)
+        self._step = event.get("step", self._step)
+        with self._harmless():
+            self._send(event)
 
     def close(self, exit_code: int, summary: dict[str, Any]) -> None:
         """`summary` goes to W&B's: `best_epoch` as `best/epoch`."""
@@ -86,6 +88,19 @@ class RunTracker:
                 run.summary.update({key.replace("best_", "best/", 1): value for key, value in summary.items()})
                 run.finish(exit_code=exit_code)
                 self._run = None
+                files.write_json(self._sent, {"step": self._step})
+
+    def _send(self, event: dict[str, Any]) -> None:
+        if self._run and event["event"] in ("step", "epoch"):
+            row = {WANDB_NAMES.get(key, f"train/{key}"): value for key, value in event.items() if key != "event"}
+            self._run.log(row)
+
+    def _send_again(self) -> None:
+        """Rows since the last end that W&B saw: after a SIGKILL its own file may lack some. Values repeat equal."""
+        sent = files.read_json(self._sent)["step"] if self._sent.exists() else 0
+        for event in self._kept:
+            if event.get("step", 0) > sent:
+                self._send(event)
 
     @contextmanager
     def _harmless(self) -> Iterator[None]:
@@ -97,26 +112,37 @@ class RunTracker:
             stop_service()
 
 
-def open_tracker(config: Config, run_dir: Path, *, active: bool, resume_step: int | None) -> Tracker:
+def open_tracker(config: Config, run_dir: Path, *, active: bool, place: tuple[int, int] = (0, 0)) -> Tracker:
     if not active:
         return NullTracker()
     track = config.track
     about: dict[str, Any] = {"project": track.project, "entity": track.entity, "tags": track.tags}
-    return RunTracker(run_dir, run_dir.name, asdict(config), mode=track.wandb, resume_step=resume_step, **about)
+    return RunTracker(run_dir, run_dir.name, asdict(config), mode=track.wandb, place=place, **about)
 
 
-def cut_back(path: Path, step: int) -> None:
-    """Drop what will be written again: steps and epochs after `step`, and a line that a kill has torn."""
+def cut_back(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
+    """Drop what will be written again: steps after `step`, `epoch` and later ones, and a line that a kill has torn.
+
+    Returns the events that stand.
+    """
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    files.write_text(path, "".join(f"{line}\n" for line in lines if _stands(line, step)))
+    standing = [event for line in lines if (event := _event(line)) and _stands(event, epoch, step)]
+    files.write_text(path, "".join(f"{json.dumps(event)}\n" for event in standing))
+    return standing
 
 
-def _stands(line: str, step: int) -> bool:
+def _event(line: str) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
     except ValueError:
-        return False
-    return isinstance(event, dict) and (event.get("event") not in ("step", "epoch") or event["step"] <= step)
+        return None
+    return event if isinstance(event, dict) else None
+
+
+def _stands(event: dict[str, Any], epoch: int, step: int) -> bool:
+    if event.get("event") == "epoch":
+        return bool(event["epoch"] < epoch)
+    return event.get("event") != "step" or bool(event["step"] <= step)
 
 
 def wandb_id(run_dir: Path) -> str:

@@ -3,43 +3,29 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
 
-from leafdist import checkpoint
+from leafdist import checkpoint, files, signals
 from leafdist.config import Config, to_dict
 from leafdist.data.loader import Loader
 from leafdist.data.plan import EpochPlan, Share
 from leafdist.evaluation import evaluate
 from leafdist.metrics import Predictions, StepSums, Totals
+from leafdist.optim import NotFiniteError
 from leafdist.progress import Progress
 from leafdist.runtime import Runtime
 from leafdist.setup import augmentation, crop_seed, preprocessing
+from leafdist.state import Lap, TrainState
 from leafdist.step import TrainStep
 from leafdist.tracking import Tracker
+from leafdist.writer import Writer
 
-
-@dataclass
-class TrainState:
-    """All that a run is besides weights and optimizer: where it stands, and what it has seen."""
-
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    seconds: float = 0.0
-    best_epoch: int = -1
-    best_accuracy: float = -1.0
-    best_loss: float = float("inf")
-    epoch_totals: Totals = field(default_factory=Totals)
-    log_totals: Totals = field(default_factory=Totals)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TrainState":
-        totals = {name: Totals(**values[name]) for name in ("epoch_totals", "log_totals")}
-        return cls(**{**values, **totals})
+HEED_EVERY = 4  # optimizer steps between looks at signals, the writer and the clock: one small CPU reduction each
 
 
 class Trainer:
@@ -57,47 +43,65 @@ class Trainer:
         self.total_steps = min(total, config.train.max_steps or total)
         self.state = TrainState()
         self.sums = StepSums()
-        self.saved = time.monotonic()
+        self.writer = Writer()
+        self.saved_place, self.saved_time = self.state.place, time.monotonic()
 
     def resume(self) -> bool:
         """Go on from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
         path = self.runtime.agree(lambda: checkpoint.newest(self.folder / "last", self.runtime.say))
         if path is not None:
-            self.state = TrainState.from_dict(checkpoint.load_last(path, self.step.model, self.step.optimizer))
+            values = checkpoint.load_last(path, self.step.model, self.step.optimizer)
+            self.step.load_scaler(values.pop("scaler", None))
+            self.state = TrainState.from_dict(values)
+            self.saved_place = self.state.place
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
         return path is not None
 
     @property
     def finished(self) -> bool:
-        return self.state.step >= self.total_steps
+        """All steps are taken, and the last epoch is validated."""
+        return self.state.step >= self.total_steps and self.state.batch == 0
+
+    @property
+    def _epoch_trained(self) -> bool:
+        """Nothing is left of the current epoch but its validation."""
+        return self.state.batch > 0 and (
+            self.state.batch == self.steps_per_epoch or self.state.step >= self.total_steps
+        )
 
     def fit(self, tracker: Tracker) -> None:
-        """Train to the end, from wherever `state` stands."""
-        self.tracker = tracker
-        place = {"epoch": self.state.epoch, "step": self.state.step}
-        tracker.log({"event": "start", **place, "world_size": self.runtime.world})
+        """Train to the end, from wherever `state` stands. Raises Interrupted, all saved, when told to stop."""
+        self.tracker, self.lap = tracker, Lap()
         self.progress = Progress(self.total_steps, self.state.step, shown=self.runtime.is_main)
-        while not self.finished:
-            began = time.monotonic()
-            self.train_epoch()
-            self.finish_epoch(began)
+        self.heed()
+        try:
+            while not self.finished:
+                self.train_epoch()
+                self.finish_epoch()
+        except NotFiniteError as error:
+            step = error.step
+            raise FloatingPointError(self.runtime.agree(lambda: self.explain(step))) from None
+        self.runtime.agree(self.writer.wait)
         self.progress.close()
 
     def train_epoch(self) -> None:
         """The rest of the current epoch."""
-        state, plan = self.state, self._plan()
+        if self._epoch_trained:  # interrupted in its validation
+            return
+        state, plan, every = self.state, self._plan(), self.config.train.save_every
         self.step.wrapped.train()
         self.window, self.rows = time.monotonic(), 0
         for share, (images, labels, _) in zip(self._shares(plan), self._batches(plan), strict=True):
             self.sums.push(*self.step(state.step, share, images, labels))
             state.step, state.batch, self.rows = state.step + 1, state.batch + 1, self.rows + share.total
-            logged = state.step % self.config.train.log_every == 0
-            if logged:
+            if state.step % self.config.train.log_every == 0:
                 self.log_step()
-            if self._save_is_due(asked=logged):
-                self.save()
-            if self.finished:
+            if self._epoch_trained:
                 break
+            if every and state.step % every == 0:
+                self.save()
+            if state.step % HEED_EVERY == 0:
+                self.heed()
         self.step.watch.judge()
 
     def log_step(self) -> None:
@@ -117,13 +121,13 @@ class Trainer:
         self.tracker.log(event)
         self.progress.step(event)
 
-    def finish_epoch(self, began: float) -> None:
+    def finish_epoch(self) -> None:
         """Validate, keep the best, save."""
         state = self.state
         self.sums.collect(self.runtime, state.epoch_totals, state.log_totals)
         validation = self.evaluate("val")
         training = self.evaluate("train") if self.config.train.evaluate_train else None
-        seconds = time.monotonic() - began
+        self.lap.add(state)
         event = {
             "event": "epoch",
             "epoch": state.epoch,
@@ -132,58 +136,74 @@ class Trainer:
             "train_accuracy": training.accuracy if training else state.epoch_totals.accuracy,
             "val_loss": validation.mean_loss,
             "val_accuracy": validation.accuracy,
-            "seconds": seconds,
+            "seconds": state.epoch_seconds,
         }
-        best = self.keep_best(validation)
+        best = state.better(validation.accuracy, validation.mean_loss)
+        if best and self.runtime.is_main:
+            tensors = checkpoint.tensors_of(self.step.model)
+            self.writer.submit(partial(checkpoint.save_best, self.folder / "best", tensors, self._meta()))
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
-        state.seconds += seconds
-        state.epoch, state.batch, state.epoch_totals = state.epoch + 1, 0, Totals()
+        state.end_epoch()
         self.save()
 
     def evaluate(self, split: str) -> Predictions:
         """Exact, on all processes."""
-        model, precision, seed = self.step.model, self.config.train.precision, crop_seed(self.config)
         return evaluate(
-            model,
+            self.step.model,
             self.loaders[split],
             self.eval_augment,
             self.runtime,
-            precision=precision,
-            random_crop_seed=seed,
+            precision=self.config.train.precision,
+            random_crop_seed=crop_seed(self.config),
+            between=self.heed,
         )
 
-    def keep_best(self, validation: Predictions) -> bool:
-        """Save `best/` when val accuracy rose, or stayed with a lower loss."""
-        state = self.state
-        found = (validation.accuracy, -validation.mean_loss)
-        if found <= (state.best_accuracy, -state.best_loss):
-            return False
-        state.best_epoch, state.best_accuracy, state.best_loss = state.epoch, validation.accuracy, validation.mean_loss
-        if self.runtime.is_main:
-            checkpoint.save_best(self.folder / "best", self.step.model, self._meta())
-        return True
+    def heed(self) -> None:
+        """All ranks together: leave when one was told to or cannot save, and save when it is time."""
+        self.runtime.sentinel.beat()
+        minutes = (time.monotonic() - self.saved_time) / 60
+        due = self.runtime.is_main and minutes > self.config.train.save_minutes
+        stop, broken, due = map(bool, self.runtime.highest(signals.received() is not None, self.writer.broken, due))
+        if broken:
+            self.runtime.agree(self.writer.wait)
+        if stop or due:
+            self.save()
+        if stop:
+            self.runtime.agree(self.writer.wait)
+            names = [name for name in self.runtime.gather(signals.received()) if name]
+            raise signals.Interrupted(f"interrupted by {names[0]}: saved at step {self.state.step}")
 
     def save(self) -> None:
-        """Write `last/` at the current step."""
-        self.sums.collect(self.runtime, self.state.epoch_totals, self.state.log_totals)
+        """Write `last/` as it is now, in the background."""
+        state = self.state
+        self.sums.collect(self.runtime, state.epoch_totals, state.log_totals)
         self.step.watch.judge()
-        self.saved = time.monotonic()
+        self.lap.add(state)
+        self.saved_time = time.monotonic()
+        if state.place == self.saved_place:
+            return
+        self.saved_place = state.place
         if self.runtime.is_main:
-            checkpoint.save_last(
-                self.folder / "last", self.state.step, self.step.model, self.step.optimizer, asdict(self.state)
+            values = asdict(state) | self.step.scaler_state()
+            snapshot = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values)
+            validated = not self._epoch_trained
+            self.writer.submit(partial(files.flush, self.folder / "metrics.jsonl"))  # a checkpoint relies on its lines
+            self.writer.submit(
+                partial(checkpoint.save_last, self.folder / "last", state.step, snapshot, validated=validated)
             )
 
-    def result(self) -> dict[str, Any]:
-        """The run in a few numbers."""
-        state = self.state
-        return {
-            "steps": state.step,
-            "seconds": state.seconds,
-            "best_epoch": state.best_epoch,
-            "best_val_accuracy": state.best_accuracy,
-            "best_val_loss": state.best_loss,
-        }
+    def explain(self, step: int) -> str:
+        """What is known of a step that is not finite; the files of its batch go to not-finite.json."""
+        batch = step - (self.state.step - self.state.batch)
+        names = [self.index.names[i] for i in self._plan().share(batch).indices]
+        facts = {"step": step + 1, "epoch": self.state.epoch + 1, "learning_rate": self.step.rate(step), "files": names}
+        files.write_json(path := self.folder / "not-finite.json", facts)
+        return (
+            f"the gradient is not finite at step {step + 1}, epoch {facts['epoch']}, learning rate "
+            f"{self.step.rate(step):.3g}, files {', '.join(names[:3])} … ({len(names)}, all in {path}): that step was "
+            "refused, the last good checkpoint is kept. Try a lower optim.lr, train.clip_norm=1, or train.precision=no"
+        )
 
     def _meta(self) -> dict[str, Any]:
         return {
@@ -203,12 +223,3 @@ class Trainer:
 
     def _batches(self, plan: EpochPlan) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         return self.loaders["train"].batches(share.indices for share in self._shares(plan))
-
-    def _save_is_due(self, *, asked: bool) -> bool:
-        """By steps, or, when `asked`, by rank 0's clock; the end of an epoch saves anyway."""
-        if self.finished or self.state.batch == self.steps_per_epoch:
-            return False
-        every, minutes = self.config.train.save_every, self.config.train.save_minutes
-        if every > 0 and self.state.step % every == 0:
-            return True
-        return asked and self.runtime.decide(time.monotonic() - self.saved > 60 * minutes)

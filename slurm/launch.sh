@@ -1,15 +1,67 @@
-# Sourced by the job scripts: `launch SCRIPT ARGUMENTS…` starts one process a GPU, or $PROCESSES of them.
+# Sourced by the job scripts.
+#   launch SCRIPT ARGUMENTS…   one process a GPU of the job, or $PROCESSES a node; LAUNCHER=srun: one task a process
+#   train_job ARGUMENTS…       launch train.py, pass warnings on, requeue the job if the run was cut off
 if [ -f .venv/bin/activate ]; then source .venv/bin/activate; fi
 
 launch() {
-    local processes=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}}
-    [ "$processes" -ge 1 ] || processes=1 # a job without GPUs may be told 0
-    export LEAFDIST_EXPECT_WORLD=$processes # another number of processes is an error, not a surprise
-    if [ "$processes" -eq 1 ]; then
-        python "$@"
-        return
+    local per_node=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} nodes=${SLURM_JOB_NUM_NODES:-1}
+    [ "$per_node" -ge 1 ] || per_node=1 # a job without GPUs may be told 0
+    export LEAFDIST_EXPECT_WORLD=$((per_node * nodes)) # another number of processes is an error, not a surprise
+    export MASTER_ADDR MASTER_PORT=$((10000 + SLURM_JOB_ID % 20000))
+    MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+    # USR1 would kill a launcher, and a Python that still starts; train.py has a handler of its own
+    local deaf='trap "" USR1 USR2; exec'
+    if [ "$LEAFDIST_EXPECT_WORLD" -eq 1 ]; then
+        srun --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" bash -c "$deaf"' python "$@"' - "$@" &
+    elif [ "${LAUNCHER:-accelerate}" = srun ]; then
+        export LOCAL_WORLD_SIZE=$per_node
+        srun --ntasks="$LEAFDIST_EXPECT_WORLD" --ntasks-per-node="$per_node" --cpus-per-task="$(share "$per_node")" \
+            --kill-on-bad-exit=1 bash -c 'export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS
+            '"$deaf"' python "$@"' - "$@" &
+    else
+        # --multi_gpu also on CPUs: without it accelerate starts one process, silently
+        srun --ntasks="$nodes" --ntasks-per-node=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" --kill-on-bad-exit=1 \
+            bash -c "$deaf"' accelerate launch --multi_gpu --num_machines "$SLURM_NNODES" \
+            --num_processes "$LEAFDIST_EXPECT_WORLD" --machine_rank "$SLURM_NODEID" --rdzv_backend static \
+            --main_process_ip "$MASTER_ADDR" --main_process_port "$MASTER_PORT" --mixed_precision no \
+            --dynamo_backend no "$@"' - "$@" &
     fi
-    # --multi_gpu also on CPUs: without it accelerate starts one process, silently
-    accelerate launch --multi_gpu --num_machines 1 --num_processes "$processes" \
-        --main_process_port $((10000 + SLURM_JOB_ID % 20000)) --mixed_precision no --dynamo_backend no "$@"
+    step=$! status=0
+    while kill -0 "$step" 2>/dev/null; do # a signal with a trap ends `wait`
+        status=0
+        wait "$step" || status=$?
+    done
+    return "$status"
+}
+
+share() { # CPUs a process, where $1 share a node's
+    local cpus=$((${SLURM_CPUS_PER_TASK:-1} / $1))
+    echo $((cpus > 0 ? cpus : 1))
+}
+
+train_job() {
+    python -m leafdist.requeue start "$@" || exit
+    export SIGNALLED=
+    trap 'SIGNALLED=1; warn' USR1
+    trap 'SIGNALLED=1' TERM # Slurm sends it to the training too
+    local status=0
+    launch train.py "$@" || status=$?
+    trap '' USR1 TERM
+    if [ "$status" -ne 0 ] && ! cancelled && python -m leafdist.requeue end "$@"; then
+        scontrol requeue "$SLURM_JOB_ID" || echo "not requeued; submit the same again to go on"
+        exit 75
+    fi
+    exit "$status"
+}
+
+warn() { # Slurm's warning, to every process of the step; again, since one that still imports has no handler yet
+    echo "$(date +%T) warning from Slurm: saving"
+    (while kill -0 "$step" 2>/dev/null; do
+        scancel --signal=USR1 "$SLURM_JOB_ID.0" 2>/dev/null || true
+        sleep 5
+    done) &
+}
+
+cancelled() { # by a person: then it stays down
+    scontrol -o show job "$SLURM_JOB_ID" | grep -q 'JobState=CANCELLED'
 }

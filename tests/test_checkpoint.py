@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from leafdist import checkpoint
+from leafdist.checkpoint import Snapshot
 
 
 def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -23,7 +24,7 @@ def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
 
 def test_a_checkpoint_brings_back_weights_optimizer_and_state(tmp_path: Path) -> None:
     model, optimizer = trained()
-    checkpoint.save_last(tmp_path, 7, model, optimizer, {"epoch": 1})
+    checkpoint.save_last(tmp_path, 7, Snapshot.of(model, optimizer, {"epoch": 1}))
     other, other_optimizer = trained(steps=0)
     path = checkpoint.newest(tmp_path, print)
     assert path is not None
@@ -38,7 +39,7 @@ def test_a_checkpoint_brings_back_weights_optimizer_and_state(tmp_path: Path) ->
 
 def test_two_generations_are_kept(tmp_path: Path) -> None:
     for step in (1, 2, 3):
-        checkpoint.save_last(tmp_path, step, *trained(), {})
+        checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-000000002", "step-000000003"]
 
 
@@ -55,7 +56,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
 ) -> None:
     said: list[str] = []
     for step in (1, 2):
-        checkpoint.save_last(tmp_path, step, *trained(), {})
+        checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
     harm(tmp_path / "step-000000002" / name)
     assert checkpoint.newest(tmp_path, said.append) == tmp_path / "step-000000001"
     assert "step-000000002 is damaged" in said[0]
@@ -63,31 +64,31 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
 
 def test_checkpoints_that_were_passed_over_go_and_new_ones_stay(tmp_path: Path) -> None:
     for step in (90, 100):
-        checkpoint.save_last(tmp_path, step, *trained(), {})
+        checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
     flip(tmp_path / "step-000000100" / "state.json")
     assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000090"
-    checkpoint.save_last(tmp_path, 95, *trained(), {})
+    checkpoint.save_last(tmp_path, 95, Snapshot.of(*trained(), {}))
     assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000095", "step-000000090"]
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_over(tmp_path: Path) -> None:
-    checkpoint.save_last(tmp_path, 1, *trained(), {})
+    checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
     flip(tmp_path / "step-000000001" / "state.json")
     with pytest.raises(ValueError, match="no checkpoint verifies"):
         checkpoint.newest(tmp_path, lambda _: None)
 
 
 def test_a_save_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
-    checkpoint.save_last(tmp_path, 1, *trained(), {})
+    checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
     shutil.copytree(tmp_path / "step-000000001", tmp_path / ".step-000000002.tmp")
     assert checkpoint.newest(tmp_path, print) == tmp_path / "step-000000001"
-    checkpoint.save_last(tmp_path, 2, *trained(), {})
+    checkpoint.save_last(tmp_path, 2, Snapshot.of(*trained(), {}))
     assert checkpoint.newest(tmp_path, print) == tmp_path / "step-000000002"
 
 
 def test_best_carries_its_own_description_and_checksum(tmp_path: Path) -> None:
     model, _ = trained()
-    checkpoint.save_best(tmp_path / "best", model, {"epoch": 3})
+    checkpoint.save_best(tmp_path / "best", checkpoint.tensors_of(model), {"epoch": 3})
     tensors, meta = checkpoint.load_best(tmp_path)
     assert meta["epoch"] == 3
     assert meta == json.loads((tmp_path / "best" / "meta.json").read_text())

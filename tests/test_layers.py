@@ -4,9 +4,10 @@ import ast
 from pathlib import Path
 
 LAYERS = [
-    "config files",
-    "cli tracking",
+    "config files signals",
+    "cli tracking sentinel writer",
     "data.images",
+    "sync requeue",
     "data.split data.leaf data.plan data.decode data.index",
     "data.sample",
     "data.source data.augment",
@@ -16,7 +17,7 @@ LAYERS = [
     "models",
     "runtime optim checkpoint progress",
     "metrics run job",
-    "evaluation setup",
+    "evaluation setup state",
     "step",
     "trainer",
     "__main__ train evaluate",

@@ -58,14 +58,16 @@ def test_a_step_that_is_not_finite_changes_nothing_and_is_reported_one_step_late
     optimizer = build_optimizer(model, OptimConfig(name=name))  # type: ignore[arg-type]
     step(model, optimizer, watch, 1.0)
     before = [value.clone() for value in model.state_dict().values()]
-    step(model, optimizer, watch, bad)
+    step(model, optimizer, watch, bad, number=7)
     assert all(torch.equal(a, b) for a, b in zip(before, model.state_dict().values(), strict=True))
-    with pytest.raises(FloatingPointError, match="not finite at step with"):
+    with pytest.raises(FloatingPointError, match="not finite at step 8"):
         step(model, optimizer, watch, 1.0)
 
 
-def step(model: nn.Module, optimizer: torch.optim.Optimizer, watch: FiniteWatch, factor: float) -> None:
+def step(
+    model: nn.Module, optimizer: torch.optim.Optimizer, watch: FiniteWatch, factor: float, number: int = 0
+) -> None:
     optimizer.zero_grad()
     (model(torch.ones(4, 3)) * factor).pow(2).sum().backward()
-    watch.push(guard_update(optimizer, gradient_norm(model.parameters(), None)), f"step with {factor}")
+    watch.push(guard_update(optimizer, gradient_norm(model.parameters(), None)), number)
     optimizer.step()

@@ -1,7 +1,15 @@
+import random
+import time
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
+from leafdist.data.loader import Loader
 from leafdist.data.plan import EpochPlan, micro_batches, smallest_part
+from leafdist.data.source import Rows
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
@@ -70,3 +78,53 @@ def test_micro_batches_are_contiguous_and_none_is_empty(
 @pytest.mark.parametrize(("samples", "batch", "world", "smallest"), [(64, 32, 2, 16), (65, 32, 1, 1), (66, 32, 2, 1)])
 def test_the_smallest_part_of_an_epoch_is_known_ahead(samples: int, batch: int, world: int, smallest: int) -> None:
     assert smallest_part(samples, batch, world, accumulate=1, max_rows=None) == smallest
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_stopping_anywhere_and_resuming_on_other_processes_is_the_same_sequence(seed: int) -> None:
+    """Of (sample, draws), for any N, batch, processes, accumulation and stops, drawn at random."""
+    dice = random.Random(seed)
+    samples, batch, epochs = dice.randrange(1, 200), dice.randrange(1, 70), dice.randrange(1, 4)
+
+    def rows(epoch: int, number: int, world: int, accumulate: int) -> list[tuple[int, list[float]]]:
+        plan = EpochPlan(samples, batch, seed, epoch)
+        shares = [plan.share(number, rank, world) for rank in range(world)]
+        kept = [(share, part) for share in shares for part in micro_batches(len(share), accumulate) if not share.empty]
+        return [
+            (int(share.indices[i]), share.draws[i].tolist())
+            for share, part in kept
+            for i in range(part.start, part.stop)
+        ]
+
+    places = [(epoch, number) for epoch in range(epochs) for number in range(-(-samples // batch))]
+    whole = [rows(*place, world=1, accumulate=1) for place in places]
+    parts, at = [], 0
+    while at < len(places):  # a start, from where the last one stopped to a stop drawn at random
+        stop, world, accumulate = dice.randrange(at, len(places)) + 1, dice.randrange(1, 9), dice.randrange(1, 5)
+        parts += [rows(*place, world=world, accumulate=accumulate) for place in places[at:stop]]
+        at = stop
+    assert parts == whole
+
+
+def test_resuming_late_in_a_large_epoch_reads_its_first_batch_as_soon_as_at_the_beginning() -> None:
+    """10 million samples: what is skipped is never read, and the order is drawn in either case."""
+
+    class Synthetic:
+        index: Any = None
+        reads = 0
+
+        def read(self, indices: NDArray[np.int64]) -> Rows:
+            self.reads += 1
+            return np.zeros((len(indices), 2, 2, 3), np.uint8), indices % 7, indices
+
+    seconds = []
+    for start in (0, 39_000):
+        source, began = Synthetic(), time.monotonic()
+        plan = EpochPlan(num_samples=10_000_000, global_batch=256, seed=0, epoch=1)
+        loader = Loader(source, torch.device("cpu"), workers=0)
+        _, _, places = next(loader.batches(share.indices for share in plan.shares(0, 1, start)))
+        seconds.append(time.monotonic() - began)
+        assert places.tolist() == plan.order[start * 256 : start * 256 + 256].tolist()
+        assert source.reads == 1
+    print("seconds to the first batch, from 0 and from 39,000:", seconds)
+    assert seconds[1] < seconds[0] + 1

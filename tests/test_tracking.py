@@ -95,7 +95,7 @@ def test_a_resume_cuts_back_what_will_be_written_again(tmp_path: Path) -> None:
     events = [{"event": "start"}, step(1), step(2), EPOCH, step(3), {**EPOCH, "epoch": 1, "step": 4}, {"event": "end"}]
     lines = "".join(json.dumps(event) + "\n" for event in events)
     (tmp_path / "metrics.jsonl").write_text(lines + '{"event": "step", "st', encoding="utf-8")
-    tracker = RunTracker(tmp_path, "run", CONFIG, mode="off", resume_step=2)
+    tracker = RunTracker(tmp_path, "run", CONFIG, mode="off", place=(1, 2))
     tracker.log(step(3))
     tracker.close(0, {})
     assert metrics(tmp_path) == [{"event": "start"}, step(1), step(2), EPOCH, {"event": "end"}, step(3)]
@@ -119,12 +119,12 @@ def test_a_cut_that_fails_leaves_the_file_whole(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr("leafdist.files.flush", full)
     with pytest.raises(OSError, match="disk full"):
-        cut_back(path, 1)
+        cut_back(path, 0, 1)
     assert metrics(tmp_path) == [step(5)]
 
 
 def test_rank_0_tracks_as_the_configuration_says(tmp_path: Path) -> None:
-    tracker = open_tracker(Config(track=TrackConfig(wandb="off")), tmp_path / "run", active=True, resume_step=None)
+    tracker = open_tracker(Config(track=TrackConfig(wandb="off")), tmp_path / "run", active=True)
     tracker.log(step(1))
     tracker.close(0, {})
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.jsonl"]
@@ -137,7 +137,7 @@ def test_an_unknown_mode_names_the_choices(tmp_path: Path) -> None:
 
 def test_other_ranks_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    tracker = open_tracker(Config(), tmp_path, active=False, resume_step=None)
+    tracker = open_tracker(Config(), tmp_path, active=False)
     tracker.log(step(1))
     tracker.close(0, {"best/epoch": 1})
     assert list(tmp_path.iterdir()) == []
@@ -152,7 +152,7 @@ def test_an_offline_run_resumed_is_one_run_in_two_pieces(tmp_path: Path) -> None
     first.log({**EPOCH, "val_accuracy": 0.75})
     first.close(75, {})
     time.sleep(1.1)  # W&B names a piece by the second
-    second = RunTracker(folder, "leaf", CONFIG, mode="offline", project="p", resume_step=2, say=said.append)
+    second = RunTracker(folder, "leaf", CONFIG, mode="offline", project="p", place=(1, 2), say=said.append)
     second.log(step(3))
     second.close(0, {"best_val_accuracy": 0.75, "best_epoch": 0})
 

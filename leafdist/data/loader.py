@@ -9,11 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from leafdist import signals
 from leafdist.data.decode import UnreadablePhotoError
 from leafdist.data.source import FolderSource, Source
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Indices = NDArray[np.int64]
+
+
+class LoaderError(OSError):
+    """A worker process is gone."""
 
 
 class _Rows(Dataset["Batch | UnreadablePhotoError"]):
@@ -62,8 +67,23 @@ class Loader:
 
     def batches(self, indices: Iterable[Indices] | Sequence[Indices]) -> Iterator[Batch]:
         self.sampler.batches = indices
-        for batch in self.loader:
+        with signals.blocked():  # for the workers that start here
+            batches = iter(self.loader)
+        while (batch := _next(batches)) is not None:
             if isinstance(batch, UnreadablePhotoError):
                 raise batch
             images, labels, places = (tensor.to(self.device, non_blocking=True) for tensor in batch)
             yield images, labels, places
+
+
+def _next(batches: Iterator[Any]) -> Any:
+    """None at the end. Raises LoaderError for a worker that is gone, which PyTorch notices within 5 seconds."""
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise LoaderError(
+            f"a loader worker was killed, by the system for want of memory most likely ({error}). Lower data.workers, "
+            "or set data.source=pack, which needs none"
+        ) from error

@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock
 from tqdm import tqdm
 
-from leafdist import files
+from leafdist import files, signals
 from leafdist.data.decode import DECODER, decode
 from leafdist.data.index import Index
 
@@ -86,10 +86,13 @@ def build(path: Path, index: Index, side: int, workers: int) -> None:
             file.truncate(len(paths) * side * side * 3)
         tasks = [(temporary, side, start, block) for start, block in blocks]
         with _mapper(min(workers, len(tasks))) as run, tqdm(total=len(paths), unit="photo", disable=None) as bar:
+            with signals.blocked():  # for the processes that start here
+                results = run(_pack_block, tasks)
             checksums = []
-            for checksum, task in zip(run(_pack_block, tasks), tasks, strict=True):
+            for checksum, task in zip(results, tasks, strict=True):
                 checksums.append(checksum)
                 bar.update(len(task[3]))
+                signals.check()
     files.write_json(path.with_suffix(".json"), _header(index, side) | {"checksums": checksums})
 
 
@@ -118,5 +121,8 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterator[int]]]:
     if workers <= 1:
         yield map
     else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        try:
             yield pool.map
+        finally:
+            pool.shutdown(cancel_futures=True)

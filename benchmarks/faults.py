@@ -1,0 +1,66 @@
+"""The whole fault campaign, about 40 minutes on two cores: python benchmarks/faults.py [--seed 0] [--only kills].
+
+Prints the table of docs/reliability.md; status 1 when a run was lost or differs.
+"""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.faults.campaign import MOMENTS, make_data
+from tests.faults.cases import Cases, Row
+
+STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+
+
+def plan(cases: Cases) -> Iterator[tuple[str, Callable[[], Row]]]:
+    """Name and work of each row."""
+    for world in (1, 2, 3):
+        yield "kills", lambda world=world: cases.kills(world, 4, 4, ("anywhere",))  # type: ignore[misc]
+        for moment in MOMENTS[1:]:
+            yield "kills", lambda world=world, moment=moment: cases.kills(world, 2 if world == 1 else 1, 4, (moment,))  # type: ignore[misc]
+    for number in STOPS:
+        for world in (1, 2):
+            yield "signals", lambda number=number, world=world: cases.signals(number, world, 5)  # type: ignore[misc]
+    for _ in range(2):
+        yield "rank", lambda: cases.one_rank_killed(5)
+    yield "damage", cases.damage
+    yield "worlds", cases.other_worlds
+    if os.geteuid() == 0:
+        yield "disk", cases.disk_full
+        yield "disk", cases.read_only
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", help="kills, signals, rank, damage, worlds or disk")
+    options = parser.parse_args()
+    folder, began = Path(tempfile.mkdtemp(prefix="leafdist-faults-")), time.monotonic()
+    cases = Cases(folder, make_data(folder), options.seed)
+    rows = []
+    print("| fault | injected | runs | bit-identical | lost | |\n| --- | --- | --- | --- | --- | --- |", flush=True)
+    for name, work in plan(cases):
+        if options.only in (None, name):
+            rows.append(row := work())
+            print(f"| {row.kind} | {row.faults} | {row.runs} | {row.identical} | {row.lost} | {row.note} |", flush=True)
+    total = [sum(getattr(row, key) for row in rows) for key in ("faults", "runs", "identical", "lost")]
+    print(
+        f"| **all** | {' | '.join(map(str, total))} | seed {options.seed}, {(time.monotonic() - began) / 60:.0f} min |"
+    )
+    if total[-1]:
+        print(f"what was lost is kept in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

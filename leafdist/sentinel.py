@@ -1,0 +1,162 @@
+"""A thread beside each rank: says that the rank is alive, and when one failed, which was first and why.
+
+A rank that dies or throws breaks the others' collectives with errors that name no rank. What is needed to name it goes
+through the store of the process group: a heartbeat a rank, and the first failure.
+"""
+
+import faulthandler
+import json
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Protocol
+
+HEARTBEAT = 1.0  # seconds
+MUSTER = 5.0  # seconds that ranks have to say that they are leaving too
+GRACE = 20.0  # seconds from another rank's failure to the end of a rank that hangs in a collective
+FAILED, FAILED_STATUS, INTERRUPTED_STATUS = "failure", 1, 75
+BROKEN = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out|socket", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The first rank to fail, why, and the exit status that this means for all."""
+
+    rank: int
+    reason: str
+    status: int
+
+
+class PeerError(RuntimeError):
+    """Another rank failed. `lost` where it died or hung, which is worth another try, against where it threw."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.status, self.lost = failure.status, failure.status == INTERRUPTED_STATUS
+        super().__init__(f"rank {failure.rank} was the first to fail: {failure.reason}")
+
+
+class Store(Protocol):
+    """What is used of torch.distributed's Store."""
+
+    def set(self, key: str, value: str) -> None: ...
+    def get(self, key: str) -> bytes: ...
+    def check(self, keys: list[str]) -> bool: ...
+    def compare_set(self, key: str, expected: str, desired: str) -> bytes: ...
+
+
+class Sentinel(threading.Thread):
+    """Of rank `rank` of `world`; `stall` is how many seconds without `beat` are too many. No store: one process."""
+
+    def __init__(self, store: Store | None, rank: int, world: int, stall: float) -> None:
+        super().__init__(name="sentinel", daemon=True)
+        self.store, self.rank, self.world, self.stall = store, rank, world, stall
+        self.abandon: Callable[[str], None] = lambda reason: None
+        self._last = time.monotonic()
+        self._ended = threading.Event()
+        self._told = False
+        self._failure_seen: float | None = None
+
+    def beat(self) -> None:
+        """The main thread gets on."""
+        self._last = time.monotonic()
+
+    def stop(self) -> None:
+        self._ended.set()
+        if self.is_alive():
+            self.join()
+
+    def run(self) -> None:
+        count = 0
+        while not self._ended.wait(HEARTBEAT):
+            count += 1
+            self._look_at_main()
+            try:
+                if self.store:
+                    self.store.set(f"alive/{self.rank}", str(count))
+                    self._look_at_others()
+            except RuntimeError:  # the store's process is gone: the main thread meets the same and says so
+                self.store = None
+
+    def _look_at_main(self) -> None:
+        idle = time.monotonic() - self._last
+        if idle > self.stall and not self._told:
+            self._told = True
+            print(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:", file=sys.stderr, flush=True)
+            faulthandler.dump_traceback(sys.stderr, all_threads=True)
+
+    def _look_at_others(self) -> None:
+        """End a rank whose main thread hangs in a collective that will never complete."""
+        if (failure := self._first_failure()) is None or failure.rank == self.rank:
+            return
+        self._failure_seen = self._failure_seen or time.monotonic()
+        if time.monotonic() - self._failure_seen > GRACE:
+            reason = str(PeerError(failure))
+            print(f"rank {self.rank}: {reason}; leaving a collective that hangs", file=sys.stderr, flush=True)
+            self.abandon(reason)
+            os._exit(failure.status)
+
+    @contextmanager
+    def watching(self, abandon: Callable[[str], None]) -> Iterator[None]:
+        """What fails inside is reported to the others; what fails because of them becomes a PeerError.
+
+        `abandon(reason)` is called before a rank that hangs because of another one is ended.
+        """
+        self.abandon = abandon
+        self.beat()
+        self.start()
+        try:
+            yield
+        except RuntimeError as error:
+            if self.world == 1 or not BROKEN.search(str(error)):
+                self._report(error)
+                raise
+            raise PeerError(self._first_to_fail(error)) from error
+        except Exception as error:
+            self._report(error)
+            raise
+        finally:
+            self.stop()
+
+    def _report(self, error: Exception) -> None:
+        reason = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
+        failure = Failure(self.rank, reason, 2 if isinstance(error, ValueError) else FAILED_STATUS)
+        if self.store:
+            self.store.compare_set(FAILED, "", json.dumps(asdict(failure)))
+
+    def _first_failure(self) -> Failure | None:
+        assert self.store
+        return Failure(**json.loads(self.store.get(FAILED))) if self.store.check([FAILED]) else None
+
+    def _first_to_fail(self, error: RuntimeError) -> Failure:
+        """Who threw; else who does not come to the muster, and whether it still breathes."""
+        gone = Failure(0, "it is gone, and with it the store that all ranks share", INTERRUPTED_STATUS)
+        others = [rank for rank in range(self.world) if rank != self.rank]
+        if self.store is None:
+            return gone
+        try:
+            self.store.set(f"left/{self.rank}", "")
+            before = {rank: self._pulse(rank) for rank in others}
+            deadline = time.monotonic() + MUSTER
+            missing = others
+            while missing and time.monotonic() < deadline and self._first_failure() is None:
+                time.sleep(HEARTBEAT / 4)
+                missing = [rank for rank in others if not self.store.check([f"left/{rank}"])]
+            if failure := self._first_failure():
+                return failure
+            if not missing:
+                return Failure(self.rank, f"the connection between the ranks broke: {error}", INTERRUPTED_STATUS)
+            alive = self._pulse(missing[0]) != before[missing[0]]
+            state = "hangs (its stacks are above)" if alive else "died without a word (killed, out of memory?)"
+            return Failure(missing[0], f"it {state}", INTERRUPTED_STATUS)
+        except RuntimeError:
+            return gone
+
+    def _pulse(self, rank: int) -> bytes:
+        assert self.store
+        key = f"alive/{rank}"
+        return self.store.get(key) if self.store.check([key]) else b""

@@ -1,0 +1,49 @@
+"""Writes checkpoints behind the training's back: one thread, in the order of the requests."""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+
+WAITING = 2  # requests that may hold tensors in memory: the one being written and the next
+
+
+class SaveError(RuntimeError):
+    """A checkpoint could not be written; the ones before it are whole."""
+
+
+class Writer:
+    """`submit` returns at once while fewer than two requests wait. After an error nothing more is written."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="writer")
+        self._pending: deque[Future[None]] = deque()
+        self._error: Exception | None = None
+
+    @property
+    def broken(self) -> bool:
+        """Whether a request has failed so far. Never waits."""
+        return self._error is not None
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Never raises: how it went is learnt from `broken` and `wait`."""
+        while self._pending and (self._pending[0].done() or len(self._pending) >= WAITING):
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(self._run, work))
+
+    def wait(self) -> None:
+        """Until all is on the disk. Raises SaveError."""
+        while self._pending:
+            self._pending.popleft().result()
+        if self._error is not None:
+            raise SaveError(
+                f"saving failed: {self._error}. The checkpoints before that are whole: mend it, then run the same again"
+            ) from self._error
+
+    def _run(self, work: Callable[[], None]) -> None:
+        """Nothing is written after a failure: a later file would speak of an earlier one that is not there."""
+        if self.broken:
+            return
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - safetensors has an error of its own for a full disk
+            self._error = error

@@ -1,0 +1,59 @@
+"""The fault campaign in short; benchmarks/faults.py is the long form."""
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import make_data
+from tests.faults.cases import Cases, Row
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
+    folder: Path = tmp_path_factory.mktemp("faults")
+    yield Cases(folder, make_data(folder), seed=1)
+
+
+def check(row: Row, faults: int) -> None:
+    print(row)
+    assert row.lost == 0, row
+    assert row.faults == faults, row
+
+
+def test_killed_at_random_and_resumed_is_the_same_run_bit_for_bit(cases: Cases) -> None:
+    row = cases.kills(1, 1, 4, ("anywhere", "saving", "validation", "packing"))
+    check(row, row.faults)
+
+
+def test_two_and_three_processes_too(cases: Cases) -> None:
+    for world in (2, 3):
+        row = cases.kills(world, 1, 1, ("saving",))
+        check(row, row.faults)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT])
+def test_a_signal_saves_and_loses_no_step(number: signal.Signals, cases: Cases) -> None:
+    check(cases.signals(number, 2 if number == signal.SIGTERM else 1, 1), 1)
+
+
+def test_one_rank_killed_is_named_and_the_run_goes_on(cases: Cases) -> None:
+    check(cases.one_rank_killed(1), 1)
+
+
+def test_a_damaged_checkpoint_is_passed_over(cases: Cases) -> None:
+    check(cases.damage(("model.safetensors",)), 3)
+
+
+def test_resumed_on_other_numbers_of_processes(cases: Cases) -> None:
+    check(cases.other_worlds((1, 2, 3, 1)), 3)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system: root only")
+def test_a_full_disk_and_a_read_only_folder(cases: Cases) -> None:
+    check(cases.disk_full(), 1)
+    check(cases.read_only(), 1)

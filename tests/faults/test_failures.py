@@ -1,0 +1,131 @@
+"""Faults that are not kills: each ends the run within a bounded time, named, with the last checkpoint whole."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from leafdist import checkpoint
+from tests.conftest import REPO, Program
+from tests.faults.campaign import kill_all, wait_for
+
+pytestmark = pytest.mark.slow
+FAULTY = "tests/faults/faulty_train.py"
+TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
+TINY += ["--train.save_every", 2, "--train.epochs", 4]
+
+
+def record(tmp_path: Path) -> dict[str, Any]:
+    return dict(json.loads((tmp_path / "runs" / "run" / "run.json").read_text()))
+
+
+def last_step(tmp_path: Path) -> int:
+    """Of the checkpoint that would be resumed."""
+    path = checkpoint.newest(tmp_path / "runs" / "run" / "last", print)
+    assert path
+    return int(path.name[5:14])
+
+
+def start(photos: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, REPO / "train.py", "--data.root", photos, *TINY, *arguments]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    log = (tmp_path / "log.txt").open("a")
+    with log:
+        return subprocess.Popen(
+            list(map(str, command)), stdout=log, stderr=log, text=True, cwd=tmp_path, env=environment
+        )
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_rank_that_throws_ends_all_and_is_named(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
+    began = time.monotonic()
+    done = program(FAULTY, "throw", victim, "--data.root", photos, *TINY, processes=2)
+    assert done.returncode != 0
+    assert f"rank {victim} was the first to fail: KeyError: 'a mistake of ours'" in done.stderr
+    assert 'raise KeyError("a mistake of ours")' in done.stderr, "a bug keeps its traceback"
+    assert record(tmp_path)["state"] == "failed"
+    assert "a mistake of ours" in record(tmp_path)["reason"]
+    assert last_step(tmp_path) == 4
+    assert time.monotonic() - began < 90
+
+
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_rank_that_hangs_is_named_and_every_rank_shows_its_stacks(
+    victim: int, program: Program, photos: Path, tmp_path: Path
+) -> None:
+    done = program(FAULTY, "hang", victim, "--data.root", photos, *TINY, "--train.timeout_minutes", 0.2, processes=2)
+    assert done.returncode != 0
+    for rank in (0, 1):
+        assert re.search(rf"rank {rank}: no step for \d+ s. Its stacks:", done.stderr)
+    assert "in faulty_step" in done.stderr, "where it hangs"
+    assert f"rank {victim} was the first to fail: it hangs" in done.stderr
+    if victim == 1:
+        assert record(tmp_path)["state"] == "interrupted", "worth another try"
+    assert last_step(tmp_path) == 4
+
+
+def test_a_step_that_is_not_finite_names_step_rate_and_files(program: Program, photos: Path, tmp_path: Path) -> None:
+    done = program(FAULTY, "inf", 0, "--data.root", photos, *TINY)
+    assert done.returncode == 1
+    assert "not finite at step 6, epoch 2, learning rate 0.001, files " in done.stderr
+    facts = json.loads((tmp_path / "runs" / "run" / "not-finite.json").read_text())
+    assert len(facts["files"]) == 1 or all((photos / "train" / name).exists() for name in facts["files"])
+    assert last_step(tmp_path) == 4
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_photo_that_goes_bad_while_training_is_named(workers: int, photos: Path, tmp_path: Path) -> None:
+    arguments = ["--data.source", "folder", "--data.workers", workers, "--train.epochs", 2000]
+    process = start(photos, tmp_path, *arguments)
+    assert wait_for(process, lambda: (tmp_path / "runs" / "run" / "best" / "meta.json").exists())
+    bad = next((photos / "train").rglob("*.png"))
+    bad.write_bytes(b"no picture")
+    assert process.wait(60) == 2
+    output = (tmp_path / "log.txt").read_text()
+    assert f"{bad} cannot be decoded" in output
+    assert "Traceback" not in output
+    assert record(tmp_path)["state"] == "failed"
+    assert last_step(tmp_path) > 0
+
+
+def test_a_loader_worker_that_is_killed_is_named_and_no_hang(photos: Path, tmp_path: Path) -> None:
+    process = start(photos, tmp_path, "--data.source", "folder", "--data.workers", 2, "--train.epochs", 2000)
+    assert wait_for(process, lambda: (tmp_path / "runs" / "run" / "best" / "meta.json").exists())
+    below = psutil.Process(process.pid).children(recursive=True)
+    servers = [child for child in below if "forkserver" in " ".join(child.cmdline())]
+    max((child for child in servers if child.parent() in servers), key=lambda child: child.pid).kill()
+    assert process.wait(60) == 1
+    output = (tmp_path / "log.txt").read_text()
+    assert "a loader worker was killed" in output
+    assert record(tmp_path)["state"] == "failed"
+
+
+def test_two_jobs_in_one_run_folder_the_second_is_refused(photos: Path, tmp_path: Path, program: Program) -> None:
+    process = start(photos, tmp_path, "--train.epochs", 2000)
+    assert wait_for(process, lambda: (tmp_path / "runs" / "run" / "metrics.jsonl").exists())
+    second = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 2000)
+    assert second.returncode == 2
+    assert re.search(r"runs/run is in use by another job \(host .*, Slurm job None, started 20", second.stderr)
+    assert process.poll() is None
+    kill_all(process)
+    (tmp_path / "runs" / "run" / ".lock").write_text("left by a dead job of node17")
+    assert program("train.py", "--data.root", photos, *TINY, "--train.epochs", 2001).returncode == 0
+
+
+def test_workers_ignore_the_signals_and_a_run_from_a_folder_leaves_with_75(photos: Path, tmp_path: Path) -> None:
+    process = start(photos, tmp_path, "--data.source", "folder", "--data.workers", 2, "--train.epochs", 2000)
+    assert wait_for(process, lambda: (tmp_path / "runs" / "run" / "best" / "meta.json").exists())
+    for member in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
+        member.send_signal(signal.SIGUSR1)  # as Slurm does, to every process of the job
+    assert process.wait(60) == 75
+    output = (tmp_path / "log.txt").read_text()
+    assert re.search(r"interrupted by SIGUSR1: saved at step \d+; leaving with status 75, \d+\.\d s after", output)
+    assert record(tmp_path)["state"] == "interrupted"
