@@ -2,6 +2,7 @@
 
 import threading
 import time
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from leafdist.writer import SaveError, Writer
 def test_requests_are_written_in_order_and_do_not_wait() -> None:
     writer, gate, done = Writer(), threading.Event(), list[int]()
     began = time.monotonic()
-    writer.submit(gate.wait)
+    writer.submit(lambda: done.extend([] if gate.wait() else [0]))
     writer.submit(lambda: done.append(1))
     assert time.monotonic() - began < 1
     assert done == []
@@ -23,8 +24,13 @@ def test_requests_are_written_in_order_and_do_not_wait() -> None:
 
 def test_memory_is_bounded_by_waiting_for_the_third() -> None:
     writer, done = Writer(), list[int]()
+
+    def work(number: int) -> None:
+        time.sleep(0.02)
+        done.append(number)
+
     for number in range(6):
-        writer.submit(lambda number=number: (time.sleep(0.02), done.append(number)))  # type: ignore[misc]
+        writer.submit(partial(work, number))
         assert number - len(done) < 3
     writer.wait()
     assert done == [0, 1, 2, 3, 4, 5]

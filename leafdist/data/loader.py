@@ -1,6 +1,7 @@
 """Feeds a rank its rows: PyTorch's DataLoader over index lists that the plan drew, on to the device."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -67,19 +68,24 @@ class Loader:
 
     def batches(self, indices: Iterable[Indices] | Sequence[Indices]) -> Iterator[Batch]:
         self.sampler.batches = indices
-        with signals.blocked():  # for the workers that start here
+        with signals.blocked(), _explained():  # for the workers that start here
             batches = iter(self.loader)
-        while (batch := _next(batches)) is not None:
+        while True:
+            with _explained():
+                batch = next(batches, None)
+            if batch is None:
+                return
             if isinstance(batch, UnreadablePhotoError):
                 raise batch
             images, labels, places = (tensor.to(self.device, non_blocking=True) for tensor in batch)
             yield images, labels, places
 
 
-def _next(batches: Iterator[Any]) -> Any:
-    """None at the end. Raises LoaderError for a worker that is gone, which PyTorch notices within 5 seconds."""
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raises LoaderError for a worker that is gone, which PyTorch notices within 5 seconds."""
     try:
-        return next(batches, None)
+        yield
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise

@@ -1,4 +1,4 @@
-"""train.py with a fault in it, of one rank at step 5: hang, throw or inf. Arguments: FAULT RANK, then train.py's own."""
+"""train.py with a fault of one rank at step 5: hang, throw or inf. Arguments: FAULT RANK, then train.py's own."""
 
 import sys
 import time

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cases]:
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
     folder: Path = tmp_path_factory.mktemp("faults")
-    yield Cases(folder, make_data(folder), seed=1)
+    return Cases(folder, make_data(folder), seed=1)
 
 
 def check(row: Row, faults: int) -> None:
