@@ -1,4 +1,4 @@
-"""The job scripts on a real Slurm: two processes on CPUs, to the end."""
+"""The job scripts on a real Slurm with two nodes, on CPUs: to the end, and cut off on the way there."""
 
 import json
 import os
@@ -7,14 +7,19 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from tests.conftest import REPO, SHARED
 
 UP, DOWN = SHARED / "slurm" / "slurm-up", SHARED / "slurm" / "slurm-down"
+OPTIONS = ["-n", "2", "-P", "17400"]
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.slurm,
@@ -22,66 +27,187 @@ pytestmark = [
 ]
 
 
+@dataclass
+class Cluster:
+    """A Slurm of two nodes on this machine; `environment` is the one in which sbatch works."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    def call(self, *command: object, cwd: Path | None = None, **variables: str) -> str:
+        line, environment = list(map(str, command)), self.environment | variables
+        done = subprocess.run(line, capture_output=True, text=True, cwd=cwd, env=environment, check=True)
+        return done.stdout.strip()
+
+    def facts(self, job: str) -> dict[str, str]:
+        """Of the job, as scontrol shows them."""
+        shown = self.call("scontrol", "-o", "show", "job", job)
+        return dict(re.findall(r"(\w+)=(\S*)", shown))
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """The environment in which sbatch works, with the running Python first on the path."""
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("slurm")
-    up = subprocess.run([UP, "-n", "1", "-P", "17400", folder], capture_output=True, text=True, check=True, timeout=300)
+    up = subprocess.run([UP, *OPTIONS, folder], capture_output=True, text=True, check=True, timeout=300)
     exports = dict(re.findall(r"export (\w+)='?([^'\n;]+)'?", up.stdout))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    yield {**os.environ, **exports, "PATH": path}
+    cluster = Cluster(folder, {**os.environ, **exports, "PATH": path, "CUDA_VISIBLE_DEVICES": ""})
+    with Path(exports["SLURM_CONF"]).open("a") as settings:
+        settings.write("SlurmdTimeout=15\n")  # 300 s by default, before a node counts as dead
+    cluster.call("scontrol", "reconfigure")
+    yield cluster
     subprocess.run([DOWN, folder], check=True, capture_output=True, timeout=120)
 
 
+@dataclass
+class Job:
+    """A job script at work in a checkout of its own."""
+
+    cluster: Cluster
+    checkout: Path
+    id: str = ""
+
+    def submit(self, *command: object, **variables: str) -> "Job":
+        line = ["sbatch", "--parsable", "--output=%j.out", *command]
+        self.id = self.cluster.call(*line, cwd=self.checkout, **variables)
+        return self
+
+    @property
+    def output(self) -> str:
+        path = self.checkout / f"{self.id}.out"
+        return path.read_text() if path.exists() else ""
+
+    def run(self, name: str = "smoke") -> dict[str, Any]:
+        path = self.checkout / "runs" / name / "run.json"
+        return dict(json.loads(path.read_text())) if path.exists() else {"state": "none"}
+
+    def wait(self, happened: Callable[[], bool], limit: float = 400) -> None:
+        deadline = time.monotonic() + limit
+        while not happened():
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.5)
+
+    def end(self) -> str:
+        """Wait for it, say how it went, and return its state."""
+        self.wait(lambda: self.cluster.facts(self.id)["JobState"] in ENDED)
+        facts = self.cluster.facts(self.id)
+        print(f"| {facts['Command'].split('/')[-1]} | {self.id} | {facts['Restarts']} | {facts['JobState']} |")
+        return facts["JobState"]
+
+    def trains(self, steps: int = 10) -> bool:
+        """Whether the start that runs now has taken so many steps."""
+        path = self.checkout / "runs" / "smoke" / "metrics.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        starts = [number for number, line in enumerate(lines) if '"start"' in line]
+        return bool(starts) and len(lines) - starts[-1] > steps and self.run()["state"] == "running"
+
+
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
-    """What a job needs of the project, in a folder of its own to write in."""
+def job(cluster: Cluster, tmp_path: Path) -> Job:
     for name in ("leafdist", "configs", "slurm"):
         shutil.copytree(REPO / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("train.py", "evaluate.py"):
         shutil.copy(REPO / name, tmp_path)
-    return tmp_path
+    return Job(cluster, tmp_path)
 
 
-def submit(cluster: dict[str, str], checkout: Path, *command: object, **variables: str) -> tuple[str, str]:
-    """Submit, wait, and return the job's state and output."""
-    line = ["sbatch", "--parsable", "--output=%j.out", *map(str, command)]
-    environment = cluster | variables
-    job = subprocess.run(line, capture_output=True, text=True, cwd=checkout, env=environment, check=True).stdout.strip()
-    state = "PENDING"
-    deadline = time.monotonic() + 400
-    while state in ("PENDING", "RUNNING", "COMPLETING", "CONFIGURING") and time.monotonic() < deadline:
-        time.sleep(1)
-        shown = subprocess.run(
-            ["scontrol", "-o", "show", "job", job], capture_output=True, text=True, env=cluster, check=True
-        )
-        found = re.search(r"JobState=(\w+)", shown.stdout)
-        assert found
-        state = found[1]
-    return state, (checkout / f"{job}.out").read_text()
+def training(photos: Path, epochs: int) -> list[object]:
+    """Arguments of train.py; 200 epochs take long enough to be cut off on the way."""
+    arguments = ["--config", "configs/smoke.yaml", "--data.root", photos, "--train.epochs", epochs]
+    return [*arguments, "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
 
 
-def test_the_smoke_job_trains_and_evaluates_on_two_processes(cluster: dict[str, str], checkout: Path) -> None:
-    state, output = submit(cluster, checkout, "slurm/smoke-cpu.sbatch")
-    assert state == "COMPLETED", output
-    assert "2 process(es) on cpu" in output
-    assert re.search(r"smoke +0\.\d{4}", output)
+def finished(job: Job, epochs: int, restarts: int) -> None:
+    """The run is whole: each step once, by so many starts at least."""
+    assert job.end() == "COMPLETED", job.output
+    record = job.run()
+    assert record["state"] == "finished"
+    assert len(record["starts"]) > restarts
+    lines = (job.checkout / "runs" / "smoke" / "metrics.jsonl").read_text().splitlines()
+    steps = [event["step"] for event in map(json.loads, lines) if event["event"] == "step"]
+    assert steps == list(range(1, 3 * epochs + 1))
 
 
-def test_training_and_evaluation_jobs_run_to_the_end(cluster: dict[str, str], checkout: Path, photos: Path) -> None:
-    arguments = ["--config", "configs/smoke.yaml", "--data.root", photos, "--train.epochs", 3]
-    state, output = submit(cluster, checkout, "--gres=gpu:2", "slurm/train.sbatch", *arguments, CUDA_VISIBLE_DEVICES="")
-    assert state == "COMPLETED", output
-    assert "2 process(es) on cpu" in output
-    assert json.loads((checkout / "runs" / "smoke" / "run.json").read_text())["state"] == "finished"
-    state, output = submit(cluster, checkout, "slurm/evaluate.sbatch", "runs/smoke", PROCESSES="2")
-    assert state == "COMPLETED", output
-    assert json.loads((checkout / "runs" / "smoke" / "eval-test.json").read_text())["images"] == 9
+def test_the_smoke_job_trains_and_evaluates_on_two_processes(job: Job) -> None:
+    assert job.submit("slurm/smoke-cpu.sbatch").end() == "COMPLETED", job.output
+    assert "2 process(es) on cpu" in job.output
+    assert re.search(r"smoke +0\.\d{4}", job.output)
 
 
-def test_wrong_input_ends_the_job_as_failed_with_the_message_in_its_log(
-    cluster: dict[str, str], checkout: Path
-) -> None:
-    state, output = submit(cluster, checkout, "slurm/train.sbatch", "--optim.lrr", 1)
-    assert state == "FAILED"
-    assert "optim.lrr: unknown key" in output
+def test_training_and_evaluation_jobs_run_to_the_end(job: Job, photos: Path) -> None:
+    job.submit("--gres=gpu:2", "slurm/train.sbatch", *training(photos, 3))
+    finished(job, 3, restarts=0)
+    assert "2 process(es) on cpu" in job.output
+    assert job.submit("slurm/evaluate.sbatch", "runs/smoke", PROCESSES="2").end() == "COMPLETED", job.output
+    assert json.loads((job.checkout / "runs" / "smoke" / "eval-test.json").read_text())["images"] == 9
+
+
+def test_wrong_input_ends_the_job_as_failed_with_the_message_in_its_log(job: Job) -> None:
+    assert job.submit("slurm/train.sbatch", "--optim.lrr", 1).end() == "FAILED"
+    assert "optim.lrr: unknown key" in job.output
+    assert "requeue" not in job.output
+
+
+def test_a_job_cut_off_by_its_time_limit_is_requeued_until_it_is_finished(job: Job, photos: Path) -> None:
+    """One minute, warned 50 s before its end: Slurm sends that about 14 s after the start."""
+    job.submit("--time=1", "--signal=B:USR1@10", "slurm/train.sbatch", *training(photos, 700), PROCESSES="2")
+    finished(job, 700, restarts=1)
+    assert "interrupted by SIGUSR1: saved at step" in job.output
+    assert int(job.cluster.facts(job.id)["Restarts"]) >= 1
+
+
+def test_a_cancelled_job_saves_and_stays_down_until_it_is_submitted_again(job: Job, photos: Path) -> None:
+    job.submit("slurm/train.sbatch", *training(photos, 200), PROCESSES="2")
+    job.wait(job.trains)
+    job.cluster.call("scancel", job.id)
+    assert job.end() == "CANCELLED"
+    job.wait(lambda: job.run()["state"] == "interrupted", 30)
+    assert "interrupted by SIGTERM: saved at step" in job.output
+    time.sleep(8)
+    assert job.cluster.facts(job.id)["JobState"] == "CANCELLED"
+    job.submit("slurm/train.sbatch", *training(photos, 200), PROCESSES="2")
+    finished(job, 200, restarts=1)
+
+
+@pytest.mark.parametrize("launcher", ["accelerate", "srun"])
+def test_two_nodes_in_both_forms_preempted_and_requeued(launcher: str, job: Job, photos: Path) -> None:
+    """As a cluster preempts: a signal to the processes of the job, not to its shell."""
+    job.submit("slurm/train-multinode.sbatch", *training(photos, 100), PROCESSES="1", LAUNCHER=launcher)
+    job.wait(job.trains)
+    job.cluster.call("scancel", "--signal=USR1", job.id)
+    finished(job, 100, restarts=1)
+    assert {start["world_size"] for start in job.run()["starts"]} == {2}
+
+
+def test_a_node_that_dies_takes_nothing_with_it(job: Job, photos: Path) -> None:
+    job.submit("slurm/train-multinode.sbatch", *training(photos, 100), PROCESSES="1")
+    job.wait(job.trains)
+    daemon = psutil.Process(int((job.cluster.folder / "run" / "slurmd.node2.pid").read_text()))
+    for process in [daemon, *step_of(job, "node2")]:
+        process.kill()
+    job.wait(lambda: len(re.findall("stands at step", job.output)) == 2 or "requeue" in job.output, 120)
+    subprocess.run([UP, *OPTIONS, job.cluster.folder], capture_output=True, check=True, timeout=120)
+    finished(job, 100, restarts=1)
+
+
+def step_of(job: Job, node: str) -> list[psutil.Process]:
+    """All that runs on one node for the job."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+        except psutil.Error:
+            continue
+        if environment.get("SLURM_JOB_ID") == job.id and environment.get("SLURMD_NODENAME") == node:
+            found.append(process)
+    return found
+
+
+def test_an_array_trains_a_run_a_task(job: Job, photos: Path) -> None:
+    line = " ".join(map(str, training(photos, 2)))
+    (job.checkout / "rates.txt").write_text(f"{line} --optim.lr 1e-3\n{line} --optim.lr 1e-4\n")
+    job.submit("--array=1-2", "slurm/sweep.sbatch", "rates.txt")
+    job.wait(lambda: all(job.run(f"rates-{task}")["state"] == "finished" for task in (1, 2)))
+    job.wait(lambda: job.cluster.call("squeue", "-h", "-j", job.id, "-t", "R,PD,CG") == "")
+    states = set(re.findall(r"JobState=(\w+)", job.cluster.call("scontrol", "-o", "show", "job", job.id)))
+    assert states == {"COMPLETED"}

@@ -181,18 +181,19 @@ def at(job: Job, moment: str, dice: random.Random, duration: float) -> Callable[
     """A condition that becomes true at a random instant of that moment of the run."""
     began, delay = time.monotonic(), dice.random()
     if moment in ("anywhere", "start-up"):
-        due = began + delay * (duration if moment == "anywhere" else 4.0)
+        due = began + delay * (0.7 * duration if moment == "anywhere" else 4.0)
         return lambda: time.monotonic() > due
     if moment == "packing":
         return lambda: any((job.folder / "packs").glob(".*.tmp"))
     if moment == "saving":
         places = ("last/.step-*.tmp", "best/.model*.tmp", "last/.step-*.tmp/.manifest*")
-        pattern, skip = dice.choice(places), dice.randrange(3)
-        seen: set[Path] = set()
+        pattern, wanted = dice.choice(places), dice.randrange(1, 4)
+        there, times = [False], [0]
 
         def happened() -> bool:
-            seen.update(job.run.glob(pattern))
-            return len(seen) > skip
+            before, there[0] = there[0], any(job.run.glob(pattern))
+            times[0] += there[0] and not before
+            return times[0] >= wanted
 
         return happened
     steps = PER_SPLIT["train"] * CLASSES // 16

@@ -83,8 +83,11 @@ class Cases:
         for _ in range(runs):
             job = self.job(world)
             for _ in range(each):
+                moment = self.dice.choice(moments)
+                if moment == "packing":  # there is a pack from the start before
+                    shutil.rmtree(job.folder / "packs", ignore_errors=True)
                 process = job.start()
-                due = at(job, self.dice.choice(moments), self.dice, self.duration[world])
+                due = at(job, moment, self.dice, self.duration[world])
                 wait_for(process, due, self.duration[world] + 20)
                 fallen += process.poll() is None
                 kill_all(process)
