@@ -72,6 +72,8 @@ class Trainer:
     def fit(self, tracker: Tracker) -> None:
         """Train to the end, from wherever `state` stands. Raises Interrupted, all saved, when told to stop."""
         self.tracker, self.lap = tracker, Lap()
+        place = {"epoch": self.state.epoch, "step": self.state.step}
+        tracker.log({"event": "start", **place, "world_size": self.runtime.world})
         self.progress = Progress(self.total_steps, self.state.step, shown=self.runtime.is_main)
         self.heed()
         try:

@@ -36,6 +36,8 @@ def test_a_run_folder_holds_what_the_design_says(program: Program, photos: Path,
     assert record["state"] == "finished"
     assert record["starts"][0]["world_size"] == 1
     assert yaml.safe_load((run / "config.yaml").read_text())["data"]["crop"] == 0
+    kinds = [json.loads(line)["event"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert (kinds[0], kinds[-1], kinds.count("start"), kinds.count("end")) == ("start", "end", 1, 1)
     steps = [event for event in events(run) if event["event"] == "step"]
     assert [event["step"] for event in steps] == list(range(1, 10))
     meta = json.loads((run / "best" / "meta.json").read_text())
