@@ -112,7 +112,7 @@ def job(cluster: Cluster, tmp_path: Path) -> Job:
 
 
 def training(photos: Path, epochs: int) -> list[object]:
-    """Arguments of train.py; 100 epochs take long enough to be cut off on the way."""
+    """Arguments of train.py; 60 epochs take long enough to be cut off on the way."""
     arguments = ["--config", "configs/smoke.yaml", "--data.root", photos, "--train.epochs", epochs]
     return [*arguments, "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
 
@@ -157,7 +157,7 @@ def test_a_job_cut_off_by_its_time_limit_is_requeued_until_it_is_finished(job: J
 
 
 def test_a_cancelled_job_saves_and_stays_down_until_it_is_submitted_again(job: Job, photos: Path) -> None:
-    job.submit("slurm/train.sbatch", *training(photos, 100), PROCESSES="2")
+    job.submit("slurm/train.sbatch", *training(photos, 60), PROCESSES="2")
     job.wait(job.trains)
     job.cluster.call("scancel", job.id)
     assert job.end() == "CANCELLED"
@@ -165,29 +165,29 @@ def test_a_cancelled_job_saves_and_stays_down_until_it_is_submitted_again(job: J
     assert "interrupted by SIGTERM: saved at step" in job.output
     time.sleep(8)
     assert job.cluster.facts(job.id)["JobState"] == "CANCELLED"
-    job.submit("slurm/train.sbatch", *training(photos, 100), PROCESSES="2")
-    finished(job, 100, restarts=1)
+    job.submit("slurm/train.sbatch", *training(photos, 60), PROCESSES="2")
+    finished(job, 60, restarts=1)
 
 
 @pytest.mark.parametrize("launcher", ["accelerate", "srun"])
 def test_two_nodes_in_both_forms_preempted_and_requeued(launcher: str, job: Job, photos: Path) -> None:
     """As a cluster preempts: a signal to the processes of the job, not to its shell."""
-    job.submit("slurm/train-multinode.sbatch", *training(photos, 100), PROCESSES="1", LAUNCHER=launcher)
+    job.submit("slurm/train-multinode.sbatch", *training(photos, 60), PROCESSES="1", LAUNCHER=launcher)
     job.wait(job.trains)
     job.cluster.call("scancel", "--signal=USR1", job.id)
-    finished(job, 100, restarts=1)
+    finished(job, 60, restarts=1)
     assert {start["world_size"] for start in job.run()["starts"]} == {2}
 
 
 def test_a_node_that_dies_takes_nothing_with_it(job: Job, photos: Path) -> None:
-    job.submit("slurm/train-multinode.sbatch", *training(photos, 100), PROCESSES="1")
+    job.submit("slurm/train-multinode.sbatch", *training(photos, 60), PROCESSES="1")
     job.wait(job.trains)
     daemon = psutil.Process(int((job.cluster.folder / "run" / "slurmd.node2.pid").read_text()))
     for process in [daemon, *step_of(job, "node2")]:
         process.kill()
     job.wait(lambda: len(re.findall("stands at step", job.output)) == 2 or "requeue" in job.output, 120)
     subprocess.run([UP, *OPTIONS, job.cluster.folder], capture_output=True, check=True, timeout=120)
-    finished(job, 100, restarts=1)
+    finished(job, 60, restarts=1)
 
 
 def step_of(job: Job, node: str) -> list[psutil.Process]:
