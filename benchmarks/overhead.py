@@ -52,9 +52,7 @@ def main() -> int:
     seconds(config, runtime, guarded=True)
     pairs = [(seconds(config, runtime, guarded=False), seconds(config, runtime, guarded=True)) for _ in range(TURNS)]
     ratios = [without / guarded for without, guarded in pairs]
-    runtime.say(
-        f"speed with saving and signals / with neither: median {statistics.median(ratios):.4f} of {TURNS} turns"
-    )
+    runtime.say(f"speed with / without: {statistics.median(ratios):.4f}, median of {TURNS} turns")
     runtime.say(f"{min(ratios):.4f} to {max(ratios):.4f}, {statistics.median(a for a, _ in pairs):.1f} s an epoch")
     runtime.close()
     return 0
