@@ -21,6 +21,7 @@ from typing import Any
 
 import psutil
 
+from leafdist.checkpoint import generations
 from tests.conftest import REPO, SHARED
 
 VOLATILE = ("seconds", "images_per_second", "epoch_seconds")
@@ -114,7 +115,7 @@ class Job:
 
     def outcome(self) -> dict[str, Any]:
         """All that must not depend on faults."""
-        newest = max((self.run / "last").glob("step-*"))
+        newest = generations(self.run / "last")[0]
         state = json.loads((newest / "state.json").read_text())
         names = (
             newest / "model.safetensors",
