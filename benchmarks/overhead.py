@@ -13,42 +13,38 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from leafdist import checkpoint, setup, trainer
 from leafdist.config import Config, DataConfig, ModelConfig, TrainConfig, resolve
+from leafdist.progress import Progress
 from leafdist.runtime import Runtime
+from leafdist.state import Lap
 from leafdist.tracking import NullTracker
 
 TURNS, SAVE_EVERY = 9, 50
 
 
 def seconds(config: Config, runtime: Runtime, *, guarded: bool) -> float:
-    """Of one epoch, with a checkpoint every 50 steps and flags every 4, or with neither."""
-    every = 4 if guarded else 10**9
-    save = trainer.Trainer.save if guarded else lambda self: None
-    before, trainer.HEED_EVERY = trainer.HEED_EVERY, every
-    saved, trainer.Trainer.save = trainer.Trainer.save, save  # type: ignore[method-assign]
-    try:
-        loaders = setup.open_loaders(config.data, ("train", "val"), runtime)
-        index = loaders["train"].source.index
-        model = setup.make_model(config.model, len(index.classes), 64, 0, runtime)
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "metrics.jsonl").touch()
-            job = trainer.Trainer(config, model, loaders, runtime, Path(folder))
-            job.tracker, job.lap = NullTracker(), trainer.Lap()
-            job.progress = trainer.Progress(job.total_steps, 0, shown=False)
-            began = time.perf_counter()
-            job.train_epoch()
-            took = time.perf_counter() - began
-            job.writer.wait()
-            assert not guarded or checkpoint.newest(Path(folder) / "last", print)
-            return took
-    finally:
-        trainer.HEED_EVERY, trainer.Trainer.save = before, saved  # type: ignore[method-assign]
+    """Of one epoch, with a checkpoint every 50 steps and a look at signals every 4, or with neither."""
+    config = replace(config, train=replace(config.train, save_every=SAVE_EVERY if guarded else 0))
+    trainer.HEED_EVERY = 4 if guarded else 10**9
+    loaders = setup.open_loaders(config.data, ("train", "val"), runtime)
+    classes = len(loaders["train"].source.index.classes)
+    model = setup.make_model(config.model, classes, setup.side(config.data), 0, runtime)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "metrics.jsonl").touch()
+        job = trainer.Trainer(config, model, loaders, runtime, Path(folder))
+        job.tracker, job.lap = NullTracker(), Lap()
+        job.progress = Progress(job.total_steps, 0, shown=False)
+        began = time.perf_counter()
+        job.train_epoch()
+        took = time.perf_counter() - began
+        job.writer.wait()
+        assert guarded == (checkpoint.newest(Path(folder) / "last", print) is not None)
+    return took
 
 
 def main() -> int:
-    train = TrainConfig(epochs=1, batch_size=32, save_every=SAVE_EVERY, precision="no", log_every=10)
+    train = TrainConfig(epochs=1, batch_size=32, precision="no", log_every=10)
     config = resolve(Config(data=DataConfig(root=sys.argv[1]), model=ModelConfig(name="baseline"), train=train))
     runtime = Runtime()
-    config = replace(config, train=replace(config.train, precision=runtime.precision))
     seconds(config, runtime, guarded=True)
     pairs = [(seconds(config, runtime, guarded=False), seconds(config, runtime, guarded=True)) for _ in range(TURNS)]
     ratios = [without / guarded for without, guarded in pairs]

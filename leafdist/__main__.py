@@ -18,6 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    """A subcommand each, with the function that runs it."""
     parser = argparse.ArgumentParser(
         prog="leafdist", description="Before and after training. Training: train.py --help"
     )
@@ -67,6 +68,7 @@ def split_data(options: argparse.Namespace) -> None:
 
 
 def pack_data(options: argparse.Namespace) -> None:
+    """Prints where the packs lie."""
     import os
 
     from leafdist.data.index import scan

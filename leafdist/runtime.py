@@ -35,7 +35,7 @@ class Runtime:
             mixed_precision=self.precision,
             kwargs_handlers=[
                 InitProcessGroupKwargs(timeout=timedelta(minutes=timeout_minutes)),
-                DistributedDataParallelKwargs(broadcast_buffers=False, gradient_as_bucket_view=True),
+                DistributedDataParallelKwargs(gradient_as_bucket_view=True),
             ],
         )
         self.rank: int = self.accelerator.process_index
@@ -94,7 +94,10 @@ class Runtime:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """Onto the device, under autocast, and in DistributedDataParallel where there are several processes."""
-        return self.accelerator.prepare_model(model)  # type: ignore[no-any-return]
+        wrapped: nn.Module = self.accelerator.prepare_model(model)
+        if isinstance(wrapped, DistributedDataParallel):
+            wrapped.broadcast_buffers = False  # as an argument it is deprecated since torch 2.14, with a warning
+        return wrapped
 
     def autocast(self, precision: str) -> torch.autocast:
         """For a model that was not wrapped: evaluation in the precision of the training."""

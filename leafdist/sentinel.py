@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from leafdist.signals import Interrupted
+
 HEARTBEAT = 1.0  # seconds
 MUSTER = 5.0  # seconds that ranks have to say that they are leaving too
 GRACE = 20.0  # seconds from another rank's failure to the end of a rank that hangs in a collective
@@ -66,11 +68,13 @@ class Sentinel(threading.Thread):
         self._last = time.monotonic()
 
     def stop(self) -> None:
+        """When the work is over, and before the store goes."""
         self._ended.set()
         if self.is_alive():
             self.join()
 
     def run(self) -> None:
+        """The thread: once a second."""
         count = 0
         while not self._ended.wait(HEARTBEAT):
             count += 1
@@ -111,6 +115,8 @@ class Sentinel(threading.Thread):
         self.start()
         try:
             yield
+        except Interrupted:  # all ranks leave together
+            raise
         except RuntimeError as error:
             if self.world == 1 or not BROKEN.search(str(error)):
                 self._report(error)

@@ -154,6 +154,7 @@ def wandb_id(run_dir: Path) -> str:
 
 
 def start_wandb(run_dir: Path, asked: str, say: Callable[[str], None], about: dict[str, Any]) -> "Run | None":
+    """Online where there is a key and an answer, else offline, with the command that uploads it later."""
     mode = PRESETS.get(wandb_settings().mode, "online") if asked == "auto" else asked
     if mode == "off":
         return None
@@ -187,6 +188,7 @@ def wandb_settings() -> "Settings":
 
 
 def init_wandb(run_dir: Path, mode: Literal["online", "offline"], about: dict[str, Any]) -> "Run":
+    """One piece of the run with our id, silent, with our own step as its axis."""
     import wandb
 
     settings = wandb.Settings(silent=True, console="off", save_code=False, disable_code=True, disable_git=True)

@@ -42,12 +42,15 @@ share() { # CPUs a process, where $1 share a node's
 train_job() {
     python -m leafdist.requeue start "$@" || exit
     export SIGNALLED=
+    local ended_by_slurm=
     trap 'SIGNALLED=1; warn' USR1
-    trap 'SIGNALLED=1' TERM # Slurm sends it to the training too
+    trap 'SIGNALLED=1 ended_by_slurm=1' TERM # which Slurm sends to the training too
     local status=0
     launch train.py "$@" || status=$?
     trap '' USR1 TERM
-    if [ "$status" -ne 0 ] && ! cancelled && python -m leafdist.requeue end "$@"; then
+    if [ -n "$ended_by_slurm" ] && ! out_of_time; then
+        echo "ended from outside: not requeued from here; submit the same again to go on"
+    elif [ "$status" -ne 0 ] && python -m leafdist.requeue end "$@"; then
         scontrol requeue "$SLURM_JOB_ID" || echo "not requeued; submit the same again to go on"
         exit 75
     fi
@@ -62,6 +65,6 @@ warn() { # Slurm's warning, to every process of the step; again, since one that 
     done) &
 }
 
-cancelled() { # by a person: then it stays down
-    scontrol -o show job "$SLURM_JOB_ID" | grep -q 'JobState=CANCELLED'
+out_of_time() { # and not scancel, after which a job stays down; its state is COMPLETING in either case
+    scontrol -o show job "$SLURM_JOB_ID" | grep -q 'Reason=TimeLimit'
 }

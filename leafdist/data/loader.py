@@ -67,6 +67,7 @@ class Loader:
         )
 
     def batches(self, indices: Iterable[Indices] | Sequence[Indices]) -> Iterator[Batch]:
+        """A batch a list. Raises UnreadablePhotoError or LoaderError."""
         self.sampler.batches = indices
         with signals.blocked(), _explained():  # for the workers that start here
             batches = iter(self.loader)
