@@ -25,12 +25,14 @@ def main() -> int:
     config = parse_config()
     from leafdist.job import run  # torch: imported once the configuration is known to be right
 
-    return run(
+    status = run(
         lambda runtime: train(config, runtime),
         precision=config.train.precision,
         timeout_minutes=config.train.timeout_minutes,
         deterministic=config.train.deterministic,
     )
+    signals.ignore()
+    return status
 
 
 def train(config: Config, runtime: Runtime) -> None:

@@ -32,6 +32,12 @@ def _note(number: int, frame: FrameType | None) -> None:
         os._exit(KILLED_BY_SIGINT)
 
 
+def ignore() -> None:
+    """To the end of the process: Python gives signals back their deadly meaning before it is gone."""
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def received() -> str | None:
     """Name of the signal that asked this process to stop."""
     return _received[0][0] if _received else None

@@ -54,6 +54,13 @@ def test_a_second_sigint_stops_at_once() -> None:
         assert b"second SIGINT" in child.stderr.read()
 
 
+def test_once_ignored_a_signal_does_not_change_the_status_of_a_process_that_ends() -> None:
+    code = "from leafdist import signals; import sys; signals.install(); signals.ignore()\n"
+    code += "class Late:\n  def __del__(self, kill=__import__('os').kill, me=__import__('os').getpid()): kill(me, 10)\n"
+    code += "sys.late = Late(); sys.exit(75)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 75
+
+
 def test_a_process_started_while_they_are_blocked_never_sees_them() -> None:
     with signals.blocked():
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)"])

@@ -1,11 +1,7 @@
 """Splitting raw class folders: exact counts, whole leaves, and nothing half done."""
 
 import json
-import signal
-import subprocess
-import sys
 import tarfile
-import time
 from itertools import chain
 from pathlib import Path
 
@@ -161,61 +157,6 @@ def test_a_finished_split_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not empty"):
         split(raw, dest)
     assert tree(dest) == before
-
-
-def test_a_split_that_failed_midway_starts_over_with_the_same_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    raw = make_raw(tmp_path / "raw", a=20, b=20)
-    copies: list[Path] = []
-
-    def copy(source: Path, target: Path) -> None:
-        copies.append(target)
-        if len(copies) > 10:
-            raise OSError("No space left on device")
-        target.write_bytes(source.read_bytes())
-
-    with monkeypatch.context() as patch:
-        patch.setattr("leafdist.data.split.shutil.copyfile", copy)
-        with pytest.raises(OSError, match="No space"):
-            split(raw, tmp_path / "out")
-    assert (tmp_path / "out" / UNFINISHED).exists()
-    assert not (tmp_path / "out" / "split.json").exists()
-    (tmp_path / "out" / ".split.json.host.1.tmp").touch()  # killed while split.json was being written
-    said: list[str] = []
-    split(raw, tmp_path / "out", say=said.append)
-    split(raw, tmp_path / "fresh", say=said.append)
-    assert len(said) == 1
-    assert "starting over" in said[0]
-    assert tree(tmp_path / "out") == tree(tmp_path / "fresh")
-
-
-SLOW_SPLIT = """
-import shutil, sys, time
-from pathlib import Path
-from leafdist.data.split import split
-copy = shutil.copyfile
-shutil.copyfile = lambda source, target: (time.sleep(0.05), copy(source, target))
-split(Path(sys.argv[1]), Path(sys.argv[2]))
-"""
-
-
-@pytest.mark.slow
-def test_a_running_split_keeps_others_out_and_a_killed_one_is_repeated_exactly(tmp_path: Path) -> None:
-    raw, dest = make_raw(tmp_path / "raw", a=600), tmp_path / "out"
-    with subprocess.Popen([sys.executable, "-c", SLOW_SPLIT, str(raw), str(dest)]) as process:
-        try:
-            until = time.monotonic() + 30
-            while not list(dest.glob("train/a/*")) and time.monotonic() < until:
-                time.sleep(0.01)
-            with pytest.raises(ValueError, match="being written by another split"):
-                split(raw, dest)
-        finally:
-            process.send_signal(signal.SIGKILL)
-    assert 0 < len(tree(dest)) < 600
-    split(raw, dest)
-    split(raw, tmp_path / "fresh")
-    assert tree(dest) == tree(tmp_path / "fresh")
 
 
 def test_photos_are_told_by_their_ending_and_everything_else_is_counted(tmp_path: Path) -> None:

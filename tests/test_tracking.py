@@ -1,8 +1,9 @@
-"""Metrics are always written and valid; W&B keeps one run, goes offline by itself, and never ends a training."""
+"""W&B keeps one run, goes offline by itself, and never ends a training."""
 
 import json
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -17,23 +18,10 @@ from typing import Any
 import pytest
 
 from leafdist import tracking
-from leafdist.config import Config, TrackConfig
-from leafdist.tracking import RunTracker, cut_back, offline_reason, open_tracker, unreachable, wandb_id
-
-CONFIG = {"seed": 0, "optim": {"lr": 0.001}}
-EPOCH = {"event": "epoch", "epoch": 0, "step": 2, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.6}
-
-
-def step(number: int, loss: float = 1.0) -> dict[str, Any]:
-    return {"event": "step", "epoch": 0, "step": number, "loss": loss, "lr": 0.1, "images_per_second": 9.0}
-
-
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    def no_constant(name: str) -> None:
-        raise ValueError(f"{name} is not JSON")
-
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line, parse_constant=no_constant) for line in lines]
+from leafdist.config import Config
+from leafdist.tracking import RunTracker, offline_reason, open_tracker, unreachable, wandb_id
+from tests.conftest import REPO
+from tests.test_metrics_log import CONFIG, EPOCH, metrics, step
 
 
 @cache
@@ -80,54 +68,6 @@ def server() -> Iterator[str]:
         yield f"http://127.0.0.1:{http.server_port}"
         http.shutdown()
         thread.join()
-
-
-def test_metrics_are_written_at_once_and_nan_is_null(tmp_path: Path) -> None:
-    tracker = RunTracker(tmp_path, "run", CONFIG, mode="off")
-    tracker.log({"event": "start", "nested": {"list": [float("inf"), 1]}})
-    tracker.log(step(1, loss=float("nan")))
-    assert metrics(tmp_path) == [{"event": "start", "nested": {"list": [None, 1]}}, {**step(1), "loss": None}]
-    tracker.close(0, {})
-    assert not (tmp_path / "wandb").exists()
-
-
-def test_a_resume_cuts_back_what_will_be_written_again(tmp_path: Path) -> None:
-    events = [{"event": "start"}, step(1), step(2), EPOCH, step(3), {**EPOCH, "epoch": 1, "step": 4}, {"event": "end"}]
-    lines = "".join(json.dumps(event) + "\n" for event in events)
-    (tmp_path / "metrics.jsonl").write_text(lines + '{"event": "step", "st', encoding="utf-8")
-    tracker = RunTracker(tmp_path, "run", CONFIG, mode="off", place=(1, 2))
-    tracker.log(step(3))
-    tracker.close(0, {})
-    assert metrics(tmp_path) == [{"event": "start"}, step(1), step(2), EPOCH, {"event": "end"}, step(3)]
-
-
-def test_a_start_from_scratch_keeps_no_step_of_the_try_before(tmp_path: Path) -> None:
-    for _ in range(2):
-        tracker = RunTracker(tmp_path, "run", CONFIG, mode="off")
-        tracker.log({"event": "start"})
-        tracker.log(step(1))
-        tracker.close(1, {})
-    assert metrics(tmp_path) == [{"event": "start"}, {"event": "start"}, step(1)]
-
-
-def test_a_cut_that_fails_leaves_the_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "metrics.jsonl"
-    path.write_text(json.dumps(step(5)) + "\n", encoding="utf-8")
-
-    def full(_: Path) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr("leafdist.files.flush", full)
-    with pytest.raises(OSError, match="disk full"):
-        cut_back(path, 0, 1)
-    assert metrics(tmp_path) == [step(5)]
-
-
-def test_rank_0_tracks_as_the_configuration_says(tmp_path: Path) -> None:
-    tracker = open_tracker(Config(track=TrackConfig(wandb="off")), tmp_path / "run", active=True)
-    tracker.log(step(1))
-    tracker.close(0, {})
-    assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.jsonl"]
 
 
 def test_an_unknown_mode_names_the_choices(tmp_path: Path) -> None:
@@ -179,6 +119,37 @@ def test_an_offline_run_resumed_is_one_run_in_two_pieces(tmp_path: Path) -> None
     updates = [record["summary"].get("update", {}) for record in records(pieces[1]) if record["type"] == "summary"]
     assert {"best/val_accuracy": 0.75, "best/epoch": 0} in updates
     assert shlex.split(said[1].partition("later: ")[2]) == ["wandb", "sync", *map(str, pieces)]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from leafdist.tracking import RunTracker
+from tests.conftest import REPO
+from tests.test_metrics_log import CONFIG, step
+tracker = RunTracker(Path(sys.argv[1]), "leaf", CONFIG, mode="offline")
+for number in range(1, 61):
+    tracker.log(step(number, loss=1 / number))
+os.killpg(0, signal.SIGKILL)
+"""
+
+
+def test_rows_that_a_kill_may_have_lost_are_sent_again_with_equal_values(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(command, cwd=REPO, check=False, start_new_session=True, capture_output=True)
+    assert done.returncode == -signal.SIGKILL
+    time.sleep(1.1)  # W&B names a piece by the second
+    second = RunTracker(tmp_path, "leaf", CONFIG, mode="offline", place=(0, 40))
+    second.log(step(41, loss=1 / 41))
+    second.close(75, {})
+    rows = history(max((tmp_path / "wandb").glob("offline-run-*")))
+    assert {row["step"]: row["train/loss"] for row in rows} == {number: 1 / number for number in range(1, 42)}
+    time.sleep(1.1)
+    third = RunTracker(tmp_path, "leaf", CONFIG, mode="offline", place=(0, 41))
+    third.close(0, {})
+    assert history(max((tmp_path / "wandb").glob("offline-run-*"))) == [], (
+        "what W&B has seen to the end is not repeated"
+    )
 
 
 def test_auto_without_a_key_goes_offline_without_a_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
