@@ -1,4 +1,4 @@
-"""train.py with a fault of one rank at step 5: hang, throw or inf. Arguments: FAULT RANK, then train.py's own."""
+"""train.py with a fault at step 5: hang, throw, desert or inf. Arguments: FAULT RANK, then train.py's own."""
 
 import sys
 import time
@@ -16,10 +16,12 @@ train_step = TrainStep.__call__
 
 
 def faulty_step(self: TrainStep, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
+    if step == 5 and fault == "desert" and self.runtime.rank != int(victim):
+        time.sleep(600)
     if step == 5 and self.runtime.rank == int(victim):
         if fault == "hang":
             time.sleep(600)
-        elif fault == "throw":
+        elif fault in ("throw", "desert"):
             raise KeyError("a mistake of ours")
         elif fault == "inf":
             next(self.model.parameters()).data.fill_(float("inf"))

@@ -72,6 +72,17 @@ def test_a_rank_that_hangs_is_named_and_every_rank_shows_its_stacks(
     assert last_step(tmp_path) == 4
 
 
+def test_a_rank_that_cannot_come_out_when_another_throws_is_ended_and_says_why(
+    program: Program, photos: Path, tmp_path: Path
+) -> None:
+    """As in a collective of a GPU, which no error breaks."""
+    done = program(FAULTY, "desert", 1, "--data.root", photos, *TINY, processes=2)
+    assert done.returncode != 0
+    assert "rank 0: rank 1 was the first to fail: KeyError: 'a mistake of ours'; leaving a collective" in done.stderr
+    assert record(tmp_path)["state"] == "failed"
+    assert "a mistake of ours" in record(tmp_path)["reason"]
+
+
 def test_a_step_that_is_not_finite_names_step_rate_and_files(program: Program, photos: Path, tmp_path: Path) -> None:
     done = program(FAULTY, "inf", 0, "--data.root", photos, *TINY)
     assert done.returncode == 1
