@@ -29,7 +29,7 @@ def plan(cases: Cases) -> Iterator[tuple[str, Callable[[], Row]]]:
             yield f"kills{world}", partial(cases.kills, world, 2 if world == 1 else 1, 4, (moment,))
     for number in STOPS:
         for world in (1, 2):
-            yield f"signals{world}", partial(cases.signals, number, world, 5)
+            yield f"signals{world}", partial(cases.signals, (number,) * 5, world)
     for _ in range(2):
         yield "rank", partial(cases.one_rank_killed, 5)
     yield "damage", cases.damage

@@ -56,7 +56,7 @@ def check() -> None:
 
 @contextmanager
 def blocked() -> Iterator[None]:
-    """Processes started inside never see the signals, which reach every process of a job; here they wait, unlost."""
+    """Processes started inside never see the signals, which reach every process of a job; here none is lost."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         yield

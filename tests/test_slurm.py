@@ -23,6 +23,7 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.slurm,
+    pytest.mark.xdist_group("slurm"),
     pytest.mark.skipif(not UP.exists() or os.geteuid() != 0, reason=f"needs root and the real Slurm of {UP}"),
 ]
 

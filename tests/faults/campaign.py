@@ -187,14 +187,16 @@ def at(job: Job, moment: str, dice: random.Random, duration: float) -> Callable[
     if moment == "packing":
         return lambda: any((job.folder / "packs").glob(".*.tmp"))
     if moment == "saving":
-        places = ("last/.step-*.tmp", "best/.model*.tmp", "last/.step-*.tmp/.manifest*")
-        pattern, wanted = dice.choice(places), dice.randrange(1, 4)
-        there, times = [False], [0]
+        pattern, wanted = dice.choice((("last/.step-*.tmp", dice.randrange(1, 4)), ("best/.model*.tmp", 1)))
+        there, times, pause = [False], [0], delay * 0.03  # up to the manifest, and the rename
 
         def happened() -> bool:
             before, there[0] = there[0], any(job.run.glob(pattern))
             times[0] += there[0] and not before
-            return times[0] >= wanted
+            if times[0] < wanted:
+                return False
+            time.sleep(pause)
+            return True
 
         return happened
     steps = PER_SPLIT["train"] * CLASSES // 16

@@ -94,11 +94,11 @@ class Cases:
             identical += self.same(job)
         return Row(f"SIGKILL of all, {' or '.join(moments)}, {world} process(es)", fallen, runs, identical)
 
-    def signals(self, number: signal.Signals, world: int, each: int) -> Row:
-        """To every rank of one run, `each` times, at random steps: it leaves as interrupted and has lost no step."""
+    def signals(self, numbers: tuple[signal.Signals, ...], world: int) -> Row:
+        """To every rank of one run, in turn, at random steps: it leaves as interrupted and has lost no step."""
         self.reference(world)
         job, fallen, slowest, clean = self.job(world), 0, 0.0, True
-        for _ in range(each):
+        for number in numbers:
             process, wanted = job.start(), self.dice.randrange(1, 9)
             before = self.step(job)
             if not wait_for(process, lambda: self.step(job) >= before + wanted):  # noqa: B023 - called at once
@@ -111,7 +111,8 @@ class Cases:
             kept = max(int(path.name.split("-")[1]) for path in (job.run / "last").glob("step-*"))
             clean &= status != 0 and job.record["state"] == "interrupted" and kept >= self.step(job)
         note = f"{slowest:.1f} s at most to the exit" + ("" if clean else "; LOST STEPS OR WRONG STATE")
-        return Row(f"{number.name}, {world} process(es)", fallen, 1, int(self.same(job) and clean), note)
+        names = ", ".join(dict.fromkeys(number.name for number in numbers))
+        return Row(f"{names}, {world} process(es)", fallen, 1, int(self.same(job) and clean), note)
 
     def step(self, job: Job) -> int:
         """Last step in metrics.jsonl."""
@@ -123,8 +124,8 @@ class Cases:
         self.reference(world)
         job, fallen, slowest, named = self.job(world), 0, 0.0, True
         for _ in range(each):
-            process, before = job.start(), self.step(job)
-            if not wait_for(process, lambda: self.step(job) > before + self.dice.randrange(6)):  # noqa: B023
+            process, wanted = job.start(), self.step(job) + self.dice.randrange(1, 7)
+            if not wait_for(process, lambda: self.step(job) >= wanted):  # noqa: B023 - called at once
                 break
             victim = self.dice.randrange(world)
             found = [rank for rank in ranks(process) if rank.environ().get("RANK") == str(victim)]
