@@ -24,7 +24,9 @@ def main() -> int:
     signals.install()
     config = parse_config()
     from leafdist.job import run  # torch: imported once the configuration is known to be right
+    from leafdist.run import continued
 
+    config = continued(config)
     status = run(
         lambda runtime: train(config, runtime),
         precision=config.train.precision,
@@ -57,7 +59,12 @@ def train(config: Config, runtime: Runtime) -> None:
     trainer = Trainer(config, model, loaders, runtime, folder.path)
     resumed = trainer.resume()
     if trainer.finished:
-        runtime.agree(lambda: folder.set_state("finished", **trainer.state.result()))
+        if runtime.agree(lambda: folder.record["state"]) != "finished":  # killed at its very end
+            with folder.ending(
+                open_tracker(config, folder.path, active=runtime.is_main, place=trainer.state.place),
+                active=runtime.is_main,
+            ) as result:
+                result.update(trainer.state.result())
         runtime.say(f"{folder.path} is finished: {trainer.state.step} steps. More train.epochs would go on")
         return
 

@@ -47,6 +47,21 @@ def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = 
     """
     target = folder / f"step-{step:09d}{'' if validated else UNVALIDATED}"
     temporary = folder / f".{target.name}.tmp"
+    try:
+        _fill(temporary, snapshot)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # what a full disk needs most
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    files.flush(folder)
+    kept = [path for path in generations(folder) if _age(path) <= _age(target)][:KEEP]
+    for old in set(generations(folder)) - set(kept):
+        shutil.rmtree(old, ignore_errors=True)  # NFS keeps a file that somebody reads
+
+
+def _fill(temporary: Path, snapshot: Snapshot) -> None:
+    """The manifest last, when all else is on the disk."""
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     save_file(snapshot.model, temporary / "model.safetensors")
@@ -56,12 +71,6 @@ def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = 
     for name in sums:
         files.flush(temporary / name)
     files.write_json(temporary / "manifest.json", {"format": FORMAT, "sha256": sums})
-    shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
-    files.flush(folder)
-    kept = [path for path in generations(folder) if _age(path) <= _age(target)][:KEEP]
-    for old in set(generations(folder)) - set(kept):
-        shutil.rmtree(old)
 
 
 def generations(folder: Path) -> list[Path]:
@@ -135,8 +144,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor])
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     for parameter, entry in optimizer.state.items():
         for name, value in entry.items():
-            if value.shape == parameter.shape:  # fused kernels pair entries by memory, so strides must agree too
-                entry[name] = torch.empty_like(parameter).copy_(value)
+            # fused kernels pair entries by memory, so strides must agree too; and nothing may keep the file mapped
+            same = value.shape == parameter.shape
+            entry[name] = torch.empty_like(parameter).copy_(value) if same else value.clone()
 
 
 def save_best(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:

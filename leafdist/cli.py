@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import yaml
 
 from leafdist.config import KEYS, SECTIONS, Config, default_of, flatten, from_dict, resolve, to_dict, unknown_key
+from leafdist.status import WRONG_INPUT
 
 if TYPE_CHECKING:
     from jsonargparse import ArgumentParser
 
-WRONG_INPUT = 2
 EXAMPLES = """Train a leaf-disease classifier.
 
   python train.py --config configs/baseline.yaml

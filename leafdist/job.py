@@ -10,11 +10,11 @@ import torch.distributed as dist
 from leafdist import signals
 from leafdist.data.decode import UnreadablePhotoError
 from leafdist.runtime import Runtime
-from leafdist.sentinel import INTERRUPTED_STATUS, PeerError
+from leafdist.sentinel import PeerError
 from leafdist.signals import Interrupted
+from leafdist.status import DONE, INTERRUPTED, WRONG, WRONG_INPUT
 from leafdist.writer import SaveError
 
-DONE, WRONG, WRONG_INPUT = 0, 1, 2  # exit statuses; launchers turn all but the first into 1
 GOODBYE = timedelta(seconds=30)
 
 
@@ -30,9 +30,9 @@ def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: floa
     except Interrupted as stop:
         assert runtime
         seconds = f", {signals.seconds_since():.1f} s after the signal" if signals.received() else ""
-        runtime.say(f"{stop}; leaving with status {INTERRUPTED_STATUS}{seconds}. The same command goes on from here")
+        runtime.say(f"{stop}; leaving with status {INTERRUPTED}{seconds}. The same command goes on from here")
         runtime.close()
-        return INTERRUPTED_STATUS
+        return INTERRUPTED
     except (UnreadablePhotoError, OSError, PeerError) as error:  # met by this rank alone
         print(f"rank {runtime.rank if runtime else '?'}: error: {error}", file=sys.stderr, flush=True)
         return error.status if isinstance(error, PeerError) else WRONG if isinstance(error, OSError) else WRONG_INPUT

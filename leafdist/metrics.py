@@ -45,7 +45,8 @@ class StepSums:
 
     def collect(self, runtime: Runtime, *totals: Totals) -> None:
         if self.steps:
-            for step in runtime.sum(torch.stack(self.steps)).tolist():
+            # float64: exact for float32 summands, so that no order of the ranks shows
+            for step in runtime.sum(torch.stack(self.steps).double()).tolist():
                 for total in totals:
                     total.add(*step)
         self.steps = []

@@ -16,7 +16,6 @@ from typing import Any
 
 from leafdist import files
 from leafdist.cli import parse_config
-from leafdist.config import Config
 
 REQUEUES = 2  # without progress, before it is given up
 WORTH = ("interrupted", "running")  # "running" after the end: killed without a word
@@ -25,14 +24,19 @@ WORTH = ("interrupted", "running")  # "running" after the end: killed without a 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the status."""
     action, *rest = sys.argv[1:] if arguments is None else arguments
-    folder = run_folder(parse_config(rest))
-    yes, reason = start(folder) if action == "start" else end(folder, signalled=bool(os.environ.get("SIGNALLED")))
+    config = parse_config(rest)
+    folder = Path(config.run.folder) / str(config.run.name)
+    try:
+        if action == "start":
+            yes, reason = start(folder)
+        elif config.run.resume == "never":
+            yes, reason = False, "run.resume=never: this run does not go on"
+        else:
+            yes, reason = end(folder, signalled=bool(os.environ.get("SIGNALLED")))
+    except (OSError, ValueError) as error:
+        yes, reason = False, str(error)
     print(f"leafdist: {reason}", flush=True)
     return 0 if yes else 1
-
-
-def run_folder(config: Config) -> Path:
-    return Path(config.run.folder) / str(config.run.name)
 
 
 def start(folder: Path) -> tuple[bool, str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -15,14 +16,15 @@ from typing import Any, ClassVar
 import yaml
 from filelock import FileLock, Timeout
 
-from leafdist import files
+from leafdist import files, locks
 from leafdist.config import Config, differences, from_dict, to_dict
-from leafdist.sentinel import INTERRUPTED_STATUS, PeerError
+from leafdist.sentinel import PeerError
 from leafdist.signals import Interrupted
+from leafdist.status import DONE, INTERRUPTED, WRONG
 from leafdist.tracking import Tracker, wandb_id
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
-EXIT_CODES = {"finished": 0, "interrupted": INTERRUPTED_STATUS, "failed": 1}  # for W&B
+EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
 
 
@@ -48,18 +50,14 @@ class RunFolder:
     def lock(self, say: Callable[[str], None]) -> None:
         """For as long as this process lives; a lock file that a dead job left is not locked. Raises ValueError."""
         self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock")
-        self._held.append(lock)
         try:
-            lock.acquire(timeout=LOCK_SECONDS)
+            self._held.append(locks.hold(self.path / ".lock", LOCK_SECONDS, say))
         except Timeout:
             last = (self.record["starts"] or [{}])[-1]
             raise ValueError(
                 f"{self.path} is in use by another job (host {last.get('host')}, Slurm job {last.get('slurm_job_id')}, "
                 f"started {last.get('time')}). Wait for its end, or set another run.name"
             ) from None
-        except NotImplementedError:
-            say(f"warning: the file system of {self.path} has no locks: make sure that no other job runs in it")
 
     def check(self, config: Config, facts: dict[str, Any], say: Callable[[str], None]) -> None:
         """Whether `config` on data with `facts` may go on in this folder. Raises ValueError that lists what differs."""
@@ -115,10 +113,10 @@ class RunFolder:
             raise
         finally:
             try:
-                tracker.log({"event": "end", "state": state, **result})
-                tracker.close(EXIT_CODES[state], result)
                 if active:
                     self.set_state(state, reason=reason, **result)
+                tracker.log({"event": "end", "state": state, **result})
+                tracker.close(EXIT_CODES[state], result)
             except OSError as error:  # a full disk, most likely the reason too: that one is told by whoever raised it
                 print(f"warning: the end could not be recorded in {self.path}: {error}", file=sys.stderr, flush=True)
                 if state == "finished":
@@ -131,6 +129,14 @@ class RunFolder:
     def set_state(self, state: str, **facts: Any) -> None:
         """One of running, finished, interrupted, failed."""
         files.write_json(self.path / "run.json", {**self.record, **facts, "state": state, "ended": now()})
+
+
+def continued(config: Config) -> Config:
+    """With `train.precision=auto` as the run that is there settled it: another node may have another answer."""
+    path = Path(config.run.folder) / str(config.run.name)
+    if config.train.precision != "auto" or not (path / "config.yaml").exists():
+        return config
+    return replace(config, train=replace(config.train, precision=read_config(path).train.precision))
 
 
 def state_after(error: BaseException) -> str:

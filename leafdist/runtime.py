@@ -50,7 +50,7 @@ class Runtime:
         self.control: Any = dist.new_group(backend="gloo", timeout=limit) if several else None
         self.patient: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if several else None
         self.sentinel = Sentinel(_get_default_store() if several else None, self.rank, self.world, 60 * timeout_minutes)
-        self.cpus = usable_cpus(self.local_world)
+        self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
 
@@ -59,11 +59,12 @@ class Runtime:
         if self.is_main:
             print(text, flush=True)
 
-    def agree(self, work: Callable[[], T], *, on: str = "main") -> T:
+    def agree(self, work: Callable[[], T], *, on: str = "main", patient: bool = True) -> T:
         """Run `work` on the main process, on one process a node ("local_main"), or on "all"; all learn how it went.
 
         Returns rank 0's result ("all": one's own). An error of any process is raised in every one: Interrupted and
-        SaveError as they are, what the user can mend (ValueError, OSError) as ValueError.
+        SaveError as they are, what the user can mend (ValueError, OSError) as ValueError. Unless `patient`, the others
+        wait for as long as for a collective.
         """
         active = {"main": self.is_main, "local_main": self.is_local_main, "all": True}[on]
         result: Any = None
@@ -75,7 +76,7 @@ class Runtime:
         except (ValueError, OSError) as fault:
             error = ValueError(str(fault))
         shared = result if self.is_main and on != "all" else None
-        outcomes = self.gather((shared, error))
+        outcomes = self.gather((shared, error), patient=patient)
         for _, found in outcomes:
             if found is not None:
                 raise found
@@ -85,11 +86,11 @@ class Runtime:
         """See Sentinel; `abandon` is rank 0's."""
         return self.sentinel.watching(abandon if self.is_main else lambda reason: None)
 
-    def gather(self, value: Any) -> list[Any]:
+    def gather(self, value: Any, *, patient: bool = False) -> list[Any]:
         """Every process's value, in order of rank."""
         values: list[Any] = [value] * self.world
-        if self.patient:
-            dist.all_gather_object(values, value, group=self.patient)
+        if self.control:
+            dist.all_gather_object(values, value, group=self.patient if patient else self.control)
         return values
 
     def wrap(self, model: nn.Module) -> nn.Module:
@@ -176,10 +177,10 @@ def check_world_size(world: int) -> None:
             )
 
 
-def usable_cpus(local_world: int) -> int:
+def usable_cpus(local_world: int, world: int) -> int:
     """Cores for this process: those of its affinity mask, shared with the other processes of the node."""
     per_task = os.environ.get("SLURM_CPUS_PER_TASK") if "SLURM_PROCID" in os.environ else None
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if per_task and int(os.environ.get("SLURM_NTASKS", "1")) == local_world:
+    if per_task and int(os.environ.get("SLURM_NTASKS", "1")) == world:  # a task a process: its share already
         return min(cpus, int(per_task))
     return max(1, cpus // local_world)

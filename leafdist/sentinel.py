@@ -17,11 +17,12 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from leafdist.signals import Interrupted
+from leafdist.status import INTERRUPTED, WRONG, WRONG_INPUT
 
 HEARTBEAT = 1.0  # seconds
 MUSTER = 5.0  # seconds that ranks have to say that they are leaving too
 GRACE = 20.0  # seconds from another rank's failure to the end of a rank that hangs in a collective
-FAILED, FAILED_STATUS, INTERRUPTED_STATUS = "failure", 1, 75
+FAILED = "failure"  # its key in the store
 BROKEN = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out|socket", re.IGNORECASE)
 
 
@@ -38,7 +39,7 @@ class PeerError(RuntimeError):
     """Another rank failed. `lost` where it died or hung, which is worth another try, against where it threw."""
 
     def __init__(self, failure: Failure) -> None:
-        self.status, self.lost = failure.status, failure.status == INTERRUPTED_STATUS
+        self.status, self.lost = failure.status, failure.status == INTERRUPTED
         super().__init__(f"rank {failure.rank} was the first to fail: {failure.reason}")
 
 
@@ -101,8 +102,10 @@ class Sentinel(threading.Thread):
         if time.monotonic() - self._failure_seen > GRACE:
             reason = str(PeerError(failure))
             print(f"rank {self.rank}: {reason}; leaving a collective that hangs", file=sys.stderr, flush=True)
-            self.abandon(reason)
-            os._exit(failure.status)
+            try:
+                self.abandon(reason)
+            finally:
+                os._exit(failure.status)
 
     @contextmanager
     def watching(self, abandon: Callable[[str], None]) -> Iterator[None]:
@@ -130,7 +133,7 @@ class Sentinel(threading.Thread):
 
     def _report(self, error: Exception) -> None:
         reason = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
-        failure = Failure(self.rank, reason, 2 if isinstance(error, ValueError) else FAILED_STATUS)
+        failure = Failure(self.rank, reason, WRONG_INPUT if isinstance(error, ValueError) else WRONG)
         if self.store:
             self.store.compare_set(FAILED, "", json.dumps(asdict(failure)))
 
@@ -140,7 +143,7 @@ class Sentinel(threading.Thread):
 
     def _first_to_fail(self, error: RuntimeError) -> Failure:
         """Who threw; else who does not come to the muster, and whether it still breathes."""
-        gone = Failure(0, "it is gone, and with it the store that all ranks share", INTERRUPTED_STATUS)
+        gone = Failure(0, "it is gone, and with it the store that all ranks share", INTERRUPTED)
         others = [rank for rank in range(self.world) if rank != self.rank]
         if self.store is None:
             return gone
@@ -155,10 +158,11 @@ class Sentinel(threading.Thread):
             if failure := self._first_failure():
                 return failure
             if not missing:
-                return Failure(self.rank, f"the connection between the ranks broke: {error}", INTERRUPTED_STATUS)
-            alive = self._pulse(missing[0]) != before[missing[0]]
-            state = "hangs (its stacks are above)" if alive else "died without a word (killed, out of memory?)"
-            return Failure(missing[0], f"it {state}", INTERRUPTED_STATUS)
+                return Failure(self.rank, f"the connection between the ranks broke: {error}", INTERRUPTED)
+            dead = [rank for rank in missing if self._pulse(rank) == before[rank]]
+            if dead:  # others may be missing because they wait for a dead one
+                return Failure(dead[0], "it died without a word (killed, out of memory?)", INTERRUPTED)
+            return Failure(missing[0], "it hangs (its stacks are above)", INTERRUPTED)
         except RuntimeError:
             return gone
 

@@ -1,5 +1,6 @@
 """Where a training stands: what a checkpoint holds besides weights and optimizer."""
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,6 +34,7 @@ class TrainState:
 
     def better(self, accuracy: float, loss: float) -> bool:
         """Whether val accuracy rose, or stayed with a lower loss; if so, that is the best now."""
+        loss = math.inf if math.isnan(loss) else loss
         if (accuracy, -loss) <= (self.best_accuracy, -self.best_loss):
             return False
         self.best_epoch, self.best_accuracy, self.best_loss = self.epoch, accuracy, loss

@@ -99,7 +99,7 @@ class RunTracker:
         """Rows since the last end that W&B saw: after a SIGKILL its own file may lack some. Values repeat equal."""
         sent = files.read_json(self._sent)["step"] if self._sent.exists() else 0
         for event in self._kept:
-            if event.get("step", 0) > sent:
+            if event.get("step", 0) >= sent:  # of one step an epoch may be missing
                 self._send(event)
 
     @contextmanager

@@ -83,7 +83,7 @@ class Trainer:
         except NotFiniteError as error:
             step = error.step
             raise FloatingPointError(self.runtime.agree(lambda: self.explain(step))) from None
-        self.runtime.agree(self.writer.wait)
+        self.runtime.agree(self.writer.wait, patient=False)
         self.progress.close()
 
     def train_epoch(self) -> None:
@@ -168,11 +168,11 @@ class Trainer:
         due = self.runtime.is_main and minutes > self.config.train.save_minutes
         stop, broken, due = map(bool, self.runtime.highest(signals.received() is not None, self.writer.broken, due))
         if broken:
-            self.runtime.agree(self.writer.wait)
+            self.runtime.agree(self.writer.wait, patient=False)
         if stop or due:
             self.save()
         if stop:
-            self.runtime.agree(self.writer.wait)
+            self.runtime.agree(self.writer.wait, patient=False)
             names = [name for name in self.runtime.gather(signals.received()) if name]
             raise signals.Interrupted(f"interrupted by {names[0]}: saved at step {self.state.step}")
 
@@ -190,10 +190,11 @@ class Trainer:
             values = asdict(state) | self.step.scaler_state()
             snapshot = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values)
             validated = not self._epoch_trained
-            self.writer.submit(partial(files.flush, self.folder / "metrics.jsonl"))  # a checkpoint relies on its lines
-            self.writer.submit(
-                partial(checkpoint.save_last, self.folder / "last", state.step, snapshot, validated=validated)
-            )
+            self.writer.submit(partial(self._write_last, state.step, snapshot, validated=validated))
+
+    def _write_last(self, step: int, snapshot: checkpoint.Snapshot, *, validated: bool) -> None:
+        files.flush(self.folder / "metrics.jsonl")  # the checkpoint relies on its lines
+        checkpoint.save_last(self.folder / "last", step, snapshot, validated=validated)
 
     def explain(self, step: int) -> str:
         """What is known of a step that is not finite; the files of its batch go to not-finite.json."""

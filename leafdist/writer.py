@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 WAITING = 2  # requests that may hold tensors in memory: the one being written and the next
 
 
-class SaveError(RuntimeError):
+class SaveError(Exception):
     """A checkpoint could not be written; the ones before it are whole."""
 
 

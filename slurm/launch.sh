@@ -26,12 +26,12 @@ launch() {
             --main_process_ip "$MASTER_ADDR" --main_process_port "$MASTER_PORT" --mixed_precision no \
             --dynamo_backend no "$@"' - "$@" &
     fi
-    step=$! status=0
-    while kill -0 "$step" 2>/dev/null; do # a signal with a trap ends `wait`
-        status=0
+    step=$!
+    while :; do # a signal with a trap ends `wait`
+        trapped='' status=0
         wait "$step" || status=$?
+        [ -n "$trapped" ] || return "$status"
     done
-    return "$status"
 }
 
 share() { # CPUs a process, where $1 share a node's
@@ -43,28 +43,32 @@ train_job() {
     python -m leafdist.requeue start "$@" || exit
     export SIGNALLED=
     local ended_by_slurm=
-    trap 'SIGNALLED=1; warn' USR1
-    trap 'SIGNALLED=1 ended_by_slurm=1' TERM # which Slurm sends to the training too
+    trap 'trapped=1 SIGNALLED=1; warn' USR1
+    trap 'trapped=1 SIGNALLED=1 ended_by_slurm=1' TERM # which Slurm sends to the training too
     local status=0
     launch train.py "$@" || status=$?
     trap '' USR1 TERM
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
         echo "ended from outside: not requeued from here; submit the same again to go on"
     elif [ "$status" -ne 0 ] && python -m leafdist.requeue end "$@"; then
-        scontrol requeue "$SLURM_JOB_ID" || echo "not requeued; submit the same again to go on"
+        scontrol requeue "$(this_job)" || echo "not requeued; submit the same again to go on"
         exit 75
     fi
     exit "$status"
 }
 
+this_job() { # the id of one task of an array may be that of the whole array
+    [ -z "${SLURM_ARRAY_JOB_ID:-}" ] && echo "$SLURM_JOB_ID" || echo "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+}
+
 warn() { # Slurm's warning, to every process of the step; again, since one that still imports has no handler yet
     echo "$(date +%T) warning from Slurm: saving"
     (while kill -0 "$step" 2>/dev/null; do
-        scancel --signal=USR1 "$SLURM_JOB_ID.0" 2>/dev/null || true
+        scancel --signal=USR1 "$(this_job).0" 2>/dev/null || true
         sleep 5
     done) &
 }
 
 out_of_time() { # and not scancel, after which a job stays down; its state is COMPLETING in either case
-    scontrol -o show job "$SLURM_JOB_ID" | grep -q 'Reason=TimeLimit'
+    scontrol -o show job "$(this_job)" | grep -q 'Reason=TimeLimit'
 }

@@ -37,6 +37,27 @@ def test_a_checkpoint_brings_back_weights_optimizer_and_state(tmp_path: Path) ->
     assert other_optimizer.state[weight]["exp_avg"].stride() == weight.stride(), "fused kernels go by memory"
 
 
+def test_what_was_loaded_is_no_file_that_pruning_would_find_in_use(tmp_path: Path) -> None:
+    for fused in (False, True):
+        model = nn.Linear(3, 2)
+        optimizer = torch.optim.Adam(model.parameters(), fused=fused)
+        model(torch.ones(1, 3)).sum().backward()
+        optimizer.step()
+        checkpoint.save_last(tmp_path, 1, Snapshot.of(model, optimizer, {}))
+        checkpoint.load_last(tmp_path / "step-000000001", model, optimizer)
+        assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
+def test_a_save_that_fails_frees_the_space_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("leafdist.files.write_json", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_generations_are_kept(tmp_path: Path) -> None:
     for step in (1, 2, 3):
         checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))

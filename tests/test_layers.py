@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 LAYERS = [
-    "config files signals",
+    "config files signals status locks",
     "cli tracking sentinel writer",
     "data.images",
     "sync requeue",

@@ -59,6 +59,12 @@ def test_another_job_starts_with_a_clean_slate(run: Path, monkeypatch: pytest.Mo
     assert main(["start"]) == 0
 
 
+def test_a_run_that_does_not_go_on_is_not_requeued(run: Path) -> None:
+    main(["start", "--run.resume", "never"])
+    trained(run, 5, state="interrupted")
+    assert main(["end", "--run.resume", "never"]) == 1
+
+
 def test_wrong_arguments_end_with_status_2(run: Path) -> None:
     with pytest.raises(SystemExit) as left:
         main(["start", "--optim.lrr", "1"])

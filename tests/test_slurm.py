@@ -46,7 +46,7 @@ class Cluster:
         return dict(re.findall(r"(\w+)=(\S*)", shown))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # tests of other files may run between two of these
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("slurm")
     up = subprocess.run([UP, *OPTIONS, folder], capture_output=True, text=True, check=True, timeout=300)
@@ -205,11 +205,22 @@ def step_of(job: Job, node: str) -> list[psutil.Process]:
     return found
 
 
-def test_an_array_trains_a_run_a_task(job: Job, photos: Path) -> None:
-    line = " ".join(map(str, training(photos, 2)))
-    (job.checkout / "rates.txt").write_text(f"{line} --optim.lr 1e-3\n{line} --optim.lr 1e-4\n")
+def test_an_array_trains_a_run_a_task_and_requeues_only_the_one_cut_off(job: Job, photos: Path) -> None:
+    """The last task carries the id of the array itself: its warning and its requeue must not reach the others."""
+    long, short = (" ".join(map(str, training(photos, epochs))) for epochs in (60, 2))
+    (job.checkout / "rates.txt").write_text(f"{short} --optim.lr 1e-4\n{long} --optim.lr 1e-3\n")
     job.submit("--array=1-2", "slurm/sweep.sbatch", "rates.txt")
+    job.wait(
+        lambda: (
+            len((job.checkout / "runs" / "rates-2" / "metrics.jsonl").read_text().splitlines()) > 10
+            if job.run("rates-2")["state"] == "running"
+            else False
+        )
+    )
+    job.cluster.call("scancel", "--batch", "--signal=USR1", f"{job.id}_2")
     job.wait(lambda: all(job.run(f"rates-{task}")["state"] == "finished" for task in (1, 2)))
     job.wait(lambda: job.cluster.call("squeue", "-h", "-j", job.id, "-t", "R,PD,CG") == "")
-    states = set(re.findall(r"JobState=(\w+)", job.cluster.call("scontrol", "-o", "show", "job", job.id)))
-    assert states == {"COMPLETED"}
+    shown = job.cluster.call("scontrol", "-o", "show", "job", job.id)
+    assert set(re.findall(r"JobState=(\w+)", shown)) == {"COMPLETED"}
+    restarts = {task: len(job.run(f"rates-{task}")["starts"]) - 1 for task in (1, 2)}
+    assert restarts == {1: 0, 2: 1}, shown

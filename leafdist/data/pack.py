@@ -5,9 +5,12 @@ The header is written last: it is what makes a pack exist. Data sets may share a
 """
 
 import os
+import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from hashlib import sha256
 from multiprocessing import get_context
@@ -15,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from tqdm import tqdm
 
-from leafdist import files, signals
+from leafdist import files, locks, signals
 from leafdist.data.decode import DECODER, decode
 from leafdist.data.index import Index
 
 FORMAT = 1
 BLOCK = 256  # rows a task and a checksum
+FOREVER = -1  # a large data set takes as long as it takes
 
 
 def cache_folder(root: Path, cache: str | None) -> Path:
@@ -44,13 +47,16 @@ def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Callab
     path = folder / f"{family}-{index.stamp[:8]}.u8"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f".{family}.lock"):
+        lock = locks.hold(folder / f".{family}.lock", FOREVER, say)
+        try:
             fault = check(path, index, side)
             if fault:
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
                 for old in [*folder.glob(f"{family}-*"), *folder.glob(f".{family}-*.tmp")]:
                     old.unlink()  # of the folder as it was; a job that has it mapped keeps it
                 build(path, index, side, workers)
+        finally:
+            lock.release()
     except OSError as error:
         raise ValueError(f"{folder}: no pack fits there ({error}). Name another folder with data.cache") from error
     return path
@@ -121,8 +127,21 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterator[int]]]:
     if workers <= 1:
         yield map
     else:
-        pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_with, initargs=(os.getpid(),))
         try:
             yield pool.map
+        except BrokenProcessPool as error:
+            raise OSError("a process that packed was killed, by the system for want of memory most likely") from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when the one that packs is gone: killed, it leaves nobody to say so."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

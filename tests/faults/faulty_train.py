@@ -1,5 +1,7 @@
-"""train.py with a fault at step 5: hang, throw, desert or inf. Arguments: FAULT RANK, then train.py's own."""
+"""train.py with a fault at step 5: hang, die, throw, desert, inf. Arguments: FAULT RANK, then train.py's own."""
 
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -21,6 +23,8 @@ def faulty_step(self: TrainStep, step: int, share: Share, images: Tensor, labels
     if step == 5 and self.runtime.rank == int(victim):
         if fault == "hang":
             time.sleep(600)
+        elif fault == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
         elif fault in ("throw", "desert"):
             raise KeyError("a mistake of ours")
         elif fault == "inf":

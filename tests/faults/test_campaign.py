@@ -12,7 +12,7 @@ from tests.faults.cases import Cases, Row
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("campaign")]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # tests of other files may run between two of these
 def cases(tmp_path_factory: pytest.TempPathFactory) -> Cases:
     folder: Path = tmp_path_factory.mktemp("faults")
     return Cases(folder, make_data(folder), seed=1)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from leafdist import checkpoint
-from tests.conftest import REPO, Program
+from tests.conftest import REPO, Program, draw
 from tests.faults.campaign import kill_all, wait_for
 
 pytestmark = pytest.mark.slow
@@ -72,6 +72,16 @@ def test_a_rank_that_hangs_is_named_and_every_rank_shows_its_stacks(
     assert last_step(tmp_path) == 4
 
 
+def test_of_four_ranks_the_one_that_died_is_named_and_not_one_that_waits_for_it(
+    program: Program, photos: Path, tmp_path: Path
+) -> None:
+    done = program(FAULTY, "die", 3, "--data.root", photos, *TINY, processes=4)
+    assert done.returncode != 0
+    assert "rank 3 was the first to fail: it died without a word" in done.stderr
+    assert not re.search(r"rank [012] was the first to fail", done.stderr)
+    assert record(tmp_path)["state"] == "interrupted"
+
+
 def test_a_rank_that_cannot_come_out_when_another_throws_is_ended_and_says_why(
     program: Program, photos: Path, tmp_path: Path
 ) -> None:
@@ -88,7 +98,8 @@ def test_a_step_that_is_not_finite_names_step_rate_and_files(program: Program, p
     assert done.returncode == 1
     assert "not finite at step 6, epoch 2, learning rate 0.001, files " in done.stderr
     facts = json.loads((tmp_path / "runs" / "run" / "not-finite.json").read_text())
-    assert len(facts["files"]) == 1 or all((photos / "train" / name).exists() for name in facts["files"])
+    assert len(facts["files"]) == 1, "the last batch of an epoch"
+    assert (photos / "train" / facts["files"][0]).exists()
     assert last_step(tmp_path) == 4
 
 
@@ -117,6 +128,22 @@ def test_a_loader_worker_that_is_killed_is_named_and_no_hang(photos: Path, tmp_p
     output = (tmp_path / "log.txt").read_text()
     assert "a loader worker was killed" in output
     assert record(tmp_path)["state"] == "failed"
+
+
+def test_processes_that_pack_end_with_the_one_they_pack_for(tmp_path: Path) -> None:
+    root = draw(tmp_path / "many", {"train": 400, "val": 1, "test": 1})
+    process = subprocess.Popen([sys.executable, "-m", "leafdist", "pack", str(root)], cwd=REPO, text=True)
+    try:
+        assert wait_for(process, lambda: len(psutil.Process(process.pid).children(recursive=True)) >= 2)
+        workers = [
+            child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
+        ]
+    finally:
+        process.kill()
+        process.wait()
+    assert workers
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert alive == []
 
 
 def test_two_jobs_in_one_run_folder_the_second_is_refused(photos: Path, tmp_path: Path, program: Program) -> None:

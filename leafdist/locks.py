@@ -1,0 +1,24 @@
+"""Locks that the kernel lets go of when their holder dies, on whatever host: a file left behind locks nothing."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+WITHOUT = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a file system without locks answers
+
+
+def hold(path: Path, seconds: float, say: Callable[[str], None]) -> FileLock:
+    """Wait so many seconds for the lock, below 0 for ever; it is held until released. A warning where there are none.
+
+    Raises filelock.Timeout.
+    """
+    lock = FileLock(path, fallback_to_soft=False)  # a soft lock of a dead job would block for ever
+    try:
+        lock.acquire(timeout=seconds)
+    except (NotImplementedError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in WITHOUT:
+            raise
+        say(f"warning: the file system of {path} has no locks ({error}): make sure that no other job works there")
+    return lock

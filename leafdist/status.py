@@ -1,0 +1,3 @@
+"""Exit statuses of the programs. Launchers turn all but the first into 1."""
+
+DONE, WRONG, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 75
