@@ -65,7 +65,7 @@ class RunTracker:
         self._file = path.open("a", encoding="utf-8")
         self._say = say
         self._run: Run | None = None
-        self._step = place[1]
+        self._last = {"epoch": place[0] - 1, "step": place[1]}
         with self._harmless():
             about = {"name": name, "config": config, "project": project, "entity": entity, "tags": list(tags)}
             with signals.blocked():  # or its helper process dies of the signal that asks us to stop
@@ -76,7 +76,8 @@ class RunTracker:
         valid = json.loads(json.dumps(event), parse_constant=lambda _: None)  # JSON has no NaN and no infinity
         self._file.write(json.dumps(valid) + "\n")
         self._file.flush()
-        self._step = event.get("step", self._step)
+        if (kind := event["event"]) in self._last:
+            self._last[kind] = event[kind]
         with self._harmless():
             self._send(event)
 
@@ -88,7 +89,7 @@ class RunTracker:
                 run.summary.update({key.replace("best_", "best/", 1): value for key, value in summary.items()})
                 run.finish(exit_code=exit_code)
                 self._run = None
-                files.write_json(self._sent, {"step": self._step})
+                files.write_json(self._sent, self._last)
 
     def _send(self, event: dict[str, Any]) -> None:
         if self._run and event["event"] in ("step", "epoch"):
@@ -97,9 +98,9 @@ class RunTracker:
 
     def _send_again(self) -> None:
         """Rows since the last end that W&B saw: after a SIGKILL its own file may lack some. Values repeat equal."""
-        sent = files.read_json(self._sent)["step"] if self._sent.exists() else 0
+        sent = files.read_json(self._sent) if self._sent.exists() else {"epoch": -1, "step": 0}
         for event in self._kept:
-            if event.get("step", 0) >= sent:  # of one step an epoch may be missing
+            if (kind := event["event"]) in sent and event[kind] > sent[kind]:
                 self._send(event)
 
     @contextmanager

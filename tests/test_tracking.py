@@ -145,11 +145,12 @@ def test_rows_that_a_kill_may_have_lost_are_sent_again_with_equal_values(tmp_pat
     rows = history(max((tmp_path / "wandb").glob("offline-run-*")))
     assert {row["step"]: row["train/loss"] for row in rows} == {number: 1 / number for number in range(1, 42)}
     time.sleep(1.1)
-    third = RunTracker(tmp_path, "leaf", CONFIG, mode="offline", place=(0, 41))
+    with (tmp_path / "metrics.jsonl").open("a") as log:  # by a piece that a kill then ended
+        log.write(json.dumps({**EPOCH, "step": 41}) + "\n")
+    third = RunTracker(tmp_path, "leaf", CONFIG, mode="offline", place=(1, 41))
     third.close(0, {})
-    assert history(max((tmp_path / "wandb").glob("offline-run-*"))) == [], (
-        "what W&B has seen to the end is not repeated"
-    )
+    (row,) = history(max((tmp_path / "wandb").glob("offline-run-*")))
+    assert row["train/epoch_loss"] == 0.5, "what W&B has seen to the end is not repeated"
 
 
 def test_auto_without_a_key_goes_offline_without_a_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
