@@ -63,7 +63,7 @@ def evaluate(
     model.train(was_training)
     seen, predicted, loss, confidence = runtime.sum(table).T.cpu().numpy()  # each row has one non-zero summand: exact
     assert (seen == 1).all(), "every photo is counted once"
-    return Predictions(index.labels, predicted.astype(np.int64), loss, confidence)
+    return Predictions(index.labels.astype(np.int64), predicted.astype(np.int64), loss, confidence)
 
 
 @contextmanager

@@ -194,7 +194,7 @@ def test_a_bad_photo_met_by_a_loader_is_named_in_one_line(workers: int, photos: 
     make_bad(photos / "train" / CLASSES[0] / "000.png", "truncated")
     loader = Loader(FolderSource(scan(photos, "train"), 16), torch.device("cpu"), workers)
     with pytest.raises(UnreadablePhotoError, match=r"^[^\n]*000\.png cannot be decoded[^\n]*$"):
-        list(loader.batches([np.array([0, 1])]))
+        list(loader.batches([np.array([0, 1]), np.array([2])]))
 
 
 def test_an_unreadable_folder_is_named(photos: Path) -> None:

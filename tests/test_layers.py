@@ -4,12 +4,12 @@ import ast
 from pathlib import Path
 
 LAYERS = [
-    "config files signals status locks",
+    "config files signals status locks children",
     "cli tracking sentinel writer",
     "data.images",
     "sync requeue",
-    "data.split data.leaf data.plan data.decode data.index",
-    "data.sample",
+    "data.split data.leaf data.shuffle data.decode data.index",
+    "data.sample data.plan",
     "data.source data.augment",
     "data.pack data.loader",
     "models.dropout",

@@ -4,10 +4,12 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,6 @@ import pytest
 from tests.conftest import REPO, SHARED
 
 UP, DOWN = SHARED / "slurm" / "slurm-up", SHARED / "slurm" / "slurm-down"
-OPTIONS = ["-n", "2", "-P", "17400"]
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 pytestmark = [
     pytest.mark.slow,
@@ -46,10 +47,22 @@ class Cluster:
         return dict(re.findall(r"(\w+)=(\S*)", shown))
 
 
+def free_ports(count: int) -> str:
+    """The first of `count` in a row, below those that the system gives to others."""
+    for first in range(17400, 32000, 100):
+        with ExitStack() as stack, suppress(OSError):
+            for port in range(first, first + count):
+                stack.enter_context(socket.socket()).bind(("0.0.0.0", port))  # noqa: S104
+            return str(first)
+    raise AssertionError("no free ports")
+
+
 @pytest.fixture(scope="session")  # tests of other files may run between two of these
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("slurm")
-    up = subprocess.run([UP, *OPTIONS, folder], capture_output=True, text=True, check=False, timeout=300)
+    up = subprocess.run(
+        [UP, "-n", "2", "-P", free_ports(3), folder], capture_output=True, text=True, check=False, timeout=300
+    )
     assert up.returncode == 0, up.stderr
     exports = dict(re.findall(r"export (\w+)='?([^'\n;]+)'?", up.stdout))
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

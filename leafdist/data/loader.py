@@ -1,5 +1,6 @@
 """Feeds a rank its rows: PyTorch's DataLoader over index lists that the plan drew, on to the device."""
 
+import atexit
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from leafdist import signals
+from leafdist import children, signals
 from leafdist.data.decode import UnreadablePhotoError
 from leafdist.data.source import FolderSource, Source
 
@@ -35,6 +36,10 @@ class _Rows(Dataset["Batch | UnreadablePhotoError"]):
             return error  # raised by a worker, it would reach the user wrapped in two tracebacks
         images, labels, places = (torch.from_numpy(np.ascontiguousarray(array)) for array in rows)
         return images, labels, places
+
+
+def _prepare(_: int) -> None:
+    children.leave_with_parent()
 
 
 class _Planned(Sampler[Any]):
@@ -63,6 +68,7 @@ class Loader:
             num_workers=workers,
             persistent_workers=workers > 0,
             multiprocessing_context="forkserver" if workers else None,
+            worker_init_fn=_prepare if workers else None,
             pin_memory=device.type == "cuda",
         )
 
@@ -71,6 +77,8 @@ class Loader:
         self.sampler.batches = indices
         with signals.blocked(), _explained():  # for the workers that start here
             batches = iter(self.loader)
+        if self.loader.num_workers:
+            atexit.register(children.end_all)  # after PyTorch's own, so that it comes before
         while True:
             with _explained():
                 batch = next(batches, None)

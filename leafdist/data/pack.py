@@ -5,8 +5,6 @@ The header is written last: it is what makes a pack exist. Data sets may share a
 """
 
 import os
-import threading
-import time
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +18,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from leafdist import files, locks, signals
+from leafdist import children, files, locks, signals
 from leafdist.data.decode import DECODER, decode
 from leafdist.data.index import Index
 
@@ -127,21 +125,10 @@ def _mapper(workers: int) -> Iterator[Callable[..., Iterator[int]]]:
     if workers <= 1:
         yield map
     else:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_with, initargs=(os.getpid(),))
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=children.leave_with_parent)
         try:
             yield pool.map
         except BrokenProcessPool as error:
             raise OSError("a process that packed was killed, by the system for want of memory most likely") from error
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _leave_with(parent: int) -> None:
-    """End this process when the one that packs is gone: killed, it leaves nobody to say so."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

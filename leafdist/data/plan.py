@@ -1,7 +1,8 @@
 """The epoch plan: order and augmentation draws as a function of (seed, epoch), before anybody reads a photo.
 
-Draws come from Philox, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"):
-one counter a sample gives one row of four draws, so any batch is drawn in O(batch) without the ones before it.
+The order is a keyed bijection (shuffle.py). Draws come from Philox, a counter-based generator (Salmon et al. 2011,
+"Parallel random numbers: as easy as 1, 2, 3"): one counter a sample gives one row of four draws. So any batch is drawn
+in O(batch), without the ones before it and with nothing held, however many samples there are.
 """
 
 import math
@@ -11,6 +12,8 @@ from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from leafdist.data.shuffle import Shuffle
 
 DRAWS = 4  # columns of a row of draws: horizontal flip, vertical flip, crop y, crop x
 
@@ -78,8 +81,7 @@ class EpochPlan:
         assert num_samples > 0
         assert global_batch > 0
         self.num_samples, self.global_batch = num_samples, global_batch
-        order = np.random.Generator(np.random.Philox(key=stream_key(seed, epoch, Purpose.ORDER)))
-        self.order: NDArray[np.int64] = order.permutation(num_samples)
+        self.order = Shuffle(num_samples, stream_key(seed, epoch, Purpose.ORDER))
         self._draws = stream_key(seed, epoch, Purpose.AUGMENT)
 
     def __len__(self) -> int:
@@ -93,7 +95,7 @@ class EpochPlan:
         rows = chunk(total, rank, world)
         empty = rows.start == rows.stop
         first, stop = (0, 1) if empty else (rows.start, rows.stop)
-        indices = self.order[start + first : start + stop]
+        indices = self.order(np.arange(start + first, start + stop))
         return Share(indices, uniform_rows(self._draws, start + first, stop - first), first, total, empty)
 
     def shares(self, rank: int, world: int, start: int = 0) -> Iterator[Share]:

@@ -32,7 +32,7 @@ class FolderSource:
         images = np.empty((len(indices), self.side, self.side, 3), np.uint8)
         for row, index in enumerate(indices):
             images[row] = decode(self.index.folder / self.index.names[index], self.side)
-        return images, self.index.labels[indices], indices
+        return images, self.index.labels[indices].astype(np.int64), indices
 
 
 class PackSource:
@@ -43,4 +43,4 @@ class PackSource:
         self.rows = np.memmap(pack, np.uint8, mode="r", shape=(len(index), side, side, 3))
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
-        return self.rows[indices], self.index.labels[indices], indices
+        return self.rows[indices], self.index.labels[indices].astype(np.int64), indices

@@ -146,6 +146,39 @@ def test_processes_that_pack_end_with_the_one_they_pack_for(tmp_path: Path) -> N
     assert alive == []
 
 
+LOADING = """
+import multiprocessing, os, signal, sys
+from pathlib import Path
+import numpy as np, torch
+from leafdist.data.index import scan
+from leafdist.data.loader import Loader
+from leafdist.data.source import FolderSource
+if __name__ == "__main__":
+    loader = Loader(FolderSource(scan(Path(sys.argv[1]), "train"), 16), torch.device("cpu"), workers=2)
+    batches = loader.batches([np.array([row]) for row in range(9)])
+    next(batches)
+    print(*[child.pid for child in multiprocessing.active_children()], flush=True)
+    if sys.argv[2] == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("end", ["left", "killed"])
+def test_loader_workers_end_with_the_process_that_they_load_for(end: str, photos: Path, tmp_path: Path) -> None:
+    script = tmp_path / "loading.py"
+    script.write_text(LOADING)
+    environment = os.environ | {"PYTHONPATH": str(REPO)}
+    command = [sys.executable, script, photos, end]
+    done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False, timeout=60)
+    assert done.returncode == (0 if end == "left" else -signal.SIGKILL)
+    helpers = [int(word) for word in done.stdout.split()]
+    assert len(helpers) == 2
+    deadline = time.monotonic() + 20
+    while any(map(psutil.pid_exists, helpers)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in helpers if psutil.pid_exists(pid)] == []
+
+
 def test_two_jobs_in_one_run_folder_the_second_is_refused(photos: Path, tmp_path: Path, program: Program) -> None:
     process = start(photos, tmp_path, "--train.epochs", 2000)
     assert wait_for(process, (tmp_path / "runs" / "run" / "metrics.jsonl").exists)
