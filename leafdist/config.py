@@ -70,6 +70,7 @@ class DataConfig(Section):
     normalize: Literal["auto", "imagenet", "none"] = key("auto", "auto: imagenet for resnet50, else none")
     eval_crop: Literal["center", "random"] = key("center", "crop of evaluation")
     workers: int | Literal["auto"] = key("auto", "loader processes a rank, for source=folder", low=0)
+    placement: Literal["auto", "host", "device"] = key("auto", "of a pack; auto: in a GPU's memory where it fits")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +93,8 @@ class TrainConfig(Section):
     timeout_minutes: float = key(10.0, "how long a process waits for the others", above=0)
     precision: Literal["auto", "no", "bf16", "fp16"] = key("auto", "auto: bf16 where the device has it, else no")
     channels_last: bool = key(default=True, text="memory format of the device's convolutions")
-    compile: bool = key(default=False, text="not supported yet")
-    sync_batchnorm: bool = key(default=False, text="not supported yet")
+    compile: bool = key(default=False, text="torch.compile the network: minutes to start, then faster on most devices")
+    sync_batchnorm: bool = key(default=False, text="BatchNorm's statistics over all processes; on GPUs only")
     clip_norm: float | None = key(None, "largest norm of the gradient; null: no clipping", above=0)
     log_every: int = key(10, "optimizer steps between lines of metrics.jsonl", low=1)
     save_every: int = key(0, "optimizer steps between checkpoints; 0: at the end of an epoch only", low=0)
@@ -140,7 +141,7 @@ KEYS: dict[str, Field[Any]] = {"seed": fields(Config)[0]} | {
     f"{name}.{item.name}": item for name, section in SECTIONS.items() for item in fields(section)
 }
 FREE = re.compile(  # what a run that goes on may change
-    r"(run|track)\..*|data\.(root|cache|workers|source)"
+    r"(run|track)\..*|data\.(root|cache|workers|source|placement)"
     r"|train\.(log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train)"
 )
 
@@ -180,8 +181,6 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (not resnet and weights.startswith("IMAGENET"), f"model.weights={weights} are resnet50's; set it to none"),
         (resnet and model.dropout is not None, f"model.dropout={model.dropout}: resnet50 has none; leave it null"),
         (warmup > train.epochs, f"optim.warmup_epochs={warmup}: longer than train.epochs={train.epochs}; lower it"),
-        (train.compile, f"train.compile={later}"),
-        (train.sync_batchnorm, f"train.sync_batchnorm={later}"),
         (config.track.tensorboard, f"track.tensorboard={later}"),
     ]
 

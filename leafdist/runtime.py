@@ -50,6 +50,8 @@ class Runtime:
         self.control: Any = dist.new_group(backend="gloo", timeout=limit) if several else None
         self.patient: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if several else None
         self.sentinel = Sentinel(_get_default_store() if several else None, self.rank, self.world, 60 * timeout_minutes)
+        if self.device.type == "cuda" and not deterministic:
+            torch.set_float32_matmul_precision("high")  # TF32, as PyTorch has it for convolutions by default
         self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
@@ -93,8 +95,15 @@ class Runtime:
             dist.all_gather_object(values, value, group=self.patient if patient else self.control)
         return values
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """Onto the device, under autocast, and in DistributedDataParallel where there are several processes."""
+    def wrap(self, model: nn.Module, *, sync_batchnorm: bool = False) -> nn.Module:
+        """Onto the device, under autocast, and in DistributedDataParallel where there are several processes.
+
+        Raises ValueError for `sync_batchnorm` between CPUs.
+        """
+        if sync_batchnorm and self.world > 1:
+            if self.device.type != "cuda":
+                raise ValueError("train.sync_batchnorm=true: PyTorch has it for GPUs alone; leave it false on CPUs")
+            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
         wrapped: nn.Module = self.accelerator.prepare_model(model)
         if isinstance(wrapped, DistributedDataParallel):
             wrapped.broadcast_buffers = False  # as an argument it is deprecated since torch 2.14, with a warning
@@ -134,7 +143,9 @@ class Runtime:
 
     def average_batchnorm(self, model: nn.Module, weight: float) -> None:
         """Running statistics of layers in training become the mean over the processes, weighted by their rows."""
-        layers = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+        kind = nn.modules.batchnorm._BatchNorm
+        layers = [m for m in model.modules() if isinstance(m, kind) and m.training]
+        layers = [m for m in layers if not isinstance(m, nn.SyncBatchNorm)]  # the same everywhere already
         buffers = [value for layer in layers for value in (layer.running_mean, layer.running_var) if value is not None]
         if self.world == 1 or not buffers:
             return

@@ -21,15 +21,32 @@ from leafdist.models.resnet import trains_batchnorm
 from leafdist.models.weights import check_state, find_weights
 from leafdist.runtime import Runtime
 
+DEVICE_SHARE = 0.25  # of a GPU's free memory, at most, for packs that nobody asked to put there
+
 
 def open_loaders(
     data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
 ) -> dict[str, Loader]:
     """A loader a split; classes are those of the first split where none are given."""
+    sources = open_sources(data, splits, runtime, classes)
+    resident = on_device(data, sources, runtime)
     return {
-        split: Loader(source, runtime.device, workers(data, runtime))
-        for split, source in open_sources(data, splits, runtime, classes).items()
+        split: Loader(source, runtime.device, workers(data, runtime), resident=resident)
+        for split, source in sources.items()
     }
+
+
+def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) -> bool:
+    """Whether the packs live in the memory of the device. Raises ValueError where they should and do not fit."""
+    if data.source == "folder" or data.placement == "host":
+        return False
+    size = sum(len(source.index) for source in sources.values()) * data.resize**2 * 3
+    if runtime.device.type != "cuda":
+        return data.placement == "device"
+    free = torch.cuda.mem_get_info(runtime.device)[0]
+    if data.placement == "device" and size > free:
+        raise ValueError(f"data.placement=device: {size >> 20} MiB of pack, {free >> 20} MiB free. Use host")
+    return data.placement == "device" or size < free * DEVICE_SHARE
 
 
 def open_sources(
@@ -97,6 +114,21 @@ def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: i
             f"train.batch_size={config.train.batch_size} over {world} process(es) leaves a rank with one row of "
             f"{side(config.data)} pixels: no variance for BatchNorm. Change the batch size, or data.crop above 32"
         )
+
+
+def check_sync_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
+    """Raises ValueError where some process would have fewer parts in a step: the others would wait for it in vain."""
+    if not config.train.sync_batchnorm or world == 1 or not trains_batchnorm(model):
+        return
+    size = config.train.batch_size
+    for total in {min(size, num_samples), num_samples % size or size}:
+        shares = [chunk(total, rank, world) for rank in (0, world - 1)]
+        parts = [micro_batches(s.stop - s.start, config.train.accumulate, config.train.max_rows) for s in shares]
+        if len(parts[0]) != len(parts[1]):
+            raise ValueError(
+                f"train.sync_batchnorm=true: a batch of {total} photos gives {len(parts[0])} part(s) to one of {world} "
+                f"processes and {len(parts[1])} to another. Change train.batch_size={size}, accumulate or max_rows"
+            )
 
 
 def describe(config: Config, num_samples: int, runtime: Runtime) -> None:

@@ -1,5 +1,7 @@
 """One optimizer step on a rank's share of a global batch: the same update however the batch is cut."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -25,7 +27,9 @@ class TrainStep:
         self.memory_format = torch.channels_last if config.train.channels_last else torch.contiguous_format
         self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.model, config.optim)
-        self.wrapped = runtime.wrap(self.model)
+        self.wrapped = runtime.wrap(self.model, sync_batchnorm=config.train.sync_batchnorm)
+        # static: a graph each for the few sizes of a share; a stand-in row runs without, in a mode of its own
+        self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         self.augment = augmentation(config.data)
         self.scaler = runtime.scaler
         self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)
@@ -61,7 +65,7 @@ class TrainStep:
         sums = []
         for part in parts:
             seek(self.model, self.config.seed, step, share.first + part.start)
-            with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]):
+            with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), _memory_for(part.stop - part.start):
                 sums.append(self._backward(share, part, images[part], labels[part]))
         losses, hits = zip(*sums, strict=True)
         return torch.stack(losses).sum(), torch.stack(hits).sum()
@@ -70,7 +74,7 @@ class TrainStep:
         """Gradients of one micro-batch; returns its sums of loss and of hits."""
         draws = torch.from_numpy(share.draws[part]).to(images.device, non_blocking=True)
         pixels = self.augment(images, draws).contiguous(memory_format=self.memory_format)
-        logits = self.wrapped(pixels)
+        logits = (self.wrapped if share.empty else self.forward)(pixels)
         weight = 0.0 if share.empty else 1.0
         smoothing = self.config.optim.label_smoothing
         loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) * weight
@@ -99,6 +103,20 @@ class TrainStep:
             blank = torch.zeros((1, 3, pixels, pixels), device=self.runtime.device)
             (self.wrapped(blank.contiguous(memory_format=self.memory_format)).sum() * 0).backward()
         self.optimizer.zero_grad(set_to_none=True)
+
+
+@contextmanager
+def _memory_for(rows: int) -> Iterator[None]:
+    """Raises OSError, naming the way out, where the device has no room for so many."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise OSError(
+            f"out of memory with {rows} photos at once. Set train.max_rows={max(1, rows // 2)} or lower: the batch is "
+            "then taken in more parts, and stays the same"
+        ) from error
 
 
 def _batchnorm_eval(model: nn.Module) -> None:

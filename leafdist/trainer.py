@@ -1,5 +1,6 @@
 """The training loop: the plan's batches, the loss over the global batch, exact validation, checkpoints."""
 
+import gc
 import math
 import time
 from collections.abc import Iterator
@@ -76,6 +77,8 @@ class Trainer:
         tracker.log({"event": "start", **place, "world_size": self.runtime.world})
         self.progress = Progress(self.total_steps, self.state.step, shown=self.runtime.is_main)
         self.heed()
+        gc.collect()
+        gc.freeze()  # what stands now is not looked through again in mid-step
         try:
             while not self.finished:
                 self.train_epoch()

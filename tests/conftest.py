@@ -5,16 +5,34 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 REPO = Path(__file__).parents[1]
 SHARED = REPO.parent / "shared"
 CLASSES = ("Apple___healthy", "Corn___rust, common", "Grape___blight (leaf)")
 
+TOGETHER = ("test_slurm.py", "test_campaign.py")  # their tests share what takes long to make
 Program = Callable[..., subprocess.CompletedProcess[str]]
+
+
+class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped to mypy
+    """Tests go to whichever worker is free, those of a file in TOGETHER to the same one.
+
+    pytest-xdist's own --dist loadgroup does nothing under pytest 9.2.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", maxsplit=1)[0]
+        return file if file.endswith(TOGETHER) else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:
+    return Grouped(config, log)
 
 
 def draw(root: Path, counts: dict[str, int], side: int = 40, classes: Sequence[str] = CLASSES) -> Path:

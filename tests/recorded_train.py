@@ -38,7 +38,7 @@ def recorded_step(self: TrainStep, step: int, share: Share, images: Tensor, labe
 
 
 def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:
-    result = bytes_for(self, x)
+    result: Tensor = bytes_for(self, x)
     assert self.place is not None
     _, step, first = self.place
     for row, mask in enumerate(result >= self.threshold):

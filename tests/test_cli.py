@@ -66,7 +66,6 @@ def test_bare_no_and_off_are_words() -> None:
         ("--optim.lr=-1", "optim.lr=-1.0: must be above 0"),
         ("--data.crop big", "data.crop=big: must be a whole number or auto"),
         ("--train.precision fp8", "must be auto or no or bf16 or fp16"),
-        ("--train.compile true --print_config", "not supported yet"),
         ("--data.crop 65 --print_config", "larger than the picture"),
         ("--seed", "expected one argument"),
         ("word", "unrecognized arguments: word"),

@@ -24,7 +24,6 @@ ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.slurm,
-    pytest.mark.xdist_group("slurm"),
     pytest.mark.skipif(not UP.exists() or os.geteuid() != 0, reason=f"needs root and the real Slurm of {UP}"),
 ]
 
@@ -52,7 +51,7 @@ def free_ports(count: int) -> str:
     for first in range(17400, 32000, 100):
         with ExitStack() as stack, suppress(OSError):
             for port in range(first, first + count):
-                stack.enter_context(socket.socket()).bind(("0.0.0.0", port))  # noqa: S104
+                stack.enter_context(socket.socket()).bind(("0.0.0.0", port))
             return str(first)
     raise AssertionError("no free ports")
 

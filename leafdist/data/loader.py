@@ -1,6 +1,7 @@
 """Feeds a rank its rows: PyTorch's DataLoader over index lists that the plan drew, on to the device."""
 
 import atexit
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -13,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from leafdist import children, signals
 from leafdist.data.decode import UnreadablePhotoError
-from leafdist.data.source import FolderSource, Source
+from leafdist.data.source import FolderSource, PackSource, Source
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Indices = NDArray[np.int64]
@@ -57,8 +58,12 @@ class Loader:
     uint8 (B,H,W,3), int64 (B,), int64 (B,). Only the folder source uses worker processes: a pack is one gather.
     """
 
-    def __init__(self, source: Source, device: torch.device, workers: int) -> None:
+    def __init__(self, source: Source, device: torch.device, workers: int, *, resident: bool = False) -> None:
         self.source, self.device = source, device
+        self.pack: tuple[Tensor, Tensor] | None = None
+        if resident and isinstance(source, PackSource):
+            images, labels, _ = source.read(np.arange(len(source.index)))
+            self.pack = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
         self.sampler = _Planned()
         workers = workers if isinstance(source, FolderSource) else 0
         self.loader = DataLoader(
@@ -74,6 +79,15 @@ class Loader:
 
     def batches(self, indices: Iterable[Indices] | Sequence[Indices]) -> Iterator[Batch]:
         """A batch a list. Raises UnreadablePhotoError or LoaderError."""
+        if self.pack:
+            yield from _gather(*self.pack, indices)
+            return
+        yield from (
+            _copied_ahead(self._read(indices), self.device) if self.device.type == "cuda" else self._read(indices)
+        )
+
+    def _read(self, indices: Iterable[Indices]) -> Iterator[Batch]:
+        """In the host's memory, pinned where a GPU is to have it."""
         self.sampler.batches = indices
         with signals.blocked(), _explained():  # for the workers that start here
             batches = iter(self.loader)
@@ -86,8 +100,37 @@ class Loader:
                 return
             if isinstance(batch, UnreadablePhotoError):
                 raise batch
-            images, labels, places = (tensor.to(self.device, non_blocking=True) for tensor in batch)
-            yield images, labels, places
+            yield batch
+
+
+def _gather(images: Tensor, labels: Tensor, indices: Iterable[Indices]) -> Iterator[Batch]:
+    """From a pack in the device's memory: what crosses to it are the indices."""
+    for rows in indices:
+        places = torch.from_numpy(rows).to(images.device, non_blocking=True)
+        yield images[places], labels[places], places
+
+
+def _copied_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """Each batch crosses to the device on a stream of its own, while the one before it is worked on."""
+    stream = torch.cuda.Stream(device)
+    waiting: deque[tuple[list[Tensor], torch.cuda.Event]] = deque()
+
+    def hand_over() -> Batch:
+        tensors, copied = waiting.popleft()
+        copied.wait()  # the device does, not the host
+        for tensor in tensors:
+            tensor.record_stream(torch.cuda.current_stream(device))
+        images, labels, places = tensors
+        return images, labels, places
+
+    for batch in batches:
+        with torch.cuda.stream(stream):
+            moved = [tensor.to(device, non_blocking=True) for tensor in batch]
+            waiting.append((moved, stream.record_event()))
+        if len(waiting) > 1:
+            yield hand_over()
+    while waiting:
+        yield hand_over()
 
 
 @contextmanager

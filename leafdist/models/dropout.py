@@ -25,8 +25,10 @@ class BlockDropout(nn.Module):
             return x
         assert self.place is not None, "seek() before the forward pass"
         scale = 256 / (256 - self.threshold)
-        return x * (self.bytes_for(x) >= self.threshold).to(x.dtype).mul_(scale)
+        noise: Tensor = self.bytes_for(x)
+        return x * (noise >= self.threshold).to(x.dtype).mul_(scale)
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # its random numbers are no part of a graph
     def bytes_for(self, x: Tensor) -> Tensor:
         """Random uint8 in the shape of `x`, for the rows of the global batch that `x` holds."""
         assert self.place is not None

@@ -17,16 +17,16 @@ class ResNet50(ResNet):  # type: ignore[misc]  # torchvision carries no types
         super().__init__(Bottleneck, [3, 4, 6, 3], num_classes=num_classes)
         children = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
         count = 0 if freeze == "none" else STAGES.index(freeze) + 2
-        self.frozen = [self.get_submodule(name) for name in children[: 6 if freeze == "all" else count]]
+        self.frozen = children[: 6 if freeze == "all" else count]
         self.frozen_batchnorm = frozen_batchnorm
-        for module in self.frozen:
-            module.requires_grad_(requires_grad=False)
+        for name in self.frozen:
+            self.get_submodule(name).requires_grad_(requires_grad=False)
 
     def train(self, mode: bool = True) -> "ResNet50":
         super().train(mode)
         if self.frozen_batchnorm == "eval":
-            for module in self.frozen:
-                module.eval()
+            for name in self.frozen:
+                self.get_submodule(name).eval()
         return self
 
 

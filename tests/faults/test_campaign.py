@@ -9,7 +9,7 @@ import pytest
 from tests.faults.campaign import make_data
 from tests.faults.cases import Cases, Row
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("campaign")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")  # tests of other files may run between two of these

@@ -168,7 +168,7 @@ def test_loader_workers_end_with_the_process_that_they_load_for(end: str, photos
     script = tmp_path / "loading.py"
     script.write_text(LOADING)
     environment = os.environ | {"PYTHONPATH": str(REPO)}
-    command = [sys.executable, script, photos, end]
+    command: list[str | Path] = [sys.executable, script, photos, end]
     done = subprocess.run(command, stdout=subprocess.PIPE, env=environment, check=False, timeout=60)
     assert done.returncode == (0 if end == "left" else -signal.SIGKILL)
     helpers = [int(word) for word in done.stdout.split()]
