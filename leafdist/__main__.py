@@ -1,14 +1,20 @@
-"""The `leafdist` command: data before a training, uploads after it."""
+"""The `leafdist` command: data and speed before a training, uploads after it."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+PARTS = ("ceiling", "training", "evaluation", "loading", "packing", "start", "processes")  # of `leafdist bench`
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 for wrong input."""
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options, settings = parser.parse_known_args(arguments)
+    if settings and options.command != "bench":
+        parser.error(f"unrecognized arguments: {' '.join(settings)}")
+    options.settings = settings
     try:
         options.run(options)
     except (ValueError, OSError) as error:
@@ -45,6 +51,15 @@ def build_parser() -> argparse.ArgumentParser:
     pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
     pack.set_defaults(run=pack_data)
 
+    bench = commands.add_parser(
+        "bench", help="measure this machine", usage="leafdist bench [options] [--config FILE] [--section.key VALUE ...]"
+    )
+    bench.add_argument("--parts", default=",".join(PARTS), help="which, with commas (default: all of %(default)s)")
+    bench.add_argument("--turns", type=int, default=5, help="of all that is compared (default: %(default)s)")
+    bench.add_argument("--seconds", type=float, default=3, help="a turn (default: %(default)s)")
+    bench.add_argument("--json", metavar="FILE", type=Path, help="where to write the figures too")
+    bench.set_defaults(run=run_bench)
+
     sync = commands.add_parser("sync", help="upload to W&B what was tracked offline")
     sync.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
     sync.set_defaults(run=sync_runs)
@@ -79,6 +94,19 @@ def pack_data(options: argparse.Namespace) -> None:
     for name in ("train", "val", "test"):
         path = ensure_pack(scan(options.root, name, classes), options.resize, folder, len(os.sched_getaffinity(0)))
         print(path)
+
+
+def run_bench(options: argparse.Namespace) -> None:
+    """Settings are those of train.py."""
+    from leafdist.cli import parse_config
+
+    parts = options.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        raise ValueError(f"--parts {options.parts}: {', '.join(unknown)} unknown; known are {', '.join(PARTS)}")
+    config = parse_config(options.settings, "leafdist bench")
+    from leafdist.bench import bench  # imports torch
+
+    bench(config, parts, options.turns, options.seconds, options.json)
 
 
 def sync_runs(options: argparse.Namespace) -> None:

@@ -40,8 +40,17 @@ def test_crops_reach_every_place_and_flips_come_as_often_as_asked() -> None:
     draws = EpochPlan(4096, 4096, seed=0, epoch=0).share(0).draws
     places = np.floor(draws[:, 2] * 13)
     assert set(places) == set(range(13))
-    positions = Augment(crop=0, hflip=0.25)._positions(8, torch.from_numpy(draws[:, 0]) < 0.25, torch.zeros(4096))
-    assert (positions[:, 0] == 7).float().mean().item() == pytest.approx(0.25, abs=0.02)
+    ramp = torch.arange(8, dtype=torch.uint8).view(1, 1, 8, 1).expand(4096, 1, 8, 3).contiguous()
+    turned = Augment(crop=0, hflip=0.25).window(ramp, torch.from_numpy(draws))
+    assert (turned[:, 0, 0, 0] == 7).float().mean().item() == pytest.approx(0.25, abs=0.02)
+
+
+def test_copying_on_a_cpu_and_gathering_elsewhere_are_the_same() -> None:
+    images, draws = random_images(64, 20), torch.from_numpy(EpochPlan(64, 64, seed=0, epoch=1).share(0).draws)
+    augment = Augment(crop=13, hflip=0.5, vflip=0.5)
+    flipped = draws[:, 1] < 0.5, draws[:, 0] < 0.5
+    starts = augment._starts(20, draws[:, 2]), augment._starts(20, draws[:, 3])
+    assert torch.equal(augment._gathered(images, flipped, starts), augment.window(images, draws))
 
 
 def test_without_flips_and_crop_nothing_moves() -> None:

@@ -12,7 +12,7 @@ LAYERS = [
     "data.sample data.plan",
     "data.source data.augment",
     "data.pack data.loader",
-    "models.dropout",
+    "models.dropout models.small_maps",
     "models.baseline models.resnet models.weights",
     "models",
     "runtime optim checkpoint progress",
@@ -20,6 +20,9 @@ LAYERS = [
     "evaluation setup state",
     "step",
     "trainer",
+    "bench.timing",
+    "bench.network bench.data bench.programs bench.report",
+    "bench",
     "__main__ train evaluate",
 ]
 FENCES = {"accelerate": {"runtime"}, "wandb": {"tracking"}}

@@ -1,3 +1,4 @@
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from leafdist.models import build_model
 from leafdist.models.dropout import BlockDropout, seek
 from leafdist.models.resnet import ResNet50, trains_batchnorm
+from leafdist.models.small_maps import SmallMapConv2d, use_small_maps
 from leafdist.models.weights import find_weights
 from leafdist.optim import build_optimizer
 
@@ -50,6 +52,25 @@ def test_dropout_drops_the_rate_asked_for_and_keeps_the_mean() -> None:
     assert result.double().mean().item() == pytest.approx(1, abs=0.004)
     assert not torch.equal(result, masks(layer, x, 0, step=4))
     assert torch.equal(layer.eval()(x), x)
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("kernel", [1, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolutions_of_small_maps_are_convolutions(side: int, kernel: int, stride: int) -> None:
+    plain = nn.Conv2d(6, 10, kernel, stride, padding=kernel // 2, bias=False, dtype=torch.float64)
+    model = nn.Sequential(deepcopy(plain))
+    use_small_maps(model)
+    assert type(model[0]) is SmallMapConv2d
+    x = torch.rand(3, 6, side, side, dtype=torch.float64).contiguous(memory_format=torch.channels_last)
+    results = []
+    for layer in (plain, model[0]):
+        entries = x.clone().requires_grad_()
+        y = layer(entries)
+        (y * torch.arange(y.numel()).view_as(y)).sum().backward()
+        results.append((y.detach(), entries.grad, layer.weight.grad))
+    torch.testing.assert_close(*results)
+    assert model(x).is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(("freeze", "trained"), [("none", 161), ("layer1", 128), ("all", 2)])

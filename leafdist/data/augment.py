@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+PIXEL = np.dtype("V3")  # three bytes that stay together
 MEANS = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 
 
@@ -22,29 +24,51 @@ class Augment:
     normalize: str = "none"
 
     def __call__(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
-        pixels = self.window(images, draws).permute(0, 3, 1, 2).to(torch.get_default_dtype()) / 255
-        if self.normalize in MEANS:
-            mean, deviation = (pixels.new_tensor(values).view(1, 3, 1, 1) for values in MEANS[self.normalize])
-            pixels = (pixels - mean) / deviation
-        return pixels
+        window = self.window(images, draws)
+        batch, height, width, _ = window.shape
+        rows = window.reshape(batch, height, 3 * width).to(torch.get_default_dtype()).div_(255)
+        if self.normalize in MEANS:  # over whole rows of pixels, which is several times as fast as over three values
+            mean, deviation = (rows.new_tensor(values).repeat(width) for values in MEANS[self.normalize])
+            rows = rows.sub_(mean).div_(deviation)
+        return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
     def window(self, images: Tensor, draws: Tensor | None) -> Tensor:
-        """Flipped and cropped: uint8 (B,H,W,3) -> uint8 (B,h,w,3), one gather."""
-        batch, height, width, _ = images.shape
+        """Flipped and cropped: uint8 (B,H,W,3) -> uint8 (B,h,w,3)."""
+        _, height, width, _ = images.shape
         if draws is None:
             top, left = self._center(height), self._center(width)
             return images[:, top : top + (self.crop or height), left : left + (self.crop or width)]
-        ys = self._positions(height, draws[:, 1] < self.vflip, draws[:, 2])
-        xs = self._positions(width, draws[:, 0] < self.hflip, draws[:, 3])
-        rows = torch.arange(batch, device=images.device).view(-1, 1, 1)
+        if not (self.crop or self.hflip or self.vflip):
+            return images
+        flipped = draws[:, 1] < self.vflip, draws[:, 0] < self.hflip
+        starts = self._starts(height, draws[:, 2]), self._starts(width, draws[:, 3])
+        return (self._copied if images.device.type == "cpu" else self._gathered)(images, flipped, starts)
+
+    def _copied(self, images: Tensor, flipped: tuple[Tensor, Tensor], starts: tuple[Tensor, Tensor]) -> Tensor:
+        """A strided copy a photo, pixels as items: on a CPU six times as fast as a gather."""
+        photos = images.numpy().view(PIXEL)[..., 0]
+        height, width = (self.crop or side for side in photos.shape[1:])
+        window = np.empty((len(photos), height, width), PIXEL)
+        places = zip(*(column.tolist() for column in (*flipped, *starts)), strict=True)
+        for target, photo, (down, across, top, left) in zip(window, photos, places, strict=True):
+            turned = photo[:: -1 if down else 1, :: -1 if across else 1]
+            target[:] = turned[top : top + height, left : left + width]
+        return torch.from_numpy(window.view(np.uint8).reshape(*window.shape, 3))
+
+    def _gathered(self, images: Tensor, flipped: tuple[Tensor, Tensor], starts: tuple[Tensor, Tensor]) -> Tensor:
+        """One gather, for devices with many cores."""
+        sides = images.shape[1:3]
+        ys, xs = (self._positions(*axis) for axis in zip(sides, flipped, starts, strict=True))
+        rows = torch.arange(len(images), device=images.device).view(-1, 1, 1)
         return images[rows, ys.unsqueeze(2), xs.unsqueeze(1)]
 
-    def _positions(self, size: int, flipped: Tensor, draw: Tensor) -> Tensor:
+    def _starts(self, side: int, draw: Tensor) -> Tensor:
+        return (draw * (side - (self.crop or side) + 1)).long()
+
+    def _positions(self, side: int, flipped: Tensor, start: Tensor) -> Tensor:
         """Source coordinates (B, crop) of each target coordinate; the crop is taken from the flipped picture."""
-        crop = self.crop or size
-        start = (draw * (size - crop + 1)).long().unsqueeze(1)
-        positions = start + torch.arange(crop, device=draw.device)
-        return torch.where(flipped.unsqueeze(1), size - 1 - positions, positions)
+        positions = start.unsqueeze(1) + torch.arange(self.crop or side, device=start.device)
+        return torch.where(flipped.unsqueeze(1), side - 1 - positions, positions)
 
     def _center(self, size: int) -> int:
         return round((size - self.crop) / 2.0) if self.crop else 0

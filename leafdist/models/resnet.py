@@ -3,6 +3,8 @@
 from torch import nn
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from leafdist.models.small_maps import use_small_maps
+
 STAGES = ("stem", "layer1", "layer2", "layer3", "all")
 
 
@@ -15,6 +17,7 @@ class ResNet50(ResNet):  # type: ignore[misc]  # torchvision carries no types
 
     def __init__(self, num_classes: int, freeze: str = "none", frozen_batchnorm: str = "eval") -> None:
         super().__init__(Bottleneck, [3, 4, 6, 3], num_classes=num_classes)
+        use_small_maps(self)
         children = ["conv1", "bn1", "layer1", "layer2", "layer3", "layer4"]
         count = 0 if freeze == "none" else STAGES.index(freeze) + 2
         self.frozen = children[: 6 if freeze == "all" else count]

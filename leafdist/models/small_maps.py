@@ -1,0 +1,42 @@
+"""Convolutions over maps of a few pixels as matrix products: the same sums, on CPUs far faster than convolutions are.
+
+At crop 52 the last stage of ResNet-50 has maps of 2x2. There every pixel sees every other, so a 3x3 convolution is one
+linear map of 4 x channels, with 16 of the 36 products that padding would make; docs/performance.md has the measurement.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+SMALL = 4  # pixels of a side up to which a matrix product is the faster form of a 1x1 convolution
+
+
+class SmallMapConv2d(nn.Conv2d):
+    """nn.Conv2d, with another way to the same result for small maps on a CPU in channels_last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        side = max(x.shape[-2:])
+        if x.device.type != "cpu" or side > SMALL or not x.is_contiguous(memory_format=torch.channels_last):
+            return super().forward(x)
+        pixels = x.permute(0, 2, 3, 1)
+        if self.kernel_size == (1, 1):
+            step = self.stride[0]
+            return F.linear(pixels[:, ::step, ::step], self.weight.flatten(1)).permute(0, 3, 1, 2)
+        if x.shape[-2:] == (2, 2) and self.kernel_size == (3, 3) and self.stride == (1, 1):
+            rows = F.linear(pixels.flatten(1), _as_matrix(self.weight))
+            return rows.view(len(x), 2, 2, -1).permute(0, 3, 1, 2)
+        return super().forward(x)
+
+
+def _as_matrix(weight: Tensor) -> Tensor:
+    """A 3x3 kernel (O,I,3,3) of a padded 2x2 map as its matrix (4 O, 4 I), rows and columns by pixel first."""
+    near = (0, 1)
+    taps = [weight[:, :, q - y + 1, p - x + 1] for y in near for x in near for q in near for p in near]
+    return torch.stack(taps).view(4, 4, *weight.shape[:2]).transpose(1, 2).reshape(4 * len(weight), -1)
+
+
+def use_small_maps(model: nn.Module) -> None:
+    """Give every plain convolution of `model` this class; weights and their names stay."""
+    for module in model.modules():
+        if type(module) is nn.Conv2d and module.bias is None and module.groups == 1:
+            module.__class__ = SmallMapConv2d
