@@ -28,8 +28,11 @@ NEVER = 1e9  # minutes between checkpoints
 def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:
     """In each precision and memory format that the device has, and compiled as configured otherwise."""
     cuda = runtime.device.type == "cuda"
-    fast: list[Precision] = ["bf16"] if cuda or resolve_precision("auto") == "bf16" else []
-    precisions: list[Precision] = ["no", *fast, *(["fp16"] if cuda else [])]
+    precisions: list[Precision] = ["no"]
+    if cuda or resolve_precision("auto") == "bf16":
+        precisions.append("bf16")
+    if cuda:
+        precisions.append("fp16")
     variants = [(precision, layout, "") for precision in precisions for layout in (False, True)]
     best = (runtime.precision, config.train.channels_last)
     variants += [(*best, mode) for mode in ("default", *(["reduce-overhead"] if cuda else []))]
@@ -85,25 +88,26 @@ def training(config: Config, runtime: Runtime, name: str) -> Case:
 
 
 def evaluations(config: Config, runtime: Runtime) -> list[Case]:
-    """One constant batch again and again, then the whole val split; the number of batches is the split's for both."""
+    """The network alone on one constant batch, then evaluation of photos of the val split."""
     (loader,) = setup.open_loaders(config.data, ("val",), runtime).values()
-    count, classes = len(loader.source.index), len(loader.source.index.classes)
-    model, pixels = _model_and_pixels(config, classes, runtime, BATCH)
+    index = loader.source.index
+    model, pixels = _model_and_pixels(config, len(index.classes), runtime, BATCH)
     augment = setup.augmentation(config.data).for_evaluation()
     precision = config.train.precision
 
-    def constant(_: int) -> int:
+    def constant(batches: int) -> int:
         with torch.inference_mode(), runtime.autocast(precision):
-            for start in range(0, count, BATCH):
-                model(pixels[: count - start])
-        return count
+            for _ in range(batches):
+                model(pixels)
+        return batches * BATCH
 
-    def whole(_: int) -> int:
+    def photos(batches: int) -> int:
+        loader.source.index = replace(index, labels=index.labels[: batches * BATCH])
         evaluate(model, loader, augment, runtime, precision=precision, random_crop_seed=setup.crop_seed(config))
-        return count
+        return len(loader.source.index)
 
     model.eval()
-    return [Case("constant batch", constant), Case("val split", whole)]
+    return [Case("constant batch", constant), Case("photos", photos)]
 
 
 def _model_and_pixels(

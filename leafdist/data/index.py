@@ -68,7 +68,7 @@ class Index:
     stamp: str
 
     def __len__(self) -> int:
-        return len(self.names)
+        return len(self.labels)
 
 
 def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
