@@ -82,7 +82,7 @@ def test_images_draws_masks_and_rates_are_the_same_and_sgd_agrees(program: Progr
 
 def test_adam_agrees_in_float64(program: Program, photos: Path, record_property: Any) -> None:
     one = train(program, photos, "adam", "float64")
-    for world, accumulate in CUTS:
+    for world, accumulate in ((2, 1), (3, 3)):
         other = train(program, photos, "adam", "float64", world=world, accumulate=accumulate)
         assert max(one.furthest(other)) < 1e-10
     single, several = (train(program, photos, "adam", "float32", world=world) for world in (1, 3))

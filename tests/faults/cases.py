@@ -137,7 +137,7 @@ class Cases:
         note = f"{slowest:.1f} s at most to the exit" + ("" if named else "; NOT NAMED")
         return Row(f"SIGKILL of one of {world} ranks", fallen, 1, int(self.same(job) and named), note)
 
-    def damage(self, files: tuple[str, ...] = FILES) -> Row:
+    def damage(self, files: tuple[str, ...] = FILES, harms: tuple[str, ...] = tuple(HARMS)) -> Row:
         """The newest checkpoint of a run cut in its middle, each file in each way."""
         self.reference(1)
         cut, identical, runs = self.job(1), 0, 0
@@ -145,14 +145,14 @@ class Cases:
         wait_for(process, lambda: len(list((cut.run / "last").glob("step-*"))) == 2 and self.step(cut) > 14)
         kill_all(process)
         for name in files:
-            for harm in HARMS.values():
+            for harm in map(HARMS.__getitem__, harms):
                 job = self.job(1)
                 shutil.copytree(cut.folder, job.folder)
                 newest = max((job.run / "last").glob("step-*"))
                 harm(newest / name)
                 same = self.same(job, f"{newest.name} is damaged")
                 runs, identical = runs + 1, identical + same
-        return Row("newest checkpoint damaged, each file truncated, flipped, removed", runs, runs, identical)
+        return Row(f"newest checkpoint damaged, each file {', '.join(harms)}", runs, runs, identical)
 
     def other_worlds(self, worlds: tuple[int, ...] = (1, 2, 3, 1)) -> Row:
         """Stopped and resumed on other numbers of processes: SGD in fp32 within 1e-5 of one process."""
