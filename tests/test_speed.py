@@ -47,7 +47,7 @@ def test_a_compiled_run_on_two_processes_is_the_same_run_and_resumes_bit_for_bit
     plain, whole = (load_file(runs / name / "best" / "model.safetensors") for name in ("plain", "whole"))
     assert list(plain) == list(whole), "no prefix of a compiled network"
     losses = [[event["loss"] for event in events(runs / name) if "loss" in event] for name in ("plain", "whole")]
-    np.testing.assert_allclose(*losses, atol=1e-5)
+    np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
 
 
 def test_a_pack_on_the_device_gives_the_same_batches(photos: Path) -> None:

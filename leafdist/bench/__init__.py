@@ -46,10 +46,10 @@ class Bench:
 
     def measure(self, part: str) -> list[Row]:
         if part == "start":
-            return self.note(part, programs.start_up(self.config))
+            return self.note(part, programs.start_up(self.config, self.turns))
         if part == "processes":
             cores = max(2, self.runtime.cpus)
-            return self.note(part, programs.processes(self.config, 2, cores, STEPS))
+            return self.note(part, programs.processes(self.config, 2, cores, STEPS, self.turns))
         if part == "loading":
             with one_thread():
                 return self.compare(part, data.loaders(self.config, self.runtime, self.workers()))

@@ -13,11 +13,10 @@ from pathlib import Path
 from leafdist.config import Config, flatten, to_dict
 
 ROOT = Path(__file__).parents[2]
-TURNS = 3
 QUIET = ["--track.wandb", "off", "--train.log_every", "1", "--run.resume", "never"]
 
 
-def start_up(config: Config) -> dict[str, float]:
+def start_up(config: Config, turns: int) -> dict[str, float]:
     """Seconds, medians: to --help, to the message about a wrong key, to import the libraries, to the first step."""
     commands = {
         "train.py --help": [sys.executable, "train.py", "--help"],
@@ -25,7 +24,7 @@ def start_up(config: Config) -> dict[str, float]:
         "import torch, torchvision, accelerate": [sys.executable, "-c", "import torch, torchvision, accelerate"],
     }
     measured: dict[str, list[float]] = {name: [] for name in [*commands, "train.py to its first step"]}
-    for _ in range(TURNS):
+    for _ in range(turns):
         for name, command in commands.items():
             began = time.perf_counter()
             subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
@@ -34,11 +33,11 @@ def start_up(config: Config) -> dict[str, float]:
     return {name: statistics.median(seconds) for name, seconds in measured.items()}
 
 
-def processes(config: Config, count: int, cores: int, steps: int) -> dict[str, dict[str, float]]:
+def processes(config: Config, count: int, cores: int, steps: int, turns: int) -> dict[str, dict[str, float]]:
     """One process with all cores against `count` that share them: photos a second and the peak memory of a process."""
     results: dict[str, dict[str, float]] = {}
     rates: dict[int, list[float]] = {1: [], count: []}
-    for _ in range(TURNS):
+    for _ in range(turns):
         for world, measured in rates.items():
             rate, memory = _train(config, world, cores, steps)
             measured.append(rate)

@@ -20,15 +20,14 @@ class BlockDropout(nn.Module):
         self.layer = 0
         self.place: tuple[int, int, int] | None = None  # seed, step, first row
 
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # random numbers drawn on the host are no graph
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or self.threshold == 0:
             return x
         assert self.place is not None, "seek() before the forward pass"
         scale = 256 / (256 - self.threshold)
-        noise: Tensor = self.bytes_for(x)
-        return x * (noise >= self.threshold).to(x.dtype).mul_(scale)
+        return x * (self.bytes_for(x) >= self.threshold).to(x.dtype).mul_(scale)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # its random numbers are no part of a graph
     def bytes_for(self, x: Tensor) -> Tensor:
         """Random uint8 in the shape of `x`, for the rows of the global batch that `x` holds."""
         assert self.place is not None
