@@ -36,13 +36,16 @@ def module_name(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Full names of imported modules, inside functions too; `from leafdist import x` counts as leafdist.x."""
+    """Full names of imported modules, inside functions too; a module taken from a package counts as itself."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"leafdist.{alias.name}" for alias in node.names} if node.module == "leafdist" else {node.module}
+            folder = ROOT / node.module.replace(".", "/")
+            parts = {alias.name for alias in node.names if (folder / f"{alias.name}.py").exists()}
+            found |= {f"{node.module}.{part}" for part in parts}
+            found |= {node.module} if len(parts) < len(node.names) else set()
     return found
 
 
