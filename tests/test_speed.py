@@ -112,7 +112,7 @@ def test_the_verdict_says_what_bounds_the_run() -> None:
 def test_bench_measures_every_part(photos: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "leafdist", "bench", "--turns", "1", "--seconds", "0.01", "--json"]
     command += [str(tmp_path / "bench.json"), "--model.name", "baseline", "--data.root", str(photos)]
-    command += ["--train.batch_size", "8", "--data.resize", "16"]
+    command += ["--train.batch_size", "8", "--data.resize", "16", "--data.crop", "12", "--data.hflip", "0.5"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "bench.json").read_text())

@@ -1,0 +1,72 @@
+"""Peak memory of a training process with 40 thousand and with 4 million photos: python benchmarks/memory.py [STEPS].
+
+The index is synthetic and the pack a sparse file of zeros; the trainer, its plan and its loader are the real ones.
+"""
+
+import resource
+import subprocess
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from leafdist import setup
+from leafdist.config import Config, DataConfig, ModelConfig, resolve
+from leafdist.data.index import Index, Names
+from leafdist.data.loader import Loader
+from leafdist.data.source import PackSource
+from leafdist.progress import Progress
+from leafdist.runtime import Runtime
+from leafdist.state import Lap
+from leafdist.tracking import NullTracker
+from leafdist.trainer import Trainer
+
+CLASSES, COUNTS = 33, (40_000, 4_000_000)
+
+
+def make_index(folder: Path, count: int) -> Index:
+    names, per_class = Names(), -(-count // CLASSES)
+    for number in range(CLASSES):
+        files = [f"{number:02}-{i:07} photo of a leaf.jpg" for i in range(min(per_class, count - number * per_class))]
+        names.add(f"Crop___disease {number}", files)
+    labels = (np.arange(count) // per_class).astype(np.int16)
+    return Index(folder, tuple(names.classes), names, labels, "synthetic", "synthetic")
+
+
+def train(count: int, steps: int) -> float:
+    """MiB at the peak of this process, which took so many steps."""
+    config = resolve(Config(data=DataConfig(), model=ModelConfig(name="baseline")))
+    config = replace(config, train=replace(config.train, save_minutes=1e9))
+    runtime = Runtime()
+    with tempfile.TemporaryDirectory() as folder:
+        pack = Path(folder) / "train.u8"
+        with pack.open("wb") as file:
+            file.truncate(count * config.data.resize**2 * 3)
+        source = PackSource(make_index(Path(folder), count), config.data.resize, pack)
+        model = setup.make_model(config.model, CLASSES, config.data.resize, 0, runtime)
+        job = Trainer(config, model, {"train": Loader(source, runtime.device, 0)}, runtime, Path(folder))
+        job.tracker, job.lap, job.progress = NullTracker(), Lap(), Progress(1, 0, shown=False)
+        job.total_steps = steps
+        job.train_epoch()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def main() -> None:
+    if len(sys.argv) > 2:
+        print(train(int(sys.argv[1]), int(sys.argv[2])))
+        return
+    steps = sys.argv[1] if len(sys.argv) > 1 else "6"
+    peaks = []
+    for count in COUNTS:
+        command = [sys.executable, __file__, str(count), steps]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        peaks.append(float(done.stdout.split()[-1]))
+        print(f"{count:,} photos: {peaks[-1]:,.0f} MiB", flush=True)
+    print(f"ratio {peaks[1] / peaks[0]:.3f}")
+
+
+if __name__ == "__main__":
+    main()
