@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
+    """Returns the exit status: see docs/reliability.md."""
     signals.install()
     config = parse_config()
     from leafdist.job import run  # torch: imported once the configuration is known to be right

@@ -3,6 +3,19 @@
 import multiprocessing
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
+
+from leafdist import signals
+
+
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Helpers started inside never see the signals. Python's resource tracker, started there, would unblock some."""
+    resource_tracker.ensure_running()
+    with signals.blocked():
+        yield
 
 
 def leave_with_parent() -> None:

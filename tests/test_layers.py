@@ -4,8 +4,8 @@ import ast
 from pathlib import Path
 
 LAYERS = [
-    "config files signals status locks children",
-    "cli tracking sentinel writer",
+    "config files signals status locks",
+    "cli tracking sentinel writer children",
     "data.images",
     "sync requeue",
     "data.split data.leaf data.shuffle data.decode data.index",

@@ -45,6 +45,7 @@ class Bench:
         return self.result
 
     def measure(self, part: str) -> list[Row]:
+        """Rows of what was compared; none for whole programs, which are noted alone."""
         if part == "start":
             return self.note(part, programs.start_up(self.config, self.turns))
         if part == "processes":
@@ -100,6 +101,7 @@ def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out:
 
 @contextmanager
 def photos_of(config: Config) -> Iterator[Config]:
+    """With the photos of `data.root`, or drawn ones where it has none."""
     if (Path(config.data.root) / "train").is_dir():
         yield config
         return

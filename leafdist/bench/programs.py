@@ -29,7 +29,8 @@ def start_up(config: Config, turns: int) -> dict[str, float]:
             began = time.perf_counter()
             subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
             measured[name].append(time.perf_counter() - began)
-        measured["train.py to its first step"].append(_seconds_to_first_step(config))
+        _, seconds, _ = _train(config, 1, None, 1)
+        measured["train.py to its first step"].append(seconds)
     return {name: statistics.median(seconds) for name, seconds in measured.items()}
 
 
@@ -39,8 +40,8 @@ def processes(config: Config, count: int, cores: int, steps: int, turns: int) ->
     rates: dict[int, list[float]] = {1: [], count: []}
     for _ in range(turns):
         for world, measured in rates.items():
-            rate, memory = _train(config, world, cores, steps)
-            measured.append(rate)
+            found, _, memory = _train(config, world, max(1, cores // world), steps + 2)
+            measured.append(statistics.median(found[2:]))
             results[f"{world} process(es) of {cores // world} core(s)"] = {"mebibytes": memory}
     ratios = [several / one for one, several in zip(rates[1], rates[count], strict=True)]
     for row, measured, ratio in zip(results.values(), rates.values(), (1.0, statistics.median(ratios)), strict=True):
@@ -51,39 +52,28 @@ def processes(config: Config, count: int, cores: int, steps: int, turns: int) ->
 def _flags(config: Config, folder: str) -> list[str]:
     given = {key: value for key, value in flatten(to_dict(config)).items() if value is not None}
     given |= {"run.folder": folder, "run.name": "bench", "data.root": str(Path(config.data.root).resolve())}
-    words = [word for key, value in given.items() for word in (f"--{key}", json.dumps(value).strip('"'))]
-    return words + QUIET
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+    return [word for key, text in texts.items() for word in (f"--{key}", text)] + QUIET
 
 
-def _seconds_to_first_step(config: Config) -> float:
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        process = _start([sys.executable, "train.py", *_flags(config, folder)], cores=None)
-        _wait_for(process, Path(folder), steps=1)
-        seconds = time.perf_counter() - began
-        process.terminate()
-        process.wait()
-    return seconds
-
-
-def _train(config: Config, world: int, cores: int, steps: int) -> tuple[float, float]:
-    """Photos a second, the median of the steps after the first two; and MiB of the largest process at its peak."""
+def _train(config: Config, world: int, cores: int | None, steps: int) -> tuple[list[float], float, float]:
+    """Photos a second of each of the first steps, seconds to the last of them, MiB of the largest process."""
     launcher: Sequence[str] = []
     if world > 1:
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(world)]
+    environment = os.environ | ({"OMP_NUM_THREADS": str(cores)} if cores else {})
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, *launcher, "train.py", *_flags(config, folder)]
-        process = _start(command, cores=max(1, cores // world))
-        rates = _wait_for(process, Path(folder), steps + 2)
-        process.terminate()
-        _, status, usage = os.wait4(process.pid, 0)  # the largest of the process and those that it waited for
-        process.returncode = os.waitstatus_to_exitcode(status)
-    return statistics.median(rates[2:]), usage.ru_maxrss / 1024
-
-
-def _start(command: Sequence[str], cores: int | None) -> subprocess.Popen[bytes]:
-    environment = os.environ | ({"OMP_NUM_THREADS": str(cores)} if cores else {})
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
+        began, quiet = time.perf_counter(), subprocess.DEVNULL
+        process = subprocess.Popen(command, cwd=ROOT, stdout=quiet, stderr=quiet, env=environment)
+        try:
+            rates = _wait_for(process, Path(folder), steps)
+            seconds = time.perf_counter() - began
+        finally:
+            process.terminate()
+            _, status, usage = os.wait4(process.pid, 0)  # the largest of the process and those that it waited for
+            process.returncode = os.waitstatus_to_exitcode(status)
+    return rates, seconds, usage.ru_maxrss / 1024
 
 
 def _wait_for(process: subprocess.Popen[bytes], folder: Path, steps: int) -> list[float]:
@@ -91,9 +81,10 @@ def _wait_for(process: subprocess.Popen[bytes], folder: Path, steps: int) -> lis
     log, rates = folder / "bench" / "metrics.jsonl", list[float]()
     while len(rates) < steps:
         time.sleep(0.005)
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)  # left for wait4
         lines = log.read_text().splitlines(keepends=True) if log.exists() else []
         events = [json.loads(line) for line in lines if line.endswith("\n")]
         rates = [event["images_per_second"] for event in events if event["event"] == "step"]
-        if process.poll() is not None and len(rates) < steps:
+        if ended and len(rates) < steps:
             raise ValueError(f"a training ended after {len(rates)} of {steps} steps: try train.py by itself")
     return rates

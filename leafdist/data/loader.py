@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from leafdist import children, signals
+from leafdist import children
 from leafdist.data.decode import UnreadablePhotoError
 from leafdist.data.source import FolderSource, PackSource, Source
 
@@ -89,9 +89,10 @@ class Loader:
     def _read(self, indices: Iterable[Indices]) -> Iterator[Batch]:
         """In the host's memory, pinned where a GPU is to have it."""
         self.sampler.batches = indices
-        with signals.blocked(), _explained():  # for the workers that start here
+        with children.deaf(), _explained():
             batches = iter(self.loader)
         if self.loader.num_workers:
+            atexit.unregister(children.end_all)
             atexit.register(children.end_all)  # after PyTorch's own, so that it comes before
         while True:
             with _explained():

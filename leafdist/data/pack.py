@@ -90,7 +90,7 @@ def build(path: Path, index: Index, side: int, workers: int) -> None:
             file.truncate(len(paths) * side * side * 3)
         tasks = [(temporary, side, start, block) for start, block in blocks]
         with _mapper(min(workers, len(tasks))) as run, tqdm(total=len(paths), unit="photo", disable=None) as bar:
-            with signals.blocked():  # for the processes that start here
+            with children.deaf():
                 results = run(_pack_block, tasks)
             checksums = []
             for checksum, task in zip(results, tasks, strict=True):

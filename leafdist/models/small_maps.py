@@ -15,6 +15,7 @@ class SmallMapConv2d(nn.Conv2d):
     """nn.Conv2d, with another way to the same result for small maps on a CPU in channels_last."""
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B,I,h,w) -> (B,O,h',w'), in channels_last as its input."""
         side = max(x.shape[-2:])
         if x.device.type != "cpu" or side > SMALL or not x.is_contiguous(memory_format=torch.channels_last):
             return super().forward(x)

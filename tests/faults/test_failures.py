@@ -147,7 +147,7 @@ def test_processes_that_pack_end_with_the_one_they_pack_for(tmp_path: Path) -> N
 
 
 LOADING = """
-import multiprocessing, os, signal, sys
+import gc, multiprocessing, os, signal, sys
 from pathlib import Path
 import numpy as np, torch
 from leafdist.data.index import scan
@@ -155,16 +155,22 @@ from leafdist.data.loader import Loader
 from leafdist.data.source import FolderSource
 if __name__ == "__main__":
     loader = Loader(FolderSource(scan(Path(sys.argv[1]), "train"), 16), torch.device("cpu"), workers=2)
-    batches = loader.batches([np.array([row]) for row in range(9)])
-    next(batches)
+    try:  # one of the two workers gets nothing to do; the error and the loader hold each other
+        list(loader.batches([np.array([0])]))
+    except ValueError as error:
+        kept = [error]
+        kept.append(kept)
     print(*[child.pid for child in multiprocessing.active_children()], flush=True)
     if sys.argv[2] == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    del kept, loader
+    gc.collect()
 """
 
 
 @pytest.mark.parametrize("end", ["left", "killed"])
 def test_loader_workers_end_with_the_process_that_they_load_for(end: str, photos: Path, tmp_path: Path) -> None:
+    min((photos / "train").rglob("000.png")).write_bytes(b"no picture")
     script = tmp_path / "loading.py"
     script.write_text(LOADING)
     environment = os.environ | {"PYTHONPATH": str(REPO)}
@@ -194,12 +200,15 @@ def test_two_jobs_in_one_run_folder_the_second_is_refused(photos: Path, tmp_path
     kill_all(process)
 
 
-def test_workers_ignore_the_signals_and_a_run_from_a_folder_leaves_with_75(photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])
+def test_workers_ignore_the_signals_and_a_run_from_a_folder_leaves_with_75(
+    number: signal.Signals, photos: Path, tmp_path: Path
+) -> None:
     process = start(photos, tmp_path, "--data.source", "folder", "--data.workers", 2, "--train.epochs", 2000)
     assert wait_for(process, (tmp_path / "runs" / "run" / "best" / "meta.json").exists)
     for member in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:
-        member.send_signal(signal.SIGUSR1)  # as Slurm does, to every process of the job
+        member.send_signal(number)  # as Slurm does, to every process of the job
     assert process.wait(60) == 75
     output = (tmp_path / "log.txt").read_text()
-    assert re.search(r"interrupted by SIGUSR1: saved at step \d+; leaving with status 75, \d+\.\d s after", output)
+    assert re.search(rf"by {number.name}: saved at step \d+; leaving with status 75, \d+\.\d s after", output)
     assert record(tmp_path)["state"] == "interrupted"
