@@ -1,7 +1,6 @@
 """Gradient scaling, with PyTorch's scaler for CPUs standing in; the real thing needs a GPU."""
 
 import json
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from leafdist.models import build_model
 from leafdist.optim import NotFiniteError
 from leafdist.runtime import Runtime
 from leafdist.step import SCALES, TrainStep
-from tests.conftest import Program
 
 SCALE = 2.0**10
 
@@ -71,15 +69,3 @@ def test_the_scale_comes_back_with_a_checkpoint(monkeypatch: pytest.MonkeyPatch)
     other.load_scaler(json.loads(json.dumps(step.scaler_state()))["scaler"])
     assert other.scaler.state_dict() == step.scaler.state_dict()
     assert make_step(monkeypatch, scaled=False).scaler_state() == {}
-
-
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_a_run_in_fp16_resumes_with_its_scale(program: Program, photos: Path, tmp_path: Path) -> None:
-    common = ["train.py", "--data.root", photos, "--model.name", "baseline", "--train.precision", "fp16"]
-    common += ["--train.batch_size", 8, "--track.wandb", "off"]
-    for epochs in (1, 2):
-        done = program(*common, "--train.epochs", epochs)
-        assert done.returncode == 0, done.stderr
-    newest = max((tmp_path / "runs" / "run" / "last").iterdir())
-    assert json.loads((newest / "state.json").read_text())["scaler"]["scale"] > 0

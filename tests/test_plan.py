@@ -92,6 +92,15 @@ def test_a_plan_of_100_million_samples_costs_what_its_batches_cost() -> None:
     assert len(np.unique(np.concatenate([share.indices for share in shares]))) == 262_144
 
 
+def test_an_epoch_on_1024_ranks_holds_every_sample_once() -> None:
+    """The last batch has fewer photos than there are ranks."""
+    plan = EpochPlan(50_000, 16_384, seed=0, epoch=0)
+    shares = [plan.share(batch, rank, 1024) for batch in range(len(plan)) for rank in range(1024)]
+    seen = np.concatenate([share.indices for share in shares if not share.empty])
+    assert sum(share.empty for share in shares) == 1024 - 50_000 % 16_384
+    np.testing.assert_array_equal(np.sort(seen), np.arange(50_000))
+
+
 def test_order_and_draws_are_those_of_version_one() -> None:
     """A run that was begun with an older version must go on with the same pictures."""
     share = EpochPlan(num_samples=1000, global_batch=256, seed=0, epoch=3).share(0)

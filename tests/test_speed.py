@@ -1,6 +1,7 @@
 """What makes a step fast must change nothing else: compiled networks, packs on the device, and the bench itself."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -109,21 +110,32 @@ def test_the_verdict_says_what_bounds_the_run() -> None:
 
 
 @pytest.mark.slow
-def test_bench_measures_every_part(photos: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "leafdist", "bench", "--turns", "1", "--seconds", "0.01", "--json"]
-    command += [str(tmp_path / "bench.json"), "--model.name", "baseline", "--data.root", str(photos)]
-    command += ["--train.batch_size", "8", "--data.resize", "16", "--data.crop", "12", "--data.hflip", "0.5"]
+def test_bench_measures_whole_programs(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "leafdist", "bench", "--turns", "1", "--parts", "packing,start,processes"]
+    command += ["--json", str(tmp_path / "bench.json"), "--model.name", "baseline", "--data.root", str(photos)]
+    command += ["--train.batch_size", "8", "--data.resize", "16", "--seconds", "0.01"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / "bench.json").read_text())
+    assert len(result["packing"]) == 2
+    assert result["start"]["train.py to its first step"] > result["start"]["train.py --help"] > 0
+    assert [values["mebibytes"] > 100 for values in result["processes"].values()] == [True, True]
+
+
+@pytest.mark.slow
+def test_the_script_for_gpus_goes_through_on_a_cpu(tmp_path: Path) -> None:
+    """Its parts, smallest: drawing, checks, bench, speedrun."""
+    environment = os.environ | {"QUICK": "1", "PYTHON": sys.executable}
+    command = ["bash", "benchmarks/gpu.sh", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "bench-baseline.json").read_text())
     rows = {part: [row["name"] for row in result[part]] for part in ("ceiling", "training", "evaluation", "loading")}
     assert rows["training"] == ["no, channels_last", "from the pack", "from the folder"]
     assert rows["ceiling"][-1] == "no, channels_last, compile=default"
     assert rows["loading"][0] == "the protocol's loader"
-    assert len(result["packing"]) == 2
-    assert result["start"]["train.py to its first step"] > result["start"]["train.py --help"] > 0
-    assert [values["mebibytes"] > 100 for values in result["processes"].values()] == [True, True]
     assert len(result["verdict"]) == 2
+    assert json.loads((tmp_path / "speedrun.json").read_text())["reached"] == 1
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -94,7 +94,9 @@ def lightning(options: argparse.Namespace) -> float:
 def timm(options: argparse.Namespace) -> float:
     """Its train.py without augmentation: for the host less work than flips and crops."""
     classes = sum(1 for _ in (options.root / "train").iterdir())
-    words = f"{options.timm} --data-dir {options.root} --train-split train --val-split val --model resnet50 --device cpu"
+    words = (
+        f"{options.timm} --data-dir {options.root} --train-split train --val-split val --model resnet50 --device cpu"
+    )
     words += f" --num-classes {classes} --input-size 3 52 52 --no-aug -b {options.batch} -j {options.workers}"
     words += " --opt adam --lr 1e-3 --epochs 1 --warmup-epochs 0 --channels-last --log-interval 1 --output /tmp"
     sys.argv, log = words.split(), StringIO()

@@ -1,4 +1,4 @@
-"""leafdist beside its peers on the same photos, in turns: python benchmarks/peers/run.py DATA --python PEERS [--turns 3].
+"""leafdist beside its peers on the same photos, in turns: python benchmarks/peers/run.py DATA --python PEERS.
 
 PEERS is the python of an environment with the peers, `pip install -r benchmarks/peers/requirements.txt`; --timm names
 timm's train.py, which its package lacks (without it timm is left out). ResNet-50 from random weights at 52 of 64
