@@ -26,7 +26,8 @@ from leafdist.step import TrainStep
 from leafdist.tracking import Tracker
 from leafdist.writer import Writer
 
-HEED_EVERY = 4  # optimizer steps between looks at signals, the writer and the clock: one small CPU reduction each
+HEED_EVERY = 4  # optimizer steps between looks at signals, the writer and the clock: one small CPU reduction each,
+HEED_SHARE = 8  # whose time grows with the ranks; above 32 of them a look every ranks / 8 steps
 
 
 class Trainer:
@@ -105,7 +106,7 @@ class Trainer:
                 break
             if every and state.step % every == 0:
                 self.save()
-            if state.step % HEED_EVERY == 0:
+            if state.step % max(HEED_EVERY, self.runtime.world // HEED_SHARE) == 0:
                 self.heed()
         self.step.watch.judge()
 
