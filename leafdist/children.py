@@ -3,11 +3,17 @@
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import get_context, resource_tracker
+from typing import TypeVar
 
 from leafdist import signals
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -16,6 +22,43 @@ def deaf() -> Iterator[None]:
     resource_tracker.ensure_running()
     with signals.blocked():
         yield
+
+
+def share_out(work: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Result]]:
+    """(place in `tasks`, `work(task)`) of every task, in no order, by `workers` processes, this one among them.
+
+    The others take tasks from the front; this one starts at once, from the end, while they still import. Forking a
+    process with threads may hang: they are spawned. Raises OSError where one was killed.
+    """
+    if min(workers, len(tasks)) <= 1:
+        yield from ((place, work(task)) for place, task in enumerate(tasks))
+        return
+    pool = ProcessPoolExecutor(min(workers, len(tasks)) - 1, get_context("spawn"), initializer=leave_with_parent)
+    try:
+        with deaf():
+            futures = [pool.submit(work, task) for task in tasks]
+        yield from _from_both_ends(work, tasks, futures)
+    except BrokenProcessPool as error:
+        raise OSError("a helper process was killed, by the system for want of memory most likely") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _from_both_ends(
+    work: Callable[[Task], Result], tasks: Sequence[Task], futures: Sequence[Future[Result]]
+) -> Iterator[tuple[int, Result]]:
+    front, end = 0, len(tasks)
+    while front < end:
+        if futures[end - 1].cancel():
+            end -= 1
+            yield end, work(tasks[end])
+            ready = (place for place in range(front, end) if not futures[place].done())
+            stop = next(ready, end)
+        else:  # taken, and with it all before it
+            stop = front + 1
+        for place in range(front, stop):
+            yield place, futures[place].result()
+        front = stop
 
 
 def leave_with_parent() -> None:
