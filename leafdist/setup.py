@@ -11,7 +11,8 @@ from torch import nn
 from leafdist.checkpoint import load_best
 from leafdist.config import Config, DataConfig, ModelConfig, from_dict
 from leafdist.data.augment import Augment
-from leafdist.data.index import Index, scan
+from leafdist.data.index import Index
+from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
 from leafdist.data.plan import chunk, micro_batches, smallest_part
@@ -54,17 +55,20 @@ def open_sources(
 ) -> dict[str, Source]:
     """Scanned by one process, packed by one process a node; the others wait as long as it takes."""
     root = Path(data.root)
+    folder = cache_folder(root, data.cache)
 
     def scan_all() -> dict[str, Index]:
-        first = scan(root, splits[0], classes)
-        return {splits[0]: first} | {split: scan(root, split, first.classes) for split in splits[1:]}
+        found: dict[str, Index] = {}
+        for split in splits:
+            known = found[splits[0]].classes if found else classes
+            found[split] = open_index(root, split, known, folder, runtime.say)
+        return found
 
     def pack_all() -> dict[str, Path]:
-        folder = cache_folder(root, data.cache)
         return {split: ensure_pack(index, data.resize, folder, cpus, runtime.say) for split, index in indexes.items()}
 
     cpus = runtime.cpus * runtime.local_world
-    indexes = runtime.agree(scan_all)
+    indexes = {split: at_hand(index) for split, index in runtime.agree(scan_all).items()}
     if data.source == "folder":
         return {split: FolderSource(index, data.resize) for split, index in indexes.items()}
     packs = runtime.agree(pack_all, on="local_main")

@@ -14,7 +14,7 @@ from torchvision import transforms
 from leafdist.data import pack
 from leafdist.data.decode import UnreadablePhotoError, decode
 from leafdist.data.images import UNFINISHED
-from leafdist.data.index import Names, scan
+from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.source import FolderSource, PackSource
 from tests.conftest import CLASSES, draw
@@ -207,14 +207,3 @@ def test_an_unreadable_folder_is_named(photos: Path) -> None:
     folder.chmod(0o755)
     assert "ValueError" in done.stderr
     assert str(folder) in done.stderr.splitlines()[-1]
-
-
-def test_names_of_any_bytes_come_back_as_they_were() -> None:
-    names, files = Names(), [["a.png", "ä b.png", os.fsdecode(b"\xff.png")], ["c.png"]]
-    for name, some in zip(CLASSES, files, strict=False):
-        names.add(name, some)
-    expected = [f"{name}/{file}" for name, some in zip(CLASSES, files, strict=False) for file in some]
-    assert list(names) == names[:] == expected
-    assert names[1:3] == expected[1:3]
-    with pytest.raises(IndexError):
-        names[4]

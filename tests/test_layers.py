@@ -6,10 +6,10 @@ from pathlib import Path
 LAYERS = [
     "config files signals status locks",
     "cli tracking sentinel writer children",
-    "data.images",
+    "data.images data.names",
     "sync requeue",
     "data.split data.leaf data.shuffle data.decode data.index",
-    "data.sample data.plan",
+    "data.sample data.plan data.kept_index",
     "data.source data.augment",
     "data.pack data.loader",
     "models.dropout models.small_maps",

@@ -1,55 +1,19 @@
-"""Which photos there are, in which order, of which class: scanned once, by one process."""
+"""Which photos there are, in which order, of which class."""
 
 import hashlib
 import os
-from bisect import bisect_right
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from leafdist.data.images import UNFINISHED, list_classes, list_images
+from leafdist.data.names import Names
 
-
-class Names(Sequence[str]):
-    """`class/file` of every photo, class by class, in a few bytes more than the file names have: millions fit."""
-
-    def __init__(self) -> None:
-        self.classes: list[str] = []
-        self.files: list[bytes] = []  # of a class, one after the other
-        self.ends: list[NDArray[np.int64]] = []  # of each file name in them
-        self.lasts: list[int] = []  # photos up to and including a class
-
-    def add(self, name: str, files: Sequence[str]) -> None:
-        encoded = [os.fsencode(file) for file in files]
-        self.classes.append(name)
-        self.files.append(b"".join(encoded))
-        self.ends.append(np.fromiter(accumulate(map(len, encoded)), np.int64, len(files)))
-        self.lasts.append(len(self) + len(files))
-
-    def __len__(self) -> int:
-        return self.lasts[-1] if self.lasts else 0
-
-    @overload
-    def __getitem__(self, place: int) -> str: ...
-
-    @overload
-    def __getitem__(self, place: slice) -> list[str]: ...
-
-    def __getitem__(self, place: int | slice) -> str | list[str]:
-        if isinstance(place, slice):
-            return [self[i] for i in range(*place.indices(len(self)))]
-        if not 0 <= place < len(self):
-            raise IndexError(place)
-        number = bisect_right(self.lasts, place)
-        ends = self.ends[number]
-        row = int(place) - (self.lasts[number] - len(ends))
-        start = ends[row - 1] if row else 0
-        return f"{self.classes[number]}/{os.fsdecode(self.files[number][start : ends[row]])}"
+THREADS = 16  # folders listed at a time: over a network each answer is waited for
 
 
 @dataclass(frozen=True)
@@ -76,30 +40,53 @@ def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
 
     Raises ValueError naming the folder that is missing, empty or of another class.
     """
+    return scan_facts(root, split, classes)[0]
+
+
+def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> tuple[Index, NDArray[np.int64]]:
+    """As `scan`, with the size in bytes and the time of change in ns of each photo, (n, 2)."""
+    folder, known = check_classes(root, split, classes)
+    names = sorted(known)
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(_photos, (folder / name for name in names)))
+    digest, stamp = hashlib.sha256(), hashlib.sha256()
+    for name, (files, facts) in zip(names, found, strict=True):
+        prefix = os.fsencode(name)
+        for file, (size, time) in zip(files, facts.tolist(), strict=True):
+            line = b"%s/%s\t%d" % (prefix, file, size)
+            digest.update(line + b"\n")
+            stamp.update(line + b"\t%d\n" % time)
+    paths = Names.of({name: files for name, (files, _) in zip(names, found, strict=True)})
+    index = Index(folder, known, paths, labels_of(known, paths), digest.hexdigest(), stamp.hexdigest())
+    return index, np.concatenate([facts for _, facts in found])
+
+
+def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tuple[Path, tuple[str, ...]]:
+    """The folder of a split and its classes, in the order of their labels. Raises ValueError as `scan` does."""
     if (root / UNFINISHED).exists():
         raise ValueError(f"{root} is an unfinished split: run the same `leafdist split` again, it starts over")
     folder = root / split
     found = list_classes(folder)
     known = tuple(classes or found)
-    _check_classes(folder, found, known)
-    names, labels, digest, stamp = Names(), [], hashlib.sha256(), hashlib.sha256()
-    for label, name in sorted(enumerate(known), key=lambda pair: pair[1]):
-        photos, _ = list_images(folder / name)
-        if not photos:
-            raise ValueError(f"{folder / name} holds no photo: each class needs one in each split")
-        names.add(name, [photo.name for photo in photos])
-        labels.append(np.full(len(photos), label, np.int16))
-        for photo in photos:
-            status = photo.stat()
-            line = os.fsencode(f"{name}/{photo.name}\t{status.st_size}")
-            digest.update(line + b"\n")
-            stamp.update(line + b"\t%d\n" % status.st_mtime_ns)
-    return Index(folder, known, names, np.concatenate(labels), digest.hexdigest(), stamp.hexdigest())
-
-
-def _check_classes(folder: Path, found: Sequence[str], known: Sequence[str]) -> None:
     extra, missing = sorted(set(found) - set(known)), sorted(set(known) - set(found))
     if extra:
         raise ValueError(f"{folder / extra[0]}: class {extra[0]!r} is not a class of train. Remove it or split again")
     if missing:
         raise ValueError(f"{folder} lacks the class {missing[0]!r} of train: every split has every class. Split again")
+    return folder, known
+
+
+def labels_of(classes: Sequence[str], names: Names) -> NDArray[np.int16]:
+    places = {name: label for label, name in enumerate(classes)}
+    return np.repeat(np.array([places[name] for name in names.classes], np.int16), list(names.counts.values()))
+
+
+def _photos(folder: Path) -> tuple[list[bytes], NDArray[np.int64]]:
+    photos, _ = list_images(folder)
+    if not photos:
+        raise ValueError(f"{folder} holds no photo: each class needs one in each split")
+    facts = np.empty((len(photos), 2), np.int64)
+    for row, photo in zip(facts, photos, strict=True):
+        status = photo.stat()
+        row[:] = status.st_size, status.st_mtime_ns
+    return [os.fsencode(photo.name) for photo in photos], facts
