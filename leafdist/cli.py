@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import yaml
 
-from leafdist.config import KEYS, SECTIONS, Config, default_of, flatten, from_dict, resolve, to_dict, unknown_key
+from leafdist.config import KEYS, SECTIONS, Config, flatten, from_dict, resolve, to_dict, unknown_key
+from leafdist.settings import default_of
 from leafdist.status import WRONG_INPUT
 
 if TYPE_CHECKING:

@@ -1,49 +1,12 @@
 """Settings of a run: each key with its default, range and meaning, and what contradicts what. No slow import."""
 
 import difflib
-import math
-import operator
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
+from dataclasses import Field, asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-LIMITS = {
-    "low": ("at least", operator.ge),
-    "above": ("above", operator.gt),
-    "high": ("at most", operator.le),
-    "below": ("below", operator.lt),
-}
-
-
-def key(default: Any, text: str, **limits: float) -> Any:
-    """A setting: default, help text, and its range as low=, above=, high= or below=."""
-    return field(default=default, metadata={"help": text, "limits": limits})
-
-
-def default_of(setting: Field[Any]) -> Any:
-    return setting.default if setting.default_factory is MISSING else setting.default_factory()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Section:
-    """Settings that check their own ranges."""
-
-    def __post_init__(self) -> None:
-        section = type(self).__name__.removesuffix("Config").lower()
-        for setting in fields(self):
-            check_range(f"{section}.{setting.name}".lstrip("."), getattr(self, setting.name), setting)
-
-
-def check_range(name: str, value: Any, setting: Field[Any]) -> None:
-    if not isinstance(value, (int, float)):  # auto, null, a name
-        return
-    if not math.isfinite(value):
-        raise ValueError(f"{name}={value}: must be finite; the default is {default_of(setting)}")
-    for kind, limit in setting.metadata.get("limits", {}).items():
-        words, holds = LIMITS[kind]
-        if not holds(value, limit):
-            raise ValueError(f"{name}={value}: must be {words} {limit}; the default is {default_of(setting)}")
+from leafdist.settings import Section, key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +32,10 @@ class DataConfig(Section):
     vflip: float | Literal["auto"] = key("auto", "chance of a flip; auto: 0.5 for resnet50, else 0", low=0, high=1)
     normalize: Literal["auto", "imagenet", "none"] = key("auto", "auto: imagenet for resnet50, else none")
     eval_crop: Literal["center", "random"] = key("center", "crop of evaluation")
+    fit: Literal["stretch", "crop"] = key("stretch", "to a square: as the protocol does, or the middle of the photo")
+    on_corrupt: Literal["error", "quarantine"] = key(
+        "error", "quarantine: train without bad photos, count them as wrong"
+    )
     workers: int | Literal["auto"] = key("auto", "loader processes a rank, for source=folder", low=0)
     placement: Literal["auto", "host", "device"] = key("auto", "of a pack; auto: in a GPU's memory where it fits")
 

@@ -64,7 +64,21 @@ def evaluate(
     model.train(was_training)
     seen, predicted, loss, confidence = runtime.sum(table).T.cpu().numpy()  # each row has one non-zero summand: exact
     assert (seen == 1).all(), "every photo is counted once"
-    return Predictions(index.labels.astype(np.int64), predicted.astype(np.int64), loss, confidence)
+    seen_ones = Predictions(index.labels.astype(np.int64), predicted.astype(np.int64), loss, confidence)
+    return _with_set_aside(seen_ones, index)
+
+
+def _with_set_aside(predictions: Predictions, index: Index) -> Predictions:
+    """Photos that cannot be read are counted as wrong, with the loss of a guess, ln(classes): never left out."""
+    if not index.set_aside:
+        return predictions
+    labels = np.array([photo.label for photo in index.set_aside])
+    return Predictions(
+        np.concatenate([predictions.labels, labels]),
+        np.concatenate([predictions.predicted, np.full(len(labels), -1)]),
+        np.concatenate([predictions.loss, np.full(len(labels), np.log(len(index.classes)))]),
+        np.concatenate([predictions.confidence, np.zeros(len(labels))]),
+    )
 
 
 @contextmanager
@@ -87,10 +101,17 @@ def _judge(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def write_predictions(path: Path, index: Index, predictions: Predictions) -> None:
-    """`path,label,predicted,confidence`, one row a photo, in path order."""
+    """`path,label,predicted,confidence`, one row a photo, in path order; predicted is empty where it was unreadable."""
     with files.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["path", "label", "predicted", "confidence"])
-        columns = (index.names, predictions.labels, predictions.predicted, predictions.confidence)
-        for name, label, predicted, confidence in zip(*columns, strict=True):
-            writer.writerow([name, index.classes[label], index.classes[predicted], f"{confidence:.6f}"])
+        names = [*index.names, *(photo.name for photo in index.set_aside)]
+        columns = (names, predictions.labels, predictions.predicted, predictions.confidence)
+        rows = zip(*columns, strict=True)
+        for name, label, predicted, confidence in sorted(rows, key=_path_order) if index.set_aside else rows:
+            answer = index.classes[predicted] if predicted >= 0 else ""
+            writer.writerow([name, index.classes[label], answer, f"{confidence:.6f}"])
+
+
+def _path_order(row: tuple[str, int, int, float]) -> list[str]:
+    return row[0].split("/")

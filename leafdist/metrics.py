@@ -54,7 +54,10 @@ class StepSums:
 
 @dataclass(frozen=True)
 class Predictions:
-    """One row a photo, in index order: labels, predicted (n,) int64; loss, confidence (n,) float64."""
+    """One row a photo: labels, predicted (n,) int64; loss, confidence (n,) float64.
+
+    In index order, then the photos that were set aside: predicted -1, which is wrong, at the loss of a guess.
+    """
 
     labels: NDArray[np.int64]
     predicted: NDArray[np.int64]
@@ -77,6 +80,7 @@ class Predictions:
         return {
             "split": split,
             "images": len(hits),
+            "unreadable": int((self.predicted < 0).sum()),
             "correct": int(hits.sum()),
             "accuracy": self.accuracy,
             "loss": self.mean_loss,

@@ -4,12 +4,13 @@ import ast
 from pathlib import Path
 
 LAYERS = [
+    "settings",
     "config files signals status locks",
     "cli tracking sentinel writer children",
     "data.images data.names",
     "sync requeue",
     "data.split data.leaf data.shuffle data.decode data.index",
-    "data.sample data.plan data.kept_index",
+    "data.sample data.plan data.kept_index data.quarantine",
     "data.source data.augment",
     "data.pack data.loader",
     "models.dropout models.small_maps",

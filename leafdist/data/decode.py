@@ -1,35 +1,57 @@
 """From a photo on disk to a square of uint8 RGB: the one place where images are decoded (PIL and numpy only)."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}  # modes that become RGB without a choice to make
+# modes that become RGB in one way only; alpha is dropped, CMYK read as PIL does, without a colour profile
+MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
+SIXTEEN = {"I;16", "I;16L", "I;16B"}  # grey, of which the upper 8 bits count
 DECODER = f"Pillow {PIL.__version__}, EXIF applied, bilinear with antialias"
+Fit = Literal["stretch", "crop"]
 
 
 class UnreadablePhotoError(ValueError):
     """A photo that cannot be used; any rank may be the one that meets it."""
 
 
-def decode(path: Path, side: int) -> NDArray[np.uint8]:
+def decode(path: Path, side: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
     """Decode, turn as EXIF says, convert to RGB and resize: (side, side, 3) uint8.
 
-    The protocol's `transforms.Resize([64, 64])` on a PIL image: bilinear with antialias, the aspect ratio not kept.
-    Raises UnreadablePhotoError, naming the file.
+    stretch: the protocol's `transforms.Resize([64, 64])` on a PIL image, bilinear with antialias, the aspect ratio not
+    kept. crop: the largest square in the middle, resized likewise. Raises UnreadablePhotoError, naming the file.
     """
     try:
         with Image.open(path) as image:
             mode = image.mode
-            upright = ImageOps.exif_transpose(image).convert("RGB")
-            rows = np.asarray(upright.resize((side, side), Image.Resampling.BILINEAR))
+            square = _square(_rgb(ImageOps.exif_transpose(image)), side, fit)
+            return np.asarray(square)
+    except _ModeError:
+        readable = ", ".join(sorted(MODES | SIXTEEN))
+        raise UnreadablePhotoError(f"{path} has colour mode {mode}, read are {readable}. Convert it to RGB") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises on bad files
         raise UnreadablePhotoError(
             f"{path} cannot be decoded ({type(error).__name__}: {error}). Replace the file or remove it"
         ) from error
-    if mode not in MODES:
-        raise UnreadablePhotoError(f"{path} has colour mode {mode}, read are {sorted(MODES)}. Convert it to RGB")
-    return rows
+
+
+class _ModeError(Exception):
+    """Colours that mean one thing here and another there."""
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode in SIXTEEN:
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode not in MODES:
+        raise _ModeError
+    return image.convert("RGB")
+
+
+def _square(image: Image.Image, side: int, fit: Fit) -> Image.Image:
+    if fit == "crop":
+        return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+    return image.resize((side, side), Image.Resampling.BILINEAR)

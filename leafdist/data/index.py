@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +17,21 @@ from leafdist.data.names import Names
 THREADS = 16  # folders listed at a time: over a network each answer is waited for
 
 
+class SetAside(NamedTuple):
+    """A photo that cannot be decoded, and why."""
+
+    name: str
+    label: int
+    reason: str
+
+
 @dataclass(frozen=True)
 class Index:
     """The photos of one split, in path order.
 
     names: `class/file` relative to `root/split`; labels (n,) int16 into `classes`; digest: of names and sizes, what a
-    run is trained on; stamp: of names, sizes and times, what a pack was made from.
+    run is trained on; stamp: of names, sizes and times, what a pack was made from; set_aside: photos of
+    the folder that are not among the names.
     """
 
     folder: Path
@@ -30,6 +40,7 @@ class Index:
     labels: NDArray[np.int16]
     digest: str
     stamp: str
+    set_aside: tuple[SetAside, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -41,6 +41,16 @@ class Names(Sequence[str]):
             file.write(self.ends.data)
             file.write(self.text.data)
 
+    def without(self, places: Sequence[int]) -> "Names":
+        """Those that are left, in this process's memory."""
+        gone = set(places)
+        files: dict[str, list[bytes]] = {name: [] for name in self.counts}
+        for place, path in enumerate(self):
+            if place not in gone:
+                name, _, file = path.rpartition("/")
+                files[name].append(os.fsencode(file))
+        return Names.of(files)
+
     def __reduce__(self) -> Any:
         """Between processes mapped names travel as their place; on another node it may hold nothing: see `here`."""
         return (_open, (self.counts, self.kept)) if self.kept else (Names, (self.counts, self.text, self.ends))

@@ -15,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from leafdist import children, files, locks, signals
-from leafdist.data.decode import DECODER, decode
+from leafdist.data.decode import DECODER, Fit, decode
 from leafdist.data.index import Index
 
 FORMAT = 1

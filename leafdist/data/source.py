@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.data.decode import decode
+from leafdist.data.decode import Fit, decode
 from leafdist.data.index import Index
 
 Rows = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]
@@ -25,13 +25,13 @@ class Source(Protocol):
 class FolderSource:
     """Decodes on demand."""
 
-    def __init__(self, index: Index, side: int) -> None:
-        self.index, self.side = index, side
+    def __init__(self, index: Index, side: int, fit: Fit = "stretch") -> None:
+        self.index, self.side, self.fit = index, side, fit
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
         images = np.empty((len(indices), self.side, self.side, 3), np.uint8)
         for row, index in enumerate(indices):
-            images[row] = decode(self.index.folder / self.index.names[index], self.side)
+            images[row] = decode(self.index.folder / self.index.names[index], self.side, self.fit)
         return images, self.index.labels[indices].astype(np.int64), indices
 
 

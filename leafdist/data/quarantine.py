@@ -1,0 +1,70 @@
+"""Photos that cannot be decoded, found ahead by decoding each once, so that no rank meets one in mid-epoch.
+
+Training goes on without them, on the same photos whatever the number of processes; evaluation counts them as wrong.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from leafdist import children, files, signals
+from leafdist.data.decode import DECODER, UnreadablePhotoError, decode
+from leafdist.data.index import Index, SetAside
+
+BLOCK = 256  # photos a task
+
+
+def set_bad_aside(index: Index, cache: Path, workers: int, say: Callable[[str], None] = print) -> Index:
+    """The index without its bad photos, which are in its `set_aside`. What was found is kept in `cache`.
+
+    Raises ValueError where a class would have no photo left.
+    """
+    key = sha256(f"{index.folder.resolve()} {index.stamp} {DECODER}".encode()).hexdigest()[:16]
+    path = cache / f"unreadable-{index.folder.name}-{key}.json"
+    if not path.exists():
+        say(f"decoding {len(index)} photos of {index.folder} once, to set aside what cannot be read")
+        files.write_json(path, find_bad(index, workers))
+    bad = {int(place): str(reason) for place, reason in files.read_json(path).items()}
+    return _without(index, bad) if bad else index
+
+
+def find_bad(index: Index, workers: int) -> dict[int, str]:
+    """Places of photos that cannot be decoded, with the reason."""
+    starts = range(0, len(index), BLOCK)
+    tasks = [(start, [index.folder / name for name in index.names[start : start + BLOCK]]) for start in starts]
+    bad: dict[int, str] = {}
+    with tqdm(total=len(index), unit="photo", disable=None) as bar:
+        for place, found in children.share_out(_try, tasks, workers):
+            bad |= found
+            bar.update(len(tasks[place][1]))
+            signals.check()
+    return dict(sorted(bad.items()))
+
+
+def _try(task: tuple[int, list[Path]]) -> dict[int, str]:
+    start, photos = task
+    bad = {}
+    for place, photo in enumerate(photos, start):
+        try:
+            decode(photo, 8)
+        except UnreadablePhotoError as error:
+            bad[place] = str(error)
+    return bad
+
+
+def _without(index: Index, bad: dict[int, str]) -> Index:
+    aside = tuple(SetAside(index.names[place], int(index.labels[place]), reason) for place, reason in bad.items())
+    names = index.names.without(sorted(bad))
+    if empty := [name for name, count in names.counts.items() if not count]:
+        raise ValueError(f"{index.folder / empty[0]}: none of its photos can be decoded. {aside[0].reason}")
+    labels = np.delete(index.labels, list(bad))
+    digest, stamp = (_with(value, aside) for value in (index.digest, index.stamp))
+    return replace(index, names=names, labels=labels, digest=digest, stamp=stamp, set_aside=aside)
+
+
+def _with(digest: str, aside: tuple[SetAside, ...]) -> str:
+    return sha256("\n".join([digest, *(photo.name for photo in aside)]).encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,43 @@
+"""Settings that know their default, their range and their meaning. No slow import."""
+
+import math
+import operator
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+
+LIMITS = {
+    "low": ("at least", operator.ge),
+    "above": ("above", operator.gt),
+    "high": ("at most", operator.le),
+    "below": ("below", operator.lt),
+}
+
+
+def key(default: Any, text: str, **limits: float) -> Any:
+    """A setting: default, help text, and its range as low=, above=, high= or below=."""
+    return field(default=default, metadata={"help": text, "limits": limits})
+
+
+def default_of(setting: Field[Any]) -> Any:
+    return setting.default if setting.default_factory is MISSING else setting.default_factory()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Settings that check their own ranges."""
+
+    def __post_init__(self) -> None:
+        section = type(self).__name__.removesuffix("Config").lower()
+        for setting in fields(self):
+            check_range(f"{section}.{setting.name}".lstrip("."), getattr(self, setting.name), setting)
+
+
+def check_range(name: str, value: Any, setting: Field[Any]) -> None:
+    if not isinstance(value, (int, float)):  # auto, null, a name
+        return
+    if not math.isfinite(value):
+        raise ValueError(f"{name}={value}: must be finite; the default is {default_of(setting)}")
+    for kind, limit in setting.metadata.get("limits", {}).items():
+        words, holds = LIMITS[kind]
+        if not holds(value, limit):
+            raise ValueError(f"{name}={value}: must be {words} {limit}; the default is {default_of(setting)}")
