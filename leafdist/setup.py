@@ -1,6 +1,7 @@
 """From a configuration to its parts: data sources, augmentation, model, each checked by one process for all."""
 
-from collections.abc import Sequence
+import platform
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from leafdist.models import build_model
 from leafdist.models.resnet import trains_batchnorm
 from leafdist.models.weights import check_state, find_weights
 from leafdist.runtime import Runtime
+from leafdist.stage import stage, stage_pack
 
 DEVICE_SHARE = 0.25  # of a GPU's free memory, at most, for packs that nobody asked to put there
 
@@ -52,23 +54,50 @@ def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) ->
 def open_sources(
     data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
 ) -> dict[str, Source]:
-    """Scanned by one process, packed by one process a node; the others wait as long as it takes."""
-    root = Path(data.root)
+    """Scanned by one process, staged and packed by one process a node; the others wait as long as it takes."""
+    root, cache = locate(data, runtime)
 
     def scan_all() -> dict[str, Index]:
         first = scan(root, splits[0], classes)
         return {splits[0]: first} | {split: scan(root, split, first.classes) for split in splits[1:]}
 
     def pack_all() -> dict[str, Path]:
-        folder = cache_folder(root, data.cache)
-        return {split: ensure_pack(index, data.resize, folder, cpus, runtime.say) for split, index in indexes.items()}
+        folder = cache_folder(root, cache)
+        make = stage_pack if data.stage and root == Path(data.root) else ensure_pack
+        return {split: make(index, data.resize, folder, cpus, say=runtime.say) for split, index in indexes.items()}
 
     cpus = runtime.cpus * runtime.local_world
     indexes = runtime.agree(scan_all)
     if data.source == "folder":
         return {split: FolderSource(index, data.resize) for split, index in indexes.items()}
     packs = runtime.agree(pack_all, on="local_main")
+    check_here(packs.values(), runtime)
     return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}
+
+
+def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None]:
+    """Where the photos are read, and the folder for packs: with `data.stage`, both in a copy on this node.
+
+    Of a folder whose packs are all that is read, these alone are copied, later. Raises ValueError.
+    """
+    root = Path(data.root)
+    if not data.stage and root.is_file():
+        raise ValueError(f"data.root={root} is a file. An archive is unpacked on each node with data.stage=true")
+    if not data.stage or (data.source != "folder" and root.is_dir()):
+        return root, data.cache
+    staged = runtime.agree(lambda: stage(root, say=runtime.say), on="local_main")
+    check_here([staged], runtime)
+    return staged, None
+
+
+def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
+    """Raises ValueError where some node lacks what the first one has."""
+
+    def check() -> None:
+        if missing := [path for path in paths if not path.exists()]:
+            raise ValueError(f"{missing[0]} is not on {platform.node()}. $SLURM_TMPDIR must be one path on all nodes")
+
+    runtime.agree(check, on="all")
 
 
 def workers(data: DataConfig, runtime: Runtime) -> int:
@@ -157,8 +186,8 @@ def load_run(run: Path, runtime: Runtime, root: str | None = None) -> tuple[Conf
     """Configuration, best model and classes of a run; its data lies at `root` where given."""
     tensors, meta = runtime.agree(lambda: load_best(run), on="all")
     config = from_dict(meta["config"])
-    if root:
-        config = replace(config, data=replace(config.data, root=root))
+    root = root or config.data.root  # a single pass over a folder is not worth a copy
+    config = replace(config, data=replace(config.data, root=root, stage=Path(root).is_file()))
     classes = tuple(meta["classes"])
     model = build_model(config.model.name, len(classes), side(config.data))
     check_state(tensors, model.state_dict(), run / "best" / "model.safetensors")

@@ -41,16 +41,16 @@ def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Callab
     """The pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes."""
     if side < 1:
         raise ValueError(f"a side of {side} pixels: must be at least 1")
-    family = f"{index.folder.name}-{side}-{sha256(str(index.folder.resolve()).encode()).hexdigest()[:8]}"
-    path = folder / f"{family}-{index.stamp[:8]}.u8"
+    name = family(index.folder, side)
+    path = folder / f"{name}-{index.stamp[:8]}.u8"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = locks.hold(folder / f".{family}.lock", FOREVER, say)
+        lock = locks.hold(folder / f".{name}.lock", FOREVER, say)
         try:
             fault = check(path, index, side)
             if fault:
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
-                for old in [*folder.glob(f"{family}-*"), *folder.glob(f".{family}-*.tmp")]:
+                for old in [*folder.glob(f"{name}-*"), *folder.glob(f".{name}-*.tmp")]:
                     old.unlink()  # of the folder as it was; a job that has it mapped keeps it
                 build(path, index, side, workers)
         finally:
@@ -58,6 +58,11 @@ def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Callab
     except OSError as error:
         raise ValueError(f"{folder}: no pack fits there ({error}). Name another folder with data.cache") from error
     return path
+
+
+def family(folder: Path, side: int | str) -> str:
+    """What the names of all packs of `root/split` begin with, whatever photos it held."""
+    return f"{folder.name}-{side}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
 
 
 def check(path: Path, index: Index, side: int) -> str | None:
