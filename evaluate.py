@@ -41,11 +41,11 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
 
 def evaluate_run(run: Path, split: str, root: str | None, runtime: Runtime) -> dict[str, object]:
     """Writes `eval-<split>.json` and `predictions-<split>.csv` into the run folder; returns the first one's content."""
-    from leafdist import setup
+    from leafdist import setup, sources
     from leafdist.evaluation import evaluate, write_predictions
 
     config, model, classes = setup.load_run(run, runtime, root)
-    loader = setup.open_loaders(config.data, (split,), runtime, classes)[split]
+    loader = sources.open_loaders(config.data, (split,), runtime, classes)[split]
     augment = setup.augmentation(config.data).for_evaluation()
     precision, seed = config.train.precision, setup.crop_seed(config)
     predictions = evaluate(model, loader, augment, runtime, precision=precision, random_crop_seed=seed)

@@ -40,14 +40,14 @@ def main() -> int:
 
 def train(config: Config, runtime: Runtime) -> None:
     """The whole way from a folder of photos to the best checkpoint."""
-    from leafdist import setup
+    from leafdist import setup, sources
     from leafdist.run import RunFolder
     from leafdist.tracking import open_tracker
     from leafdist.trainer import Trainer
 
     check_world(config, runtime.world)
     config = replace(config, train=replace(config.train, precision=runtime.precision))
-    loaders = setup.open_loaders(config.data, ("train", "val"), runtime)
+    loaders = sources.open_loaders(config.data, ("train", "val"), runtime)
     index = loaders["train"].source.index
     setup.describe(config, len(index), runtime)
 
@@ -56,8 +56,9 @@ def train(config: Config, runtime: Runtime) -> None:
     setup.check_sync_batchnorm(model, config, len(index), runtime.world)
 
     folder = RunFolder(Path(config.run.folder) / str(config.run.name))
-    facts = setup.data_facts(loaders)
+    facts = sources.data_facts(loaders)
     runtime.agree(lambda: folder.open(config, facts, runtime.say))
+    sources.note_set_aside(loaders, folder.path, runtime)
     trainer = Trainer(config, model, loaders, runtime, folder.path)
     resumed = trainer.resume()
     if trainer.finished:

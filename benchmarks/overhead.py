@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from leafdist import checkpoint, setup, trainer
+from leafdist import checkpoint, setup, sources, trainer
 from leafdist.config import Config, DataConfig, ModelConfig, TrainConfig, resolve
 from leafdist.progress import Progress
 from leafdist.runtime import Runtime
@@ -25,7 +25,7 @@ def seconds(config: Config, runtime: Runtime, *, guarded: bool) -> float:
     """Of one epoch, with a checkpoint every 50 steps and a look at signals every 4, or with neither."""
     config = replace(config, train=replace(config.train, save_every=SAVE_EVERY if guarded else 0))
     trainer.HEED_EVERY = 4 if guarded else 10**9
-    loaders = setup.open_loaders(config.data, ("train", "val"), runtime)
+    loaders = sources.open_loaders(config.data, ("train", "val"), runtime)
     classes = len(loaders["train"].source.index.classes)
     model = setup.make_model(config.model, classes, setup.side(config.data), 0, runtime)
     with tempfile.TemporaryDirectory() as folder:

@@ -51,6 +51,17 @@ def build_parser() -> argparse.ArgumentParser:
     pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
     pack.set_defaults(run=pack_data)
 
+    fetch = commands.add_parser("fetch", help="download and unpack a data set, safely; run again, it goes on")
+    fetch.add_argument("source", metavar="SOURCE", help="http(s) or Google Drive address, or a local zip or tar")
+    fetch.add_argument("dest", metavar="DEST", type=Path, help="new folder")
+    fetch.add_argument("--sha256", metavar="HEX", help="what the archive must have")
+    fetch.set_defaults(run=fetch_data)
+
+    stage = commands.add_parser("stage", help="copy data to the node's own disk, or find it there; prints the path")
+    stage.add_argument("source", metavar="ROOT|ARCHIVE", type=Path, help="of {train,val,test}/<class>/<photo>")
+    stage.add_argument("--to", metavar="FOLDER", type=Path, help="default: $SLURM_TMPDIR, else $TMPDIR")
+    stage.set_defaults(run=stage_data)
+
     bench = commands.add_parser(
         "bench", help="measure this machine", usage="leafdist bench [options] [--config FILE] [--section.key VALUE ...]"
     )
@@ -94,6 +105,24 @@ def pack_data(options: argparse.Namespace) -> None:
     for name in ("train", "val", "test"):
         path = ensure_pack(scan(options.root, name, classes), options.resize, folder, len(os.sched_getaffinity(0)))
         print(path)
+
+
+def fetch_data(options: argparse.Namespace) -> None:
+    """Ctrl-C ends it in one line: the same command goes on."""
+    from leafdist.fetch import fetch
+
+    try:
+        record = fetch(options.source, options.dest, options.sha256)
+    except KeyboardInterrupt:
+        raise ValueError(f"stopped at {options.dest}; the same command goes on") from None
+    print(f"{options.dest} holds {record['files']} files, {record['size']} bytes; archive sha256 {record['sha256']}")
+
+
+def stage_data(options: argparse.Namespace) -> None:
+    """The path alone goes to the standard output."""
+    from leafdist.stage import stage
+
+    print(stage(options.source, options.to, say=lambda line: print(line, file=sys.stderr, flush=True)))
 
 
 def run_bench(options: argparse.Namespace) -> None:

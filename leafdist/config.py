@@ -25,6 +25,9 @@ class RunConfig(Section):
 class DataConfig(Section):
     root: str = key("splitted", "folder of {train,val,test}/<class>/<photo>")
     source: Literal["auto", "pack", "folder"] = key("auto", "pack: decode once and map into memory; folder: each time")
+    stage: bool = key(
+        default=False, text="read a copy on the node's own disk ($SLURM_TMPDIR, $TMPDIR); root: an archive too"
+    )
     cache: str | None = key(None, "where packs are kept; null: beside the data, or a cache folder if that is read-only")
     resize: int = key(64, "pixels of a photo's side, before anything random", low=1)
     crop: int | Literal["auto"] = key("auto", "pixels of the crop, 0: none; auto: 52 for resnet50, else 0", low=0)
@@ -108,7 +111,7 @@ KEYS: dict[str, Field[Any]] = {"seed": fields(Config)[0]} | {
     f"{name}.{item.name}": item for name, section in SECTIONS.items() for item in fields(section)
 }
 FREE = re.compile(  # what a run that goes on may change
-    r"(run|track)\..*|data\.(root|cache|workers|source|placement)"
+    r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement)"
     r"|train\.(log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train)"
 )
 

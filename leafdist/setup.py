@@ -1,6 +1,5 @@
 """From a configuration to its parts: data sources, augmentation, model, each checked by one process for all."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,73 +10,11 @@ from torch import nn
 from leafdist.checkpoint import load_best
 from leafdist.config import Config, DataConfig, ModelConfig, from_dict
 from leafdist.data.augment import Augment
-from leafdist.data.index import Index
-from leafdist.data.kept_index import at_hand, open_index
-from leafdist.data.loader import Loader
-from leafdist.data.pack import cache_folder, ensure_pack
 from leafdist.data.plan import chunk, micro_batches, smallest_part
-from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.models import build_model
 from leafdist.models.resnet import trains_batchnorm
 from leafdist.models.weights import check_state, find_weights
 from leafdist.runtime import Runtime
-
-DEVICE_SHARE = 0.25  # of a GPU's free memory, at most, for packs that nobody asked to put there
-
-
-def open_loaders(
-    data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
-) -> dict[str, Loader]:
-    """A loader a split; classes are those of the first split where none are given."""
-    sources = open_sources(data, splits, runtime, classes)
-    resident = on_device(data, sources, runtime)
-    return {
-        split: Loader(source, runtime.device, workers(data, runtime), resident=resident)
-        for split, source in sources.items()
-    }
-
-
-def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) -> bool:
-    """Whether the packs live in the memory of the device. Raises ValueError where they should and do not fit."""
-    if data.source == "folder" or data.placement == "host":
-        return False
-    size = sum(len(source.index) for source in sources.values()) * data.resize**2 * 3
-    if runtime.device.type != "cuda":
-        return data.placement == "device"
-    free = torch.cuda.mem_get_info(runtime.device)[0]
-    if data.placement == "device" and size > free:
-        raise ValueError(f"data.placement=device: {size >> 20} MiB of pack, {free >> 20} MiB free. Use host")
-    return data.placement == "device" or size < free * DEVICE_SHARE
-
-
-def open_sources(
-    data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
-) -> dict[str, Source]:
-    """Scanned by one process, packed by one process a node; the others wait as long as it takes."""
-    root = Path(data.root)
-    folder = cache_folder(root, data.cache)
-
-    def scan_all() -> dict[str, Index]:
-        found: dict[str, Index] = {}
-        for split in splits:
-            known = found[splits[0]].classes if found else classes
-            found[split] = open_index(root, split, known, folder, runtime.say)
-        return found
-
-    def pack_all() -> dict[str, Path]:
-        return {split: ensure_pack(index, data.resize, folder, cpus, runtime.say) for split, index in indexes.items()}
-
-    cpus = runtime.cpus * runtime.local_world
-    indexes = {split: at_hand(index) for split, index in runtime.agree(scan_all).items()}
-    if data.source == "folder":
-        return {split: FolderSource(index, data.resize) for split, index in indexes.items()}
-    packs = runtime.agree(pack_all, on="local_main")
-    return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}
-
-
-def workers(data: DataConfig, runtime: Runtime) -> int:
-    """Worker processes of a rank that reads from the folder."""
-    return runtime.cpus if data.workers == "auto" else int(data.workers)
 
 
 def augmentation(data: DataConfig) -> Augment:
@@ -148,21 +85,12 @@ def describe(config: Config, num_samples: int, runtime: Runtime) -> None:
     )
 
 
-def data_facts(loaders: dict[str, Loader]) -> dict[str, Any]:
-    """What a run is bound to besides its configuration: the class list and the photos of each split."""
-    indexes = {split: loader.source.index for split, loader in loaders.items()}
-    return {
-        "classes": list(indexes["train"].classes),
-        "data": {split: {"photos": len(index), "digest": index.digest} for split, index in indexes.items()},
-    }
-
-
 def load_run(run: Path, runtime: Runtime, root: str | None = None) -> tuple[Config, nn.Module, tuple[str, ...]]:
     """Configuration, best model and classes of a run; its data lies at `root` where given."""
     tensors, meta = runtime.agree(lambda: load_best(run), on="all")
     config = from_dict(meta["config"])
-    if root:
-        config = replace(config, data=replace(config.data, root=root))
+    root = root or config.data.root  # a single pass over a folder is not worth a copy
+    config = replace(config, data=replace(config.data, root=root, stage=Path(root).is_file()))
     classes = tuple(meta["classes"])
     model = build_model(config.model.name, len(classes), side(config.data))
     check_state(tensors, model.state_dict(), run / "best" / "model.safetensors")
@@ -180,4 +108,4 @@ def crop_seed(config: Config) -> int | None:
 def preprocessing(data: DataConfig) -> dict[str, Any]:
     """What evaluation and prediction must do to a photo."""
     crop = {"crop": data.crop, "eval_crop": data.eval_crop}
-    return {"resize": data.resize, **crop, "normalize": data.normalize}
+    return {"resize": data.resize, "fit": data.fit, **crop, "normalize": data.normalize}

@@ -75,7 +75,9 @@ class Trainer:
         """Train to the end, from wherever `state` stands. Raises Interrupted, all saved, when told to stop."""
         self.tracker, self.lap = tracker, Lap()
         place = {"epoch": self.state.epoch, "step": self.state.step}
-        tracker.log({"event": "start", **place, "world_size": self.runtime.world})
+        aside = {split: count for split, one in self.loaders.items() if (count := len(one.source.index.set_aside))}
+        noted = {"set_aside": aside} if aside else {}
+        tracker.log({"event": "start", **place, "world_size": self.runtime.world, **noted})
         self.progress = Progress(self.total_steps, self.state.step, shown=self.runtime.is_main)
         self.heed()
         gc.collect()

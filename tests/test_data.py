@@ -48,13 +48,6 @@ def test_grey_palette_and_alpha_become_rgb(mode: str, tmp_path: Path) -> None:
     assert (decode(tmp_path / "leaf.png", 4) == 255).all()
 
 
-@pytest.mark.parametrize("mode", ["CMYK", "I;16", "F"])
-def test_other_modes_are_refused_by_name(mode: str, tmp_path: Path) -> None:
-    Image.new(mode, (9, 9)).save(tmp_path / "leaf.tif")
-    with pytest.raises(UnreadablePhotoError, match=rf"leaf\.tif has colour mode {mode}"):
-        decode(tmp_path / "leaf.tif", 4)
-
-
 def make_bad(path: Path, kind: str) -> Path:
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(path)

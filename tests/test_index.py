@@ -48,7 +48,7 @@ def forbid_scans(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_second_job_takes_the_index_that_the_first_one_kept(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_index(settled, "train", None, settled / "cache")
-    assert kept_of(settled) == [".facts", ".json", ".names"]
+    assert kept_of(settled) == [".facts", ".index", ".names"]
     forbid_scans(monkeypatch)
     second = open_index(settled, "train", CLASSES, settled / "cache")
     monkeypatch.undo()
@@ -81,7 +81,7 @@ HARM: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize(
-    ("suffix", "harm"), [(suffix, harm) for suffix in (".facts", ".names") for harm in HARM] + [(".json", "truncated")]
+    ("suffix", "harm"), [(suffix, harm) for suffix in (".facts", ".names") for harm in HARM] + [(".index", "truncated")]
 )
 def test_a_damaged_index_is_scanned_again(suffix: str, harm: str, settled: Path) -> None:
     open_index(settled, "train", None, settled / "cache")

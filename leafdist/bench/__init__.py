@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from leafdist import files, setup
+from leafdist import files, sources
 from leafdist.bench import data, network, programs, report
 from leafdist.bench.timing import Case, Row, in_turns
 from leafdist.config import Config
@@ -27,7 +27,7 @@ class Bench:
     def __init__(self, config: Config, turns: int, seconds: float) -> None:
         self.runtime = Runtime(precision=config.train.precision)
         self.config = replace(config, train=replace(config.train, precision=self.runtime.precision))
-        (loader,) = setup.open_loaders(replace(config.data, source="pack"), ("train",), self.runtime).values()
+        (loader,) = sources.open_loaders(replace(config.data, source="pack"), ("train",), self.runtime).values()
         self.index = loader.source.index
         self.full = len(self.index) // config.train.batch_size  # batches of an epoch that are whole
         if not self.full:

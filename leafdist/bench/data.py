@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from leafdist import setup
+from leafdist import setup, sources
 from leafdist.bench.timing import Case
 from leafdist.config import Config
 from leafdist.data import pack
@@ -29,7 +29,7 @@ def loaders(config: Config, runtime: Runtime, counts: Sequence[int]) -> list[Cas
 
 def _folder(config: Config, runtime: Runtime, workers: int) -> Case:
     data = replace(config.data, source="folder", workers=workers)
-    (loader,) = setup.open_loaders(data, ("train",), runtime).values()
+    (loader,) = sources.open_loaders(data, ("train",), runtime).values()
     plan = EpochPlan(len(loader.source.index), config.train.batch_size, 0, 0)
 
     def work(batches: int) -> int:
@@ -40,7 +40,9 @@ def _folder(config: Config, runtime: Runtime, workers: int) -> Case:
 
 
 def _pack(config: Config, runtime: Runtime) -> list[Case]:
-    (loader,) = setup.open_loaders(replace(config.data, source="pack", placement="host"), ("train",), runtime).values()
+    (loader,) = sources.open_loaders(
+        replace(config.data, source="pack", placement="host"), ("train",), runtime
+    ).values()
     plan = EpochPlan(len(loader.source.index), config.train.batch_size, 0, 0)
     augment = setup.augmentation(config.data)
     compiled = torch.compile(augment, dynamic=True)

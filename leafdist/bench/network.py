@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 import torch.nn.functional as F
 
-from leafdist import setup
+from leafdist import setup, sources
 from leafdist.bench.timing import Case
 from leafdist.config import Config
 from leafdist.evaluation import evaluate
@@ -72,7 +72,7 @@ def ceiling(config: Config, classes: int, runtime: Runtime, compiled: str = "") 
 def training(config: Config, runtime: Runtime, name: str) -> Case:
     """The trainer itself, from its loader to its logged losses."""
     config = replace(config, train=replace(config.train, save_minutes=NEVER, epochs=1))
-    loaders = setup.open_loaders(config.data, ("train",), runtime)
+    loaders = sources.open_loaders(config.data, ("train",), runtime)
     index = loaders["train"].source.index
     model = setup.make_model(config.model, len(index.classes), setup.side(config.data), config.seed, runtime)
     job = Trainer(config, model, loaders, runtime, Path(tempfile.gettempdir()))
@@ -89,7 +89,7 @@ def training(config: Config, runtime: Runtime, name: str) -> Case:
 
 def evaluations(config: Config, runtime: Runtime) -> list[Case]:
     """The network alone on one constant batch, then evaluation of photos of the val split."""
-    (loader,) = setup.open_loaders(config.data, ("val",), runtime).values()
+    (loader,) = sources.open_loaders(config.data, ("val",), runtime).values()
     index = loader.source.index
     model, pixels = _model_and_pixels(config, len(index.classes), runtime, BATCH)
     augment = setup.augmentation(config.data).for_evaluation()

@@ -30,7 +30,7 @@ def open_index(
 ) -> Index:
     """As `scan` has it, from what was kept in `cache` where that still holds. Raises ValueError as `scan` does."""
     folder, known = check_classes(root, split, classes)
-    header = cache / f"index-{split}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}.json"
+    header = cache / f"index-{split}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}.index"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         lock = locks.hold(header.with_name(f".{header.stem}.lock"), FOREVER, say)

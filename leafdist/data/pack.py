@@ -33,22 +33,24 @@ def cache_folder(root: Path, cache: str | None) -> Path:
     return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
 
 
-def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Callable[[str], None] = print) -> Path:
+def ensure_pack(
+    index: Index, side: int, folder: Path, workers: int, say: Callable[[str], None] = print, *, fit: Fit = "stretch"
+) -> Path:
     """The pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes."""
     if side < 1:
         raise ValueError(f"a side of {side} pixels: must be at least 1")
-    family = f"{index.folder.name}-{side}-{sha256(str(index.folder.resolve()).encode()).hexdigest()[:8]}"
-    path = folder / f"{family}-{index.stamp[:8]}.u8"
+    name = family(index.folder, side, fit)
+    path = folder / f"{name}-{index.stamp[:8]}.u8"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = locks.hold(folder / f".{family}.lock", FOREVER, say)
+        lock = locks.hold(folder / f".{name}.lock", FOREVER, say)
         try:
-            fault = check(path, index, side)
+            fault = check(path, index, side, fit)
             if fault:
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
-                for old in [*folder.glob(f"{family}-*"), *folder.glob(f".{family}-*.tmp")]:
+                for old in [*folder.glob(f"{name}-*"), *folder.glob(f".{name}-*.tmp")]:
                     old.unlink()  # of the folder as it was; a job that has it mapped keeps it
-                build(path, index, side, workers)
+                build(path, index, side, workers, fit)
         finally:
             lock.release()
     except OSError as error:
@@ -56,7 +58,13 @@ def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Callab
     return path
 
 
-def check(path: Path, index: Index, side: int) -> str | None:
+def family(folder: Path, side: int | str, fit: Fit = "stretch") -> str:
+    """What the names of all packs of `root/split` begin with, whatever photos it held."""
+    kind = side if fit == "stretch" else f"{side}{fit}"
+    return f"{folder.name}-{kind}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+
+
+def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | None:
     """What is wrong with the pack, or None. Reads it whole once, which also warms the page cache."""
     header_path = path.with_suffix(".json")
     if not header_path.exists():
@@ -65,7 +73,7 @@ def check(path: Path, index: Index, side: int) -> str | None:
         header = dict(files.read_json(header_path))
     except (ValueError, TypeError):
         return "its header is damaged"
-    stale = [key for key, value in _header(index, side).items() if header.get(key) != value]
+    stale = [key for key, value in _header(index, side, fit).items() if header.get(key) != value]
     if stale:
         return f"other than before: {', '.join(stale)}"
     size = len(index) * side * side * 3
@@ -76,7 +84,7 @@ def check(path: Path, index: Index, side: int) -> str | None:
     return None
 
 
-def build(path: Path, index: Index, side: int, workers: int) -> None:
+def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch") -> None:
     """Decode all photos in parallel processes, each of which writes its own rows."""
     paths = [index.folder / name for name in index.names]
     blocks = [(start, paths[start : start + BLOCK]) for start in range(0, len(paths), BLOCK)]
@@ -84,23 +92,24 @@ def build(path: Path, index: Index, side: int, workers: int) -> None:
     with files.atomic_path(path) as temporary:
         with temporary.open("wb") as file:
             file.truncate(len(paths) * side * side * 3)
-        tasks = [(temporary, side, start, block) for start, block in blocks]
+        tasks = [(temporary, side, fit, start, block) for start, block in blocks]
         checksums = [0] * len(tasks)
         with tqdm(total=len(paths), unit="photo", disable=None) as bar:
             for place, checksum in children.share_out(_pack_block, tasks, workers):
                 checksums[place] = checksum
-                bar.update(len(tasks[place][3]))
+                bar.update(len(tasks[place][-1]))
                 signals.check()
-    files.write_json(path.with_suffix(".json"), _header(index, side) | {"checksums": checksums})
+    files.write_json(path.with_suffix(".json"), _header(index, side, fit) | {"checksums": checksums})
 
 
-def _header(index: Index, side: int) -> dict[str, Any]:
-    return {"format": FORMAT, "photos": len(index), "side": side, "decoder": DECODER, "folder": index.stamp}
+def _header(index: Index, side: int, fit: Fit) -> dict[str, Any]:
+    kind = {"side": side, "fit": fit, "decoder": DECODER}
+    return {"format": FORMAT, "photos": len(index), **kind, "folder": index.stamp}
 
 
-def _pack_block(task: tuple[Path, int, int, list[Path]]) -> int:
-    path, side, start, photos = task
-    rows = np.stack([decode(photo, side) for photo in photos])
+def _pack_block(task: tuple[Path, int, Fit, int, list[Path]]) -> int:
+    path, side, fit, start, photos = task
+    rows = np.stack([decode(photo, side, fit) for photo in photos])
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)
         file.write(rows.data)

@@ -24,7 +24,7 @@ def set_bad_aside(index: Index, cache: Path, workers: int, say: Callable[[str], 
     Raises ValueError where a class would have no photo left.
     """
     key = sha256(f"{index.folder.resolve()} {index.stamp} {DECODER}".encode()).hexdigest()[:16]
-    path = cache / f"unreadable-{index.folder.name}-{key}.json"
+    path = cache / f"{index.folder.name}-{key}.unreadable"
     if not path.exists():
         say(f"decoding {len(index)} photos of {index.folder} once, to set aside what cannot be read")
         files.write_json(path, find_bad(index, workers))

@@ -1,0 +1,127 @@
+"""From the settings of the data to loaders: located, scanned, staged and packed, each by one process for all."""
+
+import platform
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from leafdist import files
+from leafdist.config import DataConfig
+from leafdist.data.index import Index
+from leafdist.data.kept_index import at_hand, open_index
+from leafdist.data.loader import Loader
+from leafdist.data.pack import cache_folder, ensure_pack
+from leafdist.data.quarantine import set_bad_aside
+from leafdist.data.source import FolderSource, PackSource, Source
+from leafdist.runtime import Runtime
+from leafdist.stage import stage, stage_pack
+
+DEVICE_SHARE = 0.25  # of a GPU's free memory, at most, for packs that nobody asked to put there
+
+
+def open_loaders(
+    data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
+) -> dict[str, Loader]:
+    """A loader a split; classes are those of the first split where none are given."""
+    sources = open_sources(data, splits, runtime, classes)
+    resident = on_device(data, sources, runtime)
+    return {
+        split: Loader(source, runtime.device, workers(data, runtime), resident=resident)
+        for split, source in sources.items()
+    }
+
+
+def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) -> bool:
+    """Whether the packs live in the memory of the device. Raises ValueError where they should and do not fit."""
+    if data.source == "folder" or data.placement == "host":
+        return False
+    size = sum(len(source.index) for source in sources.values()) * data.resize**2 * 3
+    if runtime.device.type != "cuda":
+        return data.placement == "device"
+    free = torch.cuda.mem_get_info(runtime.device)[0]
+    if data.placement == "device" and size > free:
+        raise ValueError(f"data.placement=device: {size >> 20} MiB of pack, {free >> 20} MiB free. Use host")
+    return data.placement == "device" or size < free * DEVICE_SHARE
+
+
+def open_sources(
+    data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
+) -> dict[str, Source]:
+    """Scanned by one process, staged and packed by one process a node; the others wait as long as it takes."""
+    root, cache = locate(data, runtime)
+    folder = cache_folder(root, cache)
+
+    def scan_all() -> dict[str, Index]:
+        found: dict[str, Index] = {}
+        for split in splits:
+            known = found[splits[0]].classes if found else classes
+            found[split] = open_index(root, split, known, folder, runtime.say)
+            if data.on_corrupt == "quarantine":
+                found[split] = set_bad_aside(found[split], folder, cpus, runtime.say)
+        return found
+
+    def pack_all() -> dict[str, Path]:
+        make = stage_pack if data.stage and root == Path(data.root) else ensure_pack
+        return {
+            split: make(index, data.resize, folder, cpus, say=runtime.say, fit=data.fit)
+            for split, index in indexes.items()
+        }
+
+    cpus = runtime.cpus * runtime.local_world
+    indexes = {split: at_hand(index) for split, index in runtime.agree(scan_all).items()}
+    if data.source == "folder":
+        return {split: FolderSource(index, data.resize, data.fit) for split, index in indexes.items()}
+    packs = runtime.agree(pack_all, on="local_main")
+    check_here(packs.values(), runtime)
+    return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}
+
+
+def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None]:
+    """Where the photos are read, and the folder for packs: with `data.stage`, both in a copy on this node.
+
+    Of a folder whose packs are all that is read, these alone are copied, later. Raises ValueError.
+    """
+    root = Path(data.root)
+    if not data.stage and root.is_file():
+        raise ValueError(f"data.root={root} is a file. An archive is unpacked on each node with data.stage=true")
+    if not data.stage or (data.source != "folder" and root.is_dir()):
+        return root, data.cache
+    staged = runtime.agree(lambda: stage(root, say=runtime.say), on="local_main")
+    check_here([staged], runtime)
+    return staged, None
+
+
+def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
+    """Raises ValueError where some node lacks what the first one has."""
+
+    def check() -> None:
+        if missing := [path for path in paths if not path.exists()]:
+            raise ValueError(f"{missing[0]} is not on {platform.node()}. $SLURM_TMPDIR must be one path on all nodes")
+
+    runtime.agree(check, on="all")
+
+
+def workers(data: DataConfig, runtime: Runtime) -> int:
+    """Worker processes of a rank that reads from the folder."""
+    return runtime.cpus if data.workers == "auto" else int(data.workers)
+
+
+def data_facts(loaders: dict[str, Loader]) -> dict[str, Any]:
+    """What a run is bound to besides its configuration: the class list and the photos of each split."""
+    indexes = {split: loader.source.index for split, loader in loaders.items()}
+    return {
+        "classes": list(indexes["train"].classes),
+        "data": {split: {"photos": len(index), "digest": index.digest} for split, index in indexes.items()},
+    }
+
+
+def note_set_aside(loaders: dict[str, Loader], run: Path, runtime: Runtime) -> None:
+    """`set-aside.json` in the run folder: each photo that is not trained on or counts as wrong, with the reason."""
+    aside = {split: loader.source.index.set_aside for split, loader in loaders.items()}
+    rows = [{"split": split, "path": photo.name, "reason": photo.reason} for split in aside for photo in aside[split]]
+    if rows:
+        runtime.agree(lambda: files.write_json(run / "set-aside.json", rows))
+        counts = ", ".join(f"{len(photos)} of {split}" for split, photos in aside.items())
+        runtime.say(f"photos set aside: {counts}, listed in {run / 'set-aside.json'}. Those of val count as wrong")

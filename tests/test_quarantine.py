@@ -1,0 +1,67 @@
+"""Photos that cannot be read: an error, or set aside for training and counted as wrong in evaluation."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from leafdist.data import quarantine
+from leafdist.data.index import scan
+from leafdist.data.quarantine import set_bad_aside
+from tests.conftest import CLASSES, Program
+from tests.test_training import TINY, events
+
+BAD = {"train": f"{CLASSES[0]}/002.png", "val": f"{CLASSES[1]}/001.png", "test": f"{CLASSES[2]}/000.png"}
+
+
+@pytest.fixture
+def damaged(photos: Path) -> Path:
+    for split, name in BAD.items():
+        (photos / split / name).write_bytes(b"no photo")
+    return photos
+
+
+def test_bad_photos_leave_the_index_and_are_found_once(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = set_bad_aside(scan(damaged, "train"), damaged / "cache", 2)
+    assert BAD["train"] not in index.names
+    assert (len(index), len(index.names)) == (16, 16)
+    (photo,) = index.set_aside
+    assert (photo.name, photo.label) == (BAD["train"], 0)
+    assert "002.png cannot be decoded" in photo.reason
+    assert index.digest != scan(damaged, "train").digest, "a run is bound to the photos it was trained on"
+    monkeypatch.setattr(quarantine, "find_bad", lambda *_: pytest.fail("decoded again"))
+    assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 2).digest == index.digest
+
+
+def test_a_class_of_which_nothing_can_be_read_is_an_error(damaged: Path) -> None:
+    for photo in (damaged / "val" / CLASSES[1]).iterdir():
+        photo.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"none of its photos can be decoded.*000\.png"):
+        set_bad_aside(scan(damaged, "val"), damaged / "cache", 1)
+
+
+@pytest.mark.slow
+def test_training_goes_on_without_bad_photos_and_evaluation_counts_them_as_wrong(
+    program: Program, damaged: Path, tmp_path: Path
+) -> None:
+    common = ["train.py", "--data.root", damaged, *TINY, "--train.epochs", 1, "--optim.name", "sgd"]
+    common += ["--data.on_corrupt", "quarantine"]
+    for name, source, processes in (("one", "pack", 1), ("two", "folder", 2)):
+        done = program(*common, "--data.source", source, "--run.name", name, processes=processes)
+        assert done.returncode == 0, done.stderr
+        assert "photos set aside: 1 of train, 1 of val" in done.stdout
+        rows = json.loads((tmp_path / "runs" / name / "set-aside.json").read_text())
+        assert [(row["split"], row["path"]) for row in rows] == [("train", BAD["train"]), ("val", BAD["val"])]
+        assert program("evaluate.py", tmp_path / "runs" / name, processes=processes).returncode == 0
+    one, two = (events(tmp_path / "runs" / name) for name in ("one", "two"))
+    np.testing.assert_allclose([event.get("loss", 0) for event in one], [event.get("loss", 0) for event in two], 1e-5)
+    run = tmp_path / "runs" / "one"
+    result = json.loads((run / "eval-test.json").read_text())
+    assert (result["images"], result["unreadable"]) == (9, 1)
+    assert result["correct"] <= 8
+    with (run / "predictions-test.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [f"{name}/{n:03}.png" for name in CLASSES for n in range(3)]
+    assert [row["path"] for row in rows if not row["predicted"]] == [BAD["test"]]
