@@ -1,11 +1,14 @@
-"""Helper processes, for packing and loading: deaf to what asks a job to stop, and gone with the one they help."""
+"""Helper processes, for packing, loading, auditing: deaf to what asks a job to stop, gone with the one they help."""
 
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import get_context, resource_tracker
+from typing import Any
 
 from leafdist import signals
 
@@ -16,6 +19,21 @@ def deaf() -> Iterator[None]:
     resource_tracker.ensure_running()
     with signals.blocked():
         yield
+
+
+@contextmanager
+def mapper(workers: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """`map` over processes; in this one where there is little to do. Forking a process with threads may hang: spawn."""
+    if workers <= 1:
+        yield map
+        return
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=leave_with_parent)
+    try:
+        yield pool.map
+    except BrokenProcessPool as error:
+        raise OSError("a helper process was killed, by the system for want of memory most likely") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def leave_with_parent() -> None:

@@ -8,6 +8,8 @@ LAYERS = [
     "cli tracking sentinel writer children",
     "data.images",
     "sync requeue",
+    "data.groups data.features",
+    "data.near",
     "data.split data.leaf data.shuffle data.decode data.index",
     "data.sample data.plan",
     "data.source data.augment",
@@ -23,6 +25,11 @@ LAYERS = [
     "bench.timing",
     "bench.network bench.data bench.programs bench.report",
     "bench",
+    "audit.finding audit.listing",
+    "audit.classes audit.files audit.duplicates",
+    "audit.leakage audit.shortcuts",
+    "audit.report audit.verdict",
+    "audit.page audit",
     "__main__ train evaluate",
 ]
 FENCES = {"accelerate": {"runtime"}, "wandb": {"tracking"}}

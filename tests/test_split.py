@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from leafdist.data.groups import read_groups
 from leafdist.data.images import UNFINISHED, list_classes, list_images
-from leafdist.data.split import RATIOS, read_groups, split, take, take_groups
+from leafdist.data.split import RATIOS, split, take, take_groups
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

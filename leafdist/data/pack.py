@@ -7,11 +7,7 @@ The header is written last: it is what makes a pack exist. Data sets may share a
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from hashlib import sha256
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +85,10 @@ def build(path: Path, index: Index, side: int, workers: int) -> None:
         with temporary.open("wb") as file:
             file.truncate(len(paths) * side * side * 3)
         tasks = [(temporary, side, start, block) for start, block in blocks]
-        with _mapper(min(workers, len(tasks))) as run, tqdm(total=len(paths), unit="photo", disable=None) as bar:
+        with (
+            children.mapper(min(workers, len(tasks))) as run,
+            tqdm(total=len(paths), unit="photo", disable=None) as bar,
+        ):
             with children.deaf():
                 results = run(_pack_block, tasks)
             checksums = []
@@ -117,18 +116,3 @@ def _checksums(path: Path, side: int) -> Iterator[int]:
     with path.open("rb") as file:
         while block := file.read(BLOCK * side * side * 3):
             yield zlib.crc32(block)
-
-
-@contextmanager
-def _mapper(workers: int) -> Iterator[Callable[..., Iterator[int]]]:
-    """`map` over processes; in this one where there is little to do. Forking a process with threads may hang: spawn."""
-    if workers <= 1:
-        yield map
-    else:
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=children.leave_with_parent)
-        try:
-            yield pool.map
-        except BrokenProcessPool as error:
-            raise OSError("a process that packed was killed, by the system for want of memory most likely") from error
-        finally:
-            pool.shutdown(cancel_futures=True)

@@ -3,7 +3,6 @@
 `split.json` is written last and is what makes a split exist; until then a marker file says that it is unfinished.
 """
 
-import csv
 import fcntl
 import hashlib
 import os
@@ -15,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from leafdist.data.groups import LeafIds, read_groups
 from leafdist.data.images import UNFINISHED, list_classes, list_images
 from leafdist.files import flush, sha256, write_json
 
@@ -23,7 +23,6 @@ RATIOS = {"train": 6, "val": 2, "test": 2}  # tenths
 SMALLEST = 5  # photos a class: below it floor(0.2 n) is 0
 
 Order = Literal["shuffled", "listed"]
-LeafIds = dict[tuple[str, str], str]  # (class, stem) to the leaf's id
 
 
 class ClassSplit(NamedTuple):
@@ -72,30 +71,6 @@ def split(
         os.sync()  # the photos are on the disk before split.json says so
         write_json(dest / "split.json", report)
     return report
-
-
-def read_groups(path: Path) -> LeafIds:
-    """Leaf ids by (class, stem); rows with an empty id are left out. Raises ValueError naming the file and line."""
-    ids: LeafIds = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = {"class", "stem", "leaf_id"} - set(rows.fieldnames or ())
-            if missing:
-                raise ValueError(
-                    f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id"
-                )
-            for row in rows:
-                name, stem, leaf = row["class"], row["stem"], row["leaf_id"]
-                if name is None or stem is None or leaf is None:
-                    raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate them by tabs")
-                if leaf and ids.setdefault((name, stem), leaf) != leaf:
-                    raise ValueError(
-                        f"{path}, line {rows.line_num}: {name}/{stem} has a second leaf id, {leaf!r}. Keep one"
-                    )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read ({error}): it must be a TSV in UTF-8. Check the path") from error
-    return ids
 
 
 def _check_apart(raw: Path, dest: Path) -> None:
