@@ -42,7 +42,11 @@ def build_parser() -> argparse.ArgumentParser:
     split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
     split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
     split.add_argument("--seed", type=int, default=0)
-    split.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
+    split.add_argument(
+        "--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness and file numbers"
+    )
+    split.add_argument("--folds", metavar="K", type=int, help="DEST/fold-0, ...: a fifth test, the rest in K parts")
+    split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy", help="default: copy")
     split.set_defaults(run=split_data)
 
     audit = commands.add_parser("audit", help="find what is wrong with a raw or a split folder of photos")
@@ -84,12 +88,15 @@ def sample_data(options: argparse.Namespace) -> None:
 
 
 def split_data(options: argparse.Namespace) -> None:
-    from leafdist.data.split import split
+    from leafdist.data.split import NEAR, split
 
-    report = split(options.raw, options.dest, order=options.order, seed=options.seed, groups=options.groups)
+    groups = Path(options.groups) if options.groups and options.groups != NEAR else options.groups
+    given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
+    report = split(options.raw, options.dest, groups=groups, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report["totals"].items() if count)
     print(f"wrote {options.dest}: {counts}")
-    print(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}")
+    fold = " --data.fold 0" if options.folds else ""
+    print(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")
 
 
 def audit_data(options: argparse.Namespace) -> int:
@@ -113,9 +120,11 @@ def pack_data(options: argparse.Namespace) -> None:
     """Prints where the packs lie."""
     import os
 
+    from leafdist.data.folds import fold_root
     from leafdist.data.index import scan
     from leafdist.data.pack import cache_folder, ensure_pack
 
+    fold_root(options.root, None)  # packs lie in the folder of a fold
     folder = cache_folder(options.root, options.cache)
     classes = scan(options.root, "train").classes
     for name in ("train", "val", "test"):

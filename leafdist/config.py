@@ -8,12 +8,8 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, asdict, dataclass, field, fields, replace
 from typing import Any, Literal
 
-LIMITS = {
-    "low": ("at least", operator.ge),
-    "above": ("above", operator.gt),
-    "high": ("at most", operator.le),
-    "below": ("below", operator.lt),
-}
+LIMITS = {"low": ("at least", operator.ge), "above": ("above", operator.gt)}
+LIMITS |= {"high": ("at most", operator.le), "below": ("below", operator.lt)}
 
 
 def key(default: Any, text: str, **limits: float) -> Any:
@@ -61,6 +57,7 @@ class RunConfig(Section):
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section):
     root: str = key("splitted", "folder of {train,val,test}/<class>/<photo>")
+    fold: int | None = key(None, "which part of `leafdist split --folds` is val; null: root has no folds", low=0)
     source: Literal["auto", "pack", "folder"] = key("auto", "pack: decode once and map into memory; folder: each time")
     cache: str | None = key(None, "where packs are kept; null: beside the data, or a cache folder if that is read-only")
     resize: int = key(64, "pixels of a photo's side, before anything random", low=1)

@@ -11,6 +11,7 @@ from torch import nn
 from leafdist.checkpoint import load_best
 from leafdist.config import Config, DataConfig, ModelConfig, from_dict
 from leafdist.data.augment import Augment
+from leafdist.data.folds import fold_root
 from leafdist.data.index import Index, scan
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
@@ -53,7 +54,7 @@ def open_sources(
     data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
 ) -> dict[str, Source]:
     """Scanned by one process, packed by one process a node; the others wait as long as it takes."""
-    root = Path(data.root)
+    root = runtime.agree(lambda: fold_root(Path(data.root), data.fold), on="all")
 
     def scan_all() -> dict[str, Index]:
         first = scan(root, splits[0], classes)

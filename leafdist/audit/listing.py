@@ -43,6 +43,8 @@ def list_folder(root: Path) -> Listing:
     """
     if (root / UNFINISHED).exists():
         raise ValueError(f"{root} is an unfinished split: run the same `leafdist split` again, it starts over")
+    if folds := sorted(path.name for path in root.glob("fold-*") if (path / "train").is_dir()):
+        raise ValueError(f"{root} holds {len(folds)} folds: audit one of them, such as {root / folds[0]}")
     listing = Listing(root)
     for split in [name for name in SPLITS if (root / name).is_dir()] or [""]:
         listing.classes[split] = list_classes(root / split)
