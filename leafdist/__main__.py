@@ -9,18 +9,18 @@ PARTS = ("ceiling", "training", "evaluation", "loading", "packing", "start", "pr
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, or 2 for wrong input."""
+    """Returns the exit status: 0, 2 for wrong input, or 1 where `audit --strict` found errors."""
     parser = build_parser()
     options, settings = parser.parse_known_args(arguments)
     if settings and options.command != "bench":
         parser.error(f"unrecognized arguments: {' '.join(settings)}")
     options.settings = settings
     try:
-        options.run(options)
+        status: int | None = options.run(options)
     except (ValueError, OSError) as error:
         print(f"leafdist {options.command}: error: {error}", file=sys.stderr)
         return 2
-    return 0
+    return status or 0
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,8 +42,22 @@ def build_parser() -> argparse.ArgumentParser:
     split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
     split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
     split.add_argument("--seed", type=int, default=0)
-    split.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
+    split.add_argument(
+        "--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness and file numbers"
+    )
+    split.add_argument("--folds", metavar="K", type=int, help="DEST/fold-0, ...: a fifth test, the rest in K parts")
+    split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy", help="default: copy")
     split.set_defaults(run=split_data)
+
+    audit = commands.add_parser("audit", help="find what is wrong with a raw or a split folder of photos")
+    audit.add_argument("root", metavar="ROOT", type=Path)
+    audit.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
+    audit.add_argument("--json", metavar="FILE", type=Path, help="where to write everything, with every file's name")
+    audit.add_argument(
+        "--html", metavar="FILE", type=Path, help="where to write a page with pictures of what was found"
+    )
+    audit.add_argument("--strict", action="store_true", help="exit status 1 where there are errors")
+    audit.set_defaults(run=audit_data)
 
     pack = commands.add_parser("pack", help="decode and resize ROOT/{train,val,test} once, ahead of a job")
     pack.add_argument("root", metavar="ROOT", type=Path)
@@ -85,21 +99,43 @@ def sample_data(options: argparse.Namespace) -> None:
 
 
 def split_data(options: argparse.Namespace) -> None:
-    from leafdist.data.split import split
+    from leafdist.data.split import NEAR, split
 
-    report = split(options.raw, options.dest, order=options.order, seed=options.seed, groups=options.groups)
+    groups = Path(options.groups) if options.groups and options.groups != NEAR else options.groups
+    given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
+    report = split(options.raw, options.dest, groups=groups, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report["totals"].items() if count)
     print(f"wrote {options.dest}: {counts}")
-    print(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}")
+    fold = " --data.fold 0" if options.folds else ""
+    print(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")
+
+
+def audit_data(options: argparse.Namespace) -> int:
+    """1 where --strict is given and there are errors."""
+    import os
+
+    from leafdist import files
+    from leafdist.audit import audit
+    from leafdist.audit.page import page
+
+    report = audit(options.root, options.groups, len(os.sched_getaffinity(0)))
+    print(report.text())
+    if options.json:
+        files.write_json(options.json, report.json())
+    if options.html:
+        files.write_text(options.html, page(report, options.root))
+    return int(options.strict and report.failed)
 
 
 def pack_data(options: argparse.Namespace) -> None:
     """Prints where the packs lie."""
     import os
 
+    from leafdist.data.folds import fold_root
     from leafdist.data.index import scan
     from leafdist.data.pack import cache_folder, ensure_pack
 
+    fold_root(options.root, None)  # packs lie in the folder of a fold
     folder = cache_folder(options.root, options.cache)
     classes = scan(options.root, "train").classes
     for name in ("train", "val", "test"):

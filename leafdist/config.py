@@ -24,6 +24,7 @@ class RunConfig(Section):
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section):
     root: str = key("splitted", "folder of {train,val,test}/<class>/<photo>")
+    fold: int | None = key(None, "which part of `leafdist split --folds` is val; null: root has no folds", low=0)
     source: Literal["auto", "pack", "folder"] = key("auto", "pack: decode once and map into memory; folder: each time")
     stage: bool = key(
         default=False, text="read a copy on the node's own disk ($SLURM_TMPDIR, $TMPDIR); root: an archive too"

@@ -1,7 +1,7 @@
 """From the settings of the data to loaders: located, scanned, staged and packed, each by one process for all."""
 
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 
 from leafdist import files
 from leafdist.config import DataConfig
+from leafdist.data.folds import fold_root
 from leafdist.data.index import Index
 from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.loader import Loader
@@ -50,7 +51,7 @@ def open_sources(
     data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
 ) -> dict[str, Source]:
     """Scanned by one process, staged and packed by one process a node; the others wait as long as it takes."""
-    root, cache = locate(data, runtime)
+    root, cache, make_pack = locate(data, runtime)
     folder = cache_folder(root, cache)
 
     def scan_all() -> dict[str, Index]:
@@ -63,9 +64,8 @@ def open_sources(
         return found
 
     def pack_all() -> dict[str, Path]:
-        make = stage_pack if data.stage and root == Path(data.root) else ensure_pack
         return {
-            split: make(index, data.resize, folder, cpus, say=runtime.say, fit=data.fit)
+            split: make_pack(index, data.resize, folder, cpus, say=runtime.say, fit=data.fit)
             for split, index in indexes.items()
         }
 
@@ -78,19 +78,21 @@ def open_sources(
     return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}
 
 
-def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None]:
-    """Where the photos are read, and the folder for packs: with `data.stage`, both in a copy on this node.
+def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None, Callable[..., Path]]:
+    """Where the photos are read, the folder for packs, and what makes a pack: with `data.stage`, on this node's disk.
 
-    Of a folder whose packs are all that is read, these alone are copied, later. Raises ValueError.
+    Of a folder whose packs are all that is read, these alone are copied. Raises ValueError.
     """
-    root = Path(data.root)
-    if not data.stage and root.is_file():
-        raise ValueError(f"data.root={root} is a file. An archive is unpacked on each node with data.stage=true")
-    if not data.stage or (data.source != "folder" and root.is_dir()):
-        return root, data.cache
+    root = runtime.agree(lambda: fold_root(Path(data.root), data.fold))
+    if not data.stage:
+        if root.is_file():
+            raise ValueError(f"data.root={root} is a file. An archive is unpacked on each node with data.stage=true")
+        return root, data.cache, ensure_pack
+    if data.source != "folder" and root.is_dir():
+        return root, data.cache, stage_pack
     staged = runtime.agree(lambda: stage(root, say=runtime.say), on="local_main")
     check_here([staged], runtime)
-    return staged, None
+    return staged, None, ensure_pack
 
 
 def check_here(paths: Iterable[Path], runtime: Runtime) -> None:

@@ -9,6 +9,9 @@ LAYERS = [
     "cli tracking sentinel writer children",
     "data.images data.names",
     "sync requeue",
+    "data.groups data.features data.partition data.transfer data.unfinished data.folds",
+    "data.near",
+    "data.grouping",
     "data.split data.leaf data.shuffle data.decode data.index",
     "data.sample data.plan data.kept_index data.quarantine",
     "data.source data.augment",
@@ -26,6 +29,11 @@ LAYERS = [
     "bench.timing",
     "bench.network bench.data bench.programs bench.report",
     "bench",
+    "audit.finding audit.listing",
+    "audit.classes audit.files audit.duplicates",
+    "audit.leakage audit.shortcuts",
+    "audit.report audit.verdict",
+    "audit.page audit",
     "__main__ train evaluate",
 ]
 FENCES = {"accelerate": {"runtime"}, "wandb": {"tracking"}}

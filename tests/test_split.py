@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from leafdist.data.groups import read_groups
 from leafdist.data.images import UNFINISHED, list_classes, list_images
-from leafdist.data.split import RATIOS, read_groups, split, take, take_groups
+from leafdist.data.partition import RATIOS, take, take_groups
+from leafdist.data.split import split
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 

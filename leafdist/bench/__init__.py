@@ -14,6 +14,7 @@ from leafdist import files, sources
 from leafdist.bench import data, network, programs, report
 from leafdist.bench.timing import Case, Row, in_turns
 from leafdist.config import Config
+from leafdist.data.folds import fold_root
 from leafdist.data.sample import draw_sample
 from leafdist.data.split import split
 from leafdist.runtime import Runtime
@@ -102,8 +103,9 @@ def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out:
 @contextmanager
 def photos_of(config: Config) -> Iterator[Config]:
     """With the photos of `data.root`, or drawn ones where it has none."""
-    if (Path(config.data.root) / "train").is_dir():
-        yield config
+    root = fold_root(Path(config.data.root), config.data.fold)
+    if (root / "train").is_dir():
+        yield replace(config, data=replace(config.data, root=str(root), fold=None))
         return
     with tempfile.TemporaryDirectory() as folder:
         raw, root = Path(folder) / "raw", Path(folder) / "splitted"

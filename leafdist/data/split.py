@@ -3,41 +3,28 @@
 `split.json` is written last and is what makes a split exist; until then a marker file says that it is unfinished.
 """
 
-import csv
-import fcntl
 import hashlib
 import os
-import shutil
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from leafdist.data.images import UNFINISHED, list_classes, list_images
-from leafdist.files import flush, sha256, write_json
+from leafdist.data.folds import fold_name
+from leafdist.data.groups import read_groups, unknown_classes
+from leafdist.data.images import list_classes, list_images
+from leafdist.data.partition import RATIOS, ClassSplit, Groups, Photo, fold, split_classes
+from leafdist.data.transfer import Mode, transfer
+from leafdist.data.unfinished import unfinished
+from leafdist.files import sha256, write_json
 
 FORMAT = 1
-RATIOS = {"train": 6, "val": 2, "test": 2}  # tenths
 SMALLEST = 5  # photos a class: below it floor(0.2 n) is 0
+NEAR = "near"  # in place of a file with leaf ids
 
 Order = Literal["shuffled", "listed"]
-LeafIds = dict[tuple[str, str], str]  # (class, stem) to the leaf's id
-
-
-class ClassSplit(NamedTuple):
-    parts: dict[str, list[str]]  # split to file names
-    left_over: int
-    skipped: int
-    without_id: int
-
-    def counts(self) -> dict[str, int]:
-        return {name: len(files) for name, files in self.parts.items()} | {
-            "left_over": self.left_over,
-            "skipped": self.skipped,
-            "without_id": self.without_id,
-        }
+Say = Callable[[str], None]
+Plan = dict[str, ClassSplit]
 
 
 def split(
@@ -46,56 +33,39 @@ def split(
     *,
     order: Order = "shuffled",
     seed: int = 0,
-    groups: Path | None = None,
-    say: Callable[[str], None] = print,
+    groups: Path | Literal["near"] | None = None,
+    folds: int | None = None,
+    mode: Mode = "copy",
+    say: Say = print,
 ) -> dict[str, Any]:
-    """Copy the photos of `raw/<class>/` to `dest/{train,val,test}/<class>/`; returns the content of `dest/split.json`.
+    """Put the photos of `raw/<class>/` into `dest/{train,val,test}/<class>/`; returns the content of `split.json`.
 
     A class of n photos gives floor(0.6 n), floor(0.2 n) and floor(0.2 n); up to two are left over and unused. `listed`
     takes them in listing order, as the protocol does, which means sorted by name here, since the order of os.listdir
     is not defined. `groups` is a TSV with the columns class, stem and leaf_id: all photos of one leaf go to one side,
     the ratios are met as well as whole leaves can, and no photo is left over; a photo without an id is a leaf of its
-    own. An interrupted split starts over. Raises ValueError for input it cannot split, before anything is copied.
+    own. "near" groups photos by likeness and file numbers instead. With `folds`, a fifth goes to test and the rest in
+    that many parts; `dest/fold-k/{train,val,test}` has part k as val, the others as train, and the same test.
+    An interrupted split starts over. Raises ValueError for input it cannot split, before anything is written.
     """
     if order not in ("shuffled", "listed"):
         raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")
+    if folds is not None and folds < 2:
+        raise ValueError(f"--folds {folds}: must be at least 2; leave it out for one split")
     _check_apart(raw, dest)
-    ids = read_groups(groups) if groups else None
-    plan = {name: _plan_class(raw, name, order, seed, ids) for name in list_classes(raw)}
-    if ids is not None and sum(part.without_id for part in plan.values()) == _photos(plan):
-        raise ValueError(
-            f"{groups} names no photo of {raw}: class and stem must be folder and file name without ending"
-        )
-    with _unfinished(dest, say):
-        _copy(raw, dest, plan)
-        report = _report(plan, order, seed, groups)
+    names, skipped = list_photos(raw, order, seed)
+    found, facts = find_groups(raw, names, groups, say)
+    plan = split_classes(names, skipped, found, folds)
+    facts |= {"format": FORMAT, "seed": seed, "order": order, "mode": mode}
+    with unfinished(dest, say):
+        if folds is None:
+            _put(raw, dest, plan, mode, {})
+            report = _report(plan, facts)
+        else:
+            report = _fold(raw, dest, plan, facts, folds)
         os.sync()  # the photos are on the disk before split.json says so
         write_json(dest / "split.json", report)
     return report
-
-
-def read_groups(path: Path) -> LeafIds:
-    """Leaf ids by (class, stem); rows with an empty id are left out. Raises ValueError naming the file and line."""
-    ids: LeafIds = {}
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = {"class", "stem", "leaf_id"} - set(rows.fieldnames or ())
-            if missing:
-                raise ValueError(
-                    f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id"
-                )
-            for row in rows:
-                name, stem, leaf = row["class"], row["stem"], row["leaf_id"]
-                if name is None or stem is None or leaf is None:
-                    raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate them by tabs")
-                if leaf and ids.setdefault((name, stem), leaf) != leaf:
-                    raise ValueError(
-                        f"{path}, line {rows.line_num}: {name}/{stem} has a second leaf id, {leaf!r}. Keep one"
-                    )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read ({error}): it must be a TSV in UTF-8. Check the path") from error
-    return ids
 
 
 def _check_apart(raw: Path, dest: Path) -> None:
@@ -106,29 +76,25 @@ def _check_apart(raw: Path, dest: Path) -> None:
         )
 
 
-def _plan_class(raw: Path, name: str, order: Order, seed: int, ids: LeafIds | None) -> ClassSplit:
-    entries, skipped = list_images(raw / name)
-    names = [entry.name for entry in entries]
-    if not names:
-        raise ValueError(
-            f"{raw / name} holds no photo: every class needs {SMALLEST}. Remove it, or name the folder of the classes"
-        )
-    if len(names) < SMALLEST:
-        raise ValueError(
-            f"class {name!r} has {len(names)} photos: each split needs one, so a class needs {SMALLEST}. "
-            f"Add photos or remove the folder"
-        )
-    if order == "shuffled":
-        names.sort(key=lambda file: _key(seed, name, file))
-    if ids is None:
-        parts = take(names)
-        return ClassSplit(parts, len(names) - sum(map(len, parts.values())), skipped, 0)
-    leaves, without_id = _leaves(name, names, ids)
-    if len(leaves) < len(RATIOS):
-        raise ValueError(
-            f"class {name!r} shows {len(leaves)} leaves: each split needs one, so a class needs 3. Add photos"
-        )
-    return ClassSplit(take_groups(leaves), 0, skipped, without_id)
+def list_photos(raw: Path, order: Order, seed: int) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """File names of each class in the order in which they are dealt, and how many entries of it are no photos."""
+    names, skipped = {}, {}
+    for label in list_classes(raw):
+        entries, skipped[label] = list_images(raw / label)
+        names[label] = files = [entry.name for entry in entries]
+        if not files:
+            raise ValueError(
+                f"{raw / label} holds no photo: every class needs {SMALLEST}. Remove it, or name the folder of the "
+                "classes"
+            )
+        if len(files) < SMALLEST:
+            raise ValueError(
+                f"class {label!r} has {len(files)} photos: each split needs one, so a class needs {SMALLEST}. "
+                f"Add photos or remove the folder"
+            )
+        if order == "shuffled":
+            files.sort(key=lambda file: _key(seed, label, file))  # sorted before the next label
+    return names, skipped
 
 
 def _key(seed: int, name: str, file: str) -> bytes:
@@ -136,109 +102,89 @@ def _key(seed: int, name: str, file: str) -> bytes:
     return hashlib.sha256(os.fsencode(f"{seed}/{name}/{file}")).digest()
 
 
-def take(names: Sequence[str]) -> dict[str, list[str]]:
-    """The first floor(0.6 n) to train, the next floor(0.2 n) to val, the next floor(0.2 n) to test."""
-    parts, start = {}, 0
-    for part, tenths in RATIOS.items():
-        stop = start + tenths * len(names) // 10
-        parts[part] = list(names[start:stop])
-        start = stop
-    return parts
-
-
-def take_groups(groups: Sequence[Sequence[str]]) -> dict[str, list[str]]:
-    """Whole groups, the largest first, each to the split that lacks most photos; the last fill splits still empty."""
-    parts: dict[str, list[str]] = {part: [] for part in RATIOS}
-    total = sum(map(len, groups))
-    ordered = sorted(groups, key=len, reverse=True)  # stable: equal sizes stay in their order
-    for left, group in zip(range(len(ordered), 0, -1), ordered, strict=True):
-        empty = [part for part in parts if not parts[part]]
-        choice = empty if left <= len(empty) else parts
-        neediest = max(choice, key=lambda part: RATIOS[part] * total - 10 * len(parts[part]))
-        parts[neediest].extend(group)
-    return parts
-
-
-def _leaves(name: str, names: Sequence[str], ids: LeafIds) -> tuple[list[list[str]], int]:
-    """Photos by leaf, in the order of each leaf's first one, and how many have no id. Ids count within their class."""
-    leaves: defaultdict[tuple[str, bool], list[str]] = defaultdict(list)
-    for file in names:
-        leaf = ids.get((name, Path(file).stem))
-        leaves[leaf or file, leaf is None].append(file)
-    return list(leaves.values()), sum(alone for _, alone in leaves)
-
-
-@contextmanager
-def _unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the marker while the split is made; clear what an interrupted one left. Refuses anything else in there."""
-    _check_vacant(dest)
-    dest.mkdir(parents=True, exist_ok=True)
-    marker = dest / UNFINISHED
-    with marker.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ValueError(
-                f"{dest} is being written by another split. Wait for it, or name another folder"
-            ) from error
-        _check_vacant(dest)  # the one before may have finished in between
-        flush(marker)
-        flush(dest)
-        left = [path for path in dest.iterdir() if path != marker]
-        if left:
-            say(f"{dest}: a split was interrupted here; starting over")
-        for path in left:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        yield
-        marker.unlink()
-
-
-def _check_vacant(dest: Path) -> None:
-    found = set(os.listdir(dest)) if dest.exists() else set()  # noqa: PTH208 (names are all that is asked)
-    ours = (
-        {name for name in found if name in RATIOS or name.startswith(".split.json.")} if UNFINISHED in found else set()
-    )
-    foreign = sorted(found - ours - {UNFINISHED})
-    if foreign:
+def find_groups(
+    raw: Path, names: dict[str, list[str]], groups: Path | Literal["near"] | None, say: Say
+) -> tuple[Groups | None, dict[str, Any]]:
+    """Which photos stay together, and what to report of that."""
+    if groups is None:
+        return None, {"groups": None}
+    if isinstance(groups, str):
+        return _near(raw, names)
+    ids = read_groups(groups)
+    if unknown := unknown_classes(ids, names, groups):
+        say(f"{groups} names {len(unknown)} classes that {raw} lacks: {', '.join(unknown)}")
+    found: dict[Photo, tuple[str, str]] = {}
+    for label, files in names.items():
+        found |= {(label, file): (label, leaf) for file in files if (leaf := ids.get((label, Path(file).stem)))}
+    if not found:
         raise ValueError(
-            f"{dest} is not empty ({foreign[0]}): a split needs a folder of its own. Remove it or name another"
+            f"{groups} names no photo of {raw}: class and stem must be folder and file name without ending"
         )
+    classes = Counter(leaf for _, leaf in set(found.values()))
+    if several := [leaf for leaf, count in classes.items() if count > 1]:
+        say(f"{len(several)} leaf ids stand in several classes, such as {several[0]!r}: each class has its own leaves")
+    return {**found}, {"groups": sha256(groups)}
 
 
-def _copy(raw: Path, dest: Path, plan: dict[str, ClassSplit]) -> None:
-    pairs = []
-    for name, planned in plan.items():
+def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, dict[str, Any]]:
+    from leafdist.data.grouping import near_groups  # noqa: PLC0415  # scipy, for those who ask
+
+    photos = [(label, file) for label, files in names.items() for file in files]
+    numbers = near_groups(raw, sorted(photos), len(os.sched_getaffinity(0)))
+    found = dict(zip(sorted(photos), numbers.tolist(), strict=True))
+    sizes = Counter(found.values())
+    classes = Counter(number for _, number in {(label, number) for (label, _), number in found.items()})
+    across = sum(count > 1 for count in classes.values())
+    facts = {"groups": len(sizes), "largest": max(sizes.values()), "across_classes": across}
+    return {**found}, {"groups": NEAR, "grouping": facts}
+
+
+def _fold(raw: Path, dest: Path, plan: Plan, facts: dict[str, Any], folds: int) -> dict[str, Any]:
+    """Every fold as a split of its own. A copy is made once, the other folds have hard links to it."""
+    folders = [dest / fold_name(number) for number in range(folds)]
+    plans = [
+        {label: planned._replace(parts=fold(planned.parts, number)) for label, planned in plan.items()}
+        for number in range(folds)
+    ]
+    mode: Mode = facts["mode"]
+    copies = {photo: place for place, photo in _places(folders[0], plans[0])} if mode == "copy" else {}
+    for number, folder in enumerate(folders):
+        sources = copies if number else {}
+        _put(raw, folder, plans[number], "hardlink" if sources else mode, sources)
+        write_json(folder / "split.json", _report(plans[number], facts | {"fold": number}))
+    return facts | {"folds": folds, "totals": _report(plan, {})["totals"]}
+
+
+def _put(raw: Path, dest: Path, plan: Plan, mode: Mode, sources: dict[Photo, Path]) -> None:
+    """From `raw`, but for photos that have another source."""
+    places = list(_places(dest, plan))
+    for folder in {place.parent for place, _ in places}:
+        folder.mkdir(parents=True)
+    transfer([(sources.get(photo, raw / "/".join(photo)), place) for place, photo in places], mode)
+
+
+def _places(dest: Path, plan: Plan) -> Iterator[tuple[Path, Photo]]:
+    for label, planned in plan.items():
         for part, files in planned.parts.items():
-            folder = dest / part / name
-            folder.mkdir(parents=True)
-            pairs += [(raw / name / file, folder / file) for file in files]
-    with ThreadPoolExecutor(8) as pool:  # waits overlap on network file systems
-        for _ in pool.map(lambda pair: shutil.copyfile(*pair), pairs):
-            pass  # raises what a copy raised
+            yield from ((dest / part / label / file, (label, file)) for file in files)
 
 
-def _report(plan: dict[str, ClassSplit], order: Order, seed: int, groups: Path | None) -> dict[str, Any]:
-    counts = {name: planned.counts() for name, planned in plan.items()}
+def _report(plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
+    """What split.json says: counts and digests beside the facts."""
+    counts = {label: planned.counts() for label, planned in plan.items()}
     totals: Counter[str] = Counter()
     for count in counts.values():
         totals.update(count)
-    return {
-        "format": FORMAT,
+    parts = next(iter(plan.values())).parts
+    return facts | {
         "ratios": {part: tenths / 10 for part, tenths in RATIOS.items()},
-        "seed": seed,
-        "order": order,
-        "groups": sha256(groups) if groups else None,
         "totals": dict(totals),
         "classes": counts,
-        "digests": {part: _digest(plan, part) for part in RATIOS},
+        "digests": {part: _digest(plan, part) for part in parts},
     }
 
 
-def _digest(plan: dict[str, ClassSplit], part: str) -> str:
+def _digest(plan: Plan, part: str) -> str:
     """SHA-256 of the sorted lines `class/name`."""
-    lines = sorted(f"{name}/{file}" for name, planned in plan.items() for file in planned.parts[part])
+    lines = sorted(f"{label}/{file}" for label, planned in plan.items() for file in planned.parts[part])
     return hashlib.sha256(os.fsencode("".join(f"{line}\n" for line in lines))).hexdigest()
-
-
-def _photos(plan: dict[str, ClassSplit]) -> int:
-    return sum(planned.left_over + sum(map(len, planned.parts.values())) for planned in plan.values())

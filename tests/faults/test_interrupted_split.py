@@ -26,7 +26,7 @@ def test_a_split_that_failed_midway_starts_over_with_the_same_result(
         target.write_bytes(source.read_bytes())
 
     with monkeypatch.context() as patch:
-        patch.setattr("leafdist.data.split.shutil.copyfile", copy)
+        patch.setattr("leafdist.data.transfer.shutil.copyfile", copy)
         with pytest.raises(OSError, match="No space"):
             split(raw, tmp_path / "out")
     assert (tmp_path / "out" / UNFINISHED).exists()

@@ -1,0 +1,48 @@
+"""`leafdist audit`: what is wrong with a folder of photos, and what an accuracy on it can mean."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from leafdist.audit.classes import check_classes, count
+from leafdist.audit.duplicates import check_duplicates, find_twins
+from leafdist.audit.files import check_files
+from leafdist.audit.leakage import check_coverage, check_leaves, leaves_of, seen_in_train
+from leafdist.audit.listing import list_folder
+from leafdist.audit.report import Report
+from leafdist.audit.shortcuts import check_shortcuts, probe_shortcuts
+from leafdist.audit.verdict import verdict
+from leafdist.data.features import read_features
+from leafdist.data.groups import LeafIds, read_groups, unknown_classes
+from leafdist.data.near import chains, join
+
+LEVELS = ("error", "warning", "note")
+
+
+def audit(root: Path, groups: Path | None = None, workers: int = 1, seed: int = 0) -> Report:
+    """Look at every photo of a raw or a split folder, once, with so many processes.
+
+    Raises ValueError for a folder without photos and for a groups file that cannot be read.
+    """
+    start = time.monotonic()
+    listing = list_folder(root)
+    ids: LeafIds = read_groups(groups) if groups else {}
+    unknown = unknown_classes(ids, listing.labels, groups) if groups else []
+    photos = listing.photos
+    features = read_features([root / photo.path for photo in photos], workers)
+    twins = find_twins(features, workers)
+    pairs = chains(leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)
+    probes = probe_shortcuts(photos, features, join(len(photos), np.concatenate(pairs)), seed)
+    findings = [
+        *check_files(listing, features.facts),
+        *check_classes(listing),
+        *check_duplicates(photos, twins),
+        *(check_leaves(photos, ids) if groups else []),
+        *(check_coverage(photos, ids, unknown) if groups else []),
+        *check_shortcuts(probes),
+    ]
+    findings.sort(key=lambda finding: LEVELS.index(finding.level))
+    seen = seen_in_train(photos, twins, ids)
+    lines = verdict(findings, seen, probes, with_ids=groups is not None)
+    return Report(str(root), count(listing), findings, seen, probes, lines, time.monotonic() - start)

@@ -1,0 +1,28 @@
+"""Folds of a split: `ROOT/fold-0`, … are split folders of their own, whose test photos are the same."""
+
+from pathlib import Path
+
+from leafdist.data.images import UNFINISHED
+
+
+def fold_name(number: int) -> str:
+    """Of its folder."""
+    return f"fold-{number}"
+
+
+def fold_root(root: Path, number: int | None) -> Path:
+    """The folder of train, val and test: `root` itself, or that of a fold.
+
+    Raises ValueError where there is no such fold, or folds and none is named, or the split is unfinished.
+    """
+    if (root / UNFINISHED).exists():
+        raise ValueError(f"{root} is an unfinished split: run the same `leafdist split` again, it starts over")
+    folds = sorted(path.name for path in root.glob("fold-*") if path.is_dir())
+    if number is None:
+        if folds:
+            raise ValueError(f"{root} holds {len(folds)} folds: say which is val with data.fold=0 to {len(folds) - 1}")
+        return root
+    if fold_name(number) not in folds:
+        there = f"it holds {', '.join(folds)}" if folds else "it holds none; make them with `leafdist split --folds K`"
+        raise ValueError(f"data.fold={number}: {root} has no such fold: {there}")
+    return root / fold_name(number)

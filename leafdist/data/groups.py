@@ -1,0 +1,49 @@
+"""Leaf ids from a file: which photos show the same leaf."""
+
+import csv
+import unicodedata
+from collections.abc import Collection
+from pathlib import Path
+
+LeafIds = dict[tuple[str, str], str]  # (class, stem) to the leaf's id; ids count within their class
+
+
+def read_groups(path: Path) -> LeafIds:
+    """Leaf ids by (class, stem); rows with an empty id are left out. Raises ValueError naming the file and line."""
+    ids: LeafIds = {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+            missing = {"class", "stem", "leaf_id"} - set(rows.fieldnames or ())
+            if missing:
+                raise ValueError(
+                    f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id"
+                )
+            for row in rows:
+                name, stem, leaf = row["class"], row["stem"], row["leaf_id"]
+                if name is None or stem is None or leaf is None:
+                    raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate them by tabs")
+                if leaf and ids.setdefault((name, stem), leaf) != leaf:
+                    raise ValueError(
+                        f"{path}, line {rows.line_num}: {name}/{stem} has a second leaf id, {leaf!r}. Keep one"
+                    )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path} cannot be read ({error}): it must be a TSV in UTF-8. Check the path") from error
+    return ids
+
+
+def unknown_classes(ids: LeafIds, classes: Collection[str], path: Path) -> list[str]:
+    """Classes of a groups file that the data lacks. Raises ValueError for one that is misspelt: its leaves would part.
+
+    Misspelt is what differs from a class of the data by case, Unicode form or blanks only.
+    """
+    unknown = sorted({name for name, _ in ids}.difference(classes))
+    known = {_plain(name): name for name in classes}
+    for name in unknown:
+        if meant := known.get(_plain(name)):
+            raise ValueError(f"{path}: class {name!r} is spelt {meant!r} in the data. Make the file say the same")
+    return unknown
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
