@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leafdist.intervals import wilson
 from leafdist.runtime import Runtime
 
 
@@ -65,16 +66,27 @@ class Predictions:
     confidence: NDArray[np.float64]
 
     @property
+    def hits(self) -> NDArray[np.bool_]:
+        return np.equal(self.predicted, self.labels)
+
+    @property
     def accuracy(self) -> float:
-        return float((self.predicted == self.labels).mean())
+        return float(self.hits.mean())
 
     @property
     def mean_loss(self) -> float:
         return float(self.loss.mean())
 
+    def macro_f1(self, classes: int) -> float:
+        """Mean over the classes of 2 TP / (2 TP + FP + FN)."""
+        hits = self.hits
+        right = np.bincount(self.labels[hits], minlength=classes)
+        answers = np.bincount(self.predicted[self.predicted >= 0], minlength=classes)
+        return float((2 * right / np.maximum(answers + np.bincount(self.labels, minlength=classes), 1)).mean())
+
     def summary(self, split: str, classes: tuple[str, ...]) -> dict[str, Any]:
-        """What `eval-<split>.json` holds; accuracies from 0 to 1."""
-        hits = self.predicted == self.labels
+        """What `eval-<split>.json` holds; accuracies from 0 to 1, with their 95 % interval."""
+        hits = self.hits
         images = np.bincount(self.labels, minlength=len(classes))
         correct = np.bincount(self.labels[hits], minlength=len(classes))
         return {
@@ -83,6 +95,8 @@ class Predictions:
             "unreadable": int((self.predicted < 0).sum()),
             "correct": int(hits.sum()),
             "accuracy": self.accuracy,
+            "interval": wilson(int(hits.sum()), len(hits)),
+            "macro_f1": self.macro_f1(len(classes)),
             "loss": self.mean_loss,
             "classes": {
                 name: {"images": int(n), "correct": int(k), "accuracy": float(k / n)}

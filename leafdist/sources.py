@@ -10,6 +10,7 @@ import torch
 from leafdist import files
 from leafdist.config import DataConfig
 from leafdist.data.folds import fold_root
+from leafdist.data.groups import read_groups
 from leafdist.data.index import Index
 from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.loader import Loader
@@ -127,3 +128,21 @@ def note_set_aside(loaders: dict[str, Loader], run: Path, runtime: Runtime) -> N
         runtime.agree(lambda: files.write_json(run / "set-aside.json", rows))
         counts = ", ".join(f"{len(photos)} of {split}" for split, photos in aside.items())
         runtime.say(f"photos set aside: {counts}, listed in {run / 'set-aside.json'}. Those of val count as wrong")
+
+
+def origin(index: Index) -> dict[str, Any]:
+    """What `split.json` says of where the photos of a split come from: its digest, and whether leaves stay together."""
+    path = index.folder.parent / "split.json"
+    if not path.exists():
+        return {"split_digest": None, "leaf_disjoint": "unknown: there is no split.json"}
+    report = files.read_json(path)
+    groups = report.get("groups")
+    kept = "by likeness and file numbers" if groups == "near" else "yes, where leaf ids are known"
+    return {"split_digest": report["digests"].get(index.folder.name), "leaf_disjoint": kept if groups else "no"}
+
+
+def leaves_of(index: Index, groups: Path) -> list[object]:
+    """The leaf of each photo, those set aside last; a photo without an id is a leaf of its own. Raises ValueError."""
+    ids = read_groups(groups)
+    paths = [path.split("/") for path in [*index.names, *(photo.name for photo in index.set_aside)]]
+    return [(name, ids.get((name, Path(file).stem)) or (file,)) for name, file in paths]

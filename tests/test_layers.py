@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 LAYERS = [
-    "settings",
+    "settings intervals",
     "config files signals status locks",
     "cli tracking sentinel writer children",
     "data.images data.names",

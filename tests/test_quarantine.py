@@ -10,6 +10,7 @@ import pytest
 from leafdist.data import quarantine
 from leafdist.data.index import scan
 from leafdist.data.quarantine import set_bad_aside
+from leafdist.intervals import wilson
 from tests.conftest import CLASSES, Program
 from tests.test_training import TINY, events
 
@@ -48,19 +49,27 @@ def test_training_goes_on_without_bad_photos_and_evaluation_counts_them_as_wrong
 ) -> None:
     common = ["train.py", "--data.root", damaged, *TINY, "--train.epochs", 1, "--optim.name", "sgd"]
     common += ["--data.on_corrupt", "quarantine"]
+    leaves = tmp_path / "leaves.tsv"
+    leaves.write_text("class\tstem\tleaf_id\n" + "".join(f"{CLASSES[0]}\t00{n}\tone\n" for n in range(3)))
     for name, source, processes in (("one", "pack", 1), ("two", "folder", 2)):
         done = program(*common, "--data.source", source, "--run.name", name, processes=processes)
         assert done.returncode == 0, done.stderr
         assert "photos set aside: 1 of train, 1 of val" in done.stdout
         rows = json.loads((tmp_path / "runs" / name / "set-aside.json").read_text())
         assert [(row["split"], row["path"]) for row in rows] == [("train", BAD["train"]), ("val", BAD["val"])]
-        assert program("evaluate.py", tmp_path / "runs" / name, processes=processes).returncode == 0
+        done = program("evaluate.py", tmp_path / "runs" / name, "--groups", leaves, processes=processes)
+        assert done.returncode == 0, done.stderr
+        assert "1 unreadable ones counted as wrong" in done.stdout
     one, two = (events(tmp_path / "runs" / name) for name in ("one", "two"))
     np.testing.assert_allclose([event.get("loss", 0) for event in one], [event.get("loss", 0) for event in two], 1e-5)
     run = tmp_path / "runs" / "one"
     result = json.loads((run / "eval-test.json").read_text())
     assert (result["images"], result["unreadable"]) == (9, 1)
     assert result["correct"] <= 8
+    assert result["interval"] == list(wilson(result["correct"], 9))
+    low, high = result["interval_by_leaf"]
+    assert low <= result["accuracy"] <= high
+    assert result["leaf_disjoint"] == "unknown: there is no split.json"
     with (run / "predictions-test.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == [f"{name}/{n:03}.png" for name in CLASSES for n in range(3)]
