@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test fast lint format
+.PHONY: demo test fast lint format simd no-simd
 
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
@@ -21,6 +21,12 @@ lint: .venv/installed-dev
 format: .venv/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+simd: .venv/installed
+	bash scripts/simd.sh on $(BIN)/python
+
+no-simd: .venv/installed
+	bash scripts/simd.sh off $(BIN)/python
 
 .venv/installed: pyproject.toml
 	test -d .venv || $(PYTHON) -m venv .venv
