@@ -165,6 +165,7 @@ def test_the_command_writes_json_that_names_all_and_a_page_that_loads_nothing(
     html = (tmp_path / "a.html").read_text()
     assert html.count("data:image/jpeg;base64,") == 10
     assert "&lt;&amp;4.jpg" in html
+    assert "<&" not in html
     assert not re.search(r"""(src|href)=(?!"data:)|https?://|<script|@import|url\(""", html)
 
 
@@ -206,11 +207,15 @@ def test_pairs_do_not_depend_on_workers() -> None:
 def test_border_pixels_are_those_of_the_photo_as_exif_turns_it(tmp_path: Path) -> None:
     pixels = np.zeros((9, 5, 3), np.uint8)
     pixels[0, 0], pixels[8, 4], pixels[4, 0] = 10, 20, 30
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown a quarter turn clockwise
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    facts, _, border = look_at(tmp_path / "a.png")
-    assert (facts.width, facts.height, facts.mode) == (5, 9, "RGB")
-    assert isinstance(border, np.ndarray)
-    assert border[:, 0].tolist() == [10, 0, 0, 30, 0, 0, 0, 20]
+    Image.fromarray(pixels).save(tmp_path / "b.png", exif=turned)
+    for name, expected in (("a.png", [10, 0, 0, 30, 0, 0, 0, 20]), ("b.png", [0, 30, 10, 0, 0, 20, 0, 0])):
+        facts, _, border = look_at(tmp_path / name)
+        assert (facts.width, facts.height, facts.mode) == (5, 9, "RGB")
+        assert isinstance(border, np.ndarray)
+        assert border[:, 0].tolist() == expected
 
 
 def test_photos_are_read_the_same_by_several_processes(root: Path) -> None:

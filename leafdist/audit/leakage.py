@@ -1,6 +1,6 @@
 """How much of val and test has been seen in train."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import NamedTuple
@@ -59,7 +59,7 @@ def _tied(photos: Sequence[Photo], twins: Twins) -> set[int]:
 def check_leaves(photos: Sequence[Photo], ids: LeafIds) -> list[Finding]:
     """Leaves on two sides of the split, ids in two classes, and classes that are not those of the folder."""
     leaves = leaves_of(photos, ids)
-    paths = {name: tuple(photos[number].path for number in numbers) for name, numbers in leaves.items()}
+    paths = {name: _sides_first([photos[number] for number in numbers]) for name, numbers in leaves.items()}
     split = [name for name, numbers in leaves.items() if len({photos[number].split for number in numbers}) > 1]
     classes = defaultdict(list)
     for label, leaf in leaves:
@@ -81,6 +81,16 @@ def check_leaves(photos: Sequence[Photo], ids: LeafIds) -> list[Finding]:
         ),
     ]
     return [finding for finding in findings if finding.files]
+
+
+def _sides_first(photos: Sequence[Photo]) -> tuple[str, ...]:
+    """Paths, one of each split before others: whoever looks at few of them sees both sides."""
+    before = Counter[str]()
+    places = []
+    for photo in photos:
+        places.append((before[photo.split], photo.path))
+        before[photo.split] += 1
+    return tuple(path for _, path in sorted(places))
 
 
 def check_coverage(photos: Sequence[Photo], ids: LeafIds, unknown: Sequence[str]) -> list[Finding]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from leafdist.audit.finding import Finding
 from leafdist.audit.leakage import Seen
-from leafdist.audit.shortcuts import TELLS, Probe
+from leafdist.audit.shortcuts import Probe
 
 
 def verdict(findings: Sequence[Finding], seen: dict[str, Seen], probes: Sequence[Probe], with_ids: bool) -> list[str]:
@@ -17,12 +17,12 @@ def verdict(findings: Sequence[Finding], seen: dict[str, Seen], probes: Sequence
         lines.append("a training would stop: there are photos that cannot be decoded, or classes without photos")
     if {kind for kind in kinds if kind.endswith("across classes")}:
         lines.append("no model can be right on all of it: the same picture stands under two labels")
-    if shortcuts := [probe for probe in probes if probe.balanced > TELLS * probe.chance]:
-        best = max(shortcuts, key=lambda probe: probe.accuracy)
-        lines.append(
-            f"an accuracy of {best.accuracy:.0%} needs no leaf at all, {best.what} are enough; what is above may still "
-            "lean on them. Only photos from elsewhere tell"
-        )
+    lines += [
+        f"an accuracy of {probe.accuracy:.0%} needs no more than {probe.what}: what is above may still lean on that. "
+        "Only photos from elsewhere tell"
+        for probe in probes
+        if probe.tells
+    ]
     if "imbalance" in {finding.kind for finding in findings}:
         lines.append("plain accuracy speaks for the large classes: give macro-F1 or accuracy a class beside it")
     return lines

@@ -20,7 +20,10 @@ def fold_root(root: Path, number: int | None) -> Path:
     folds = sorted(path.name for path in root.glob("fold-*") if path.is_dir())
     if number is None:
         if folds:
-            raise ValueError(f"{root} holds {len(folds)} folds: say which is val with data.fold=0 to {len(folds) - 1}")
+            last = len(folds) - 1
+            raise ValueError(
+                f"{root} holds {last + 1} folds: say which is val with data.fold=0 to {last}, or name {root / folds[0]}"
+            )
         return root
     if fold_name(number) not in folds:
         there = f"it holds {', '.join(folds)}" if folds else "it holds none; make them with `leafdist split --folds K`"
