@@ -87,6 +87,11 @@ def flipped(content: bytes) -> bytes:
     return bytes(changed)
 
 
+def checked() -> bytes:
+    """With a checksum, as the program zstd writes it."""
+    return bytes(zstd.compress(tar(), options={zstd.CompressionParameter.checksum_flag: 1}))
+
+
 def header_bomb() -> bytes:
     """100 MiB of a name, which compress to 100 KB."""
     info = entry("a")
@@ -132,7 +137,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar.gz: a bomb in a header": (header_bomb, "no file's"),
     "tar.gz: a bomb behind the end": (lambda: gzip.compress(tar() + bytes(100 << 20)), "no file's"),
     "tar.zst: cut": (lambda: zstd.compress(tar())[:-100], "damaged or cut short"),
-    "tar.zst: a flipped bit": (lambda: flipped(zstd.compress(tar())), "damaged or cut short"),
+    "tar.zst: a flipped bit": (lambda: flipped(checked()), "damaged or cut short"),
     "zip: a name with ../": (lambda: zipped("leaf/../../evil"), "out of the folder"),
     "zip: an absolute name": (lambda: zipped("/evil"), "out of the folder"),
     "zip: a link out": (lambda: zipped(zip_entry("l", stat.S_IFLNK | 0o777), content=b"/etc/passwd"), "no file of the"),
