@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from leafdist import files, locks
+from leafdist.fetch import download, unpack
 from leafdist.fetch.archive import ArchiveError
-from leafdist.fetch.download import discard, download
-from leafdist.fetch.unpack import unpack
 
 FORMAT = 1
 FOREVER = -1
@@ -59,19 +58,19 @@ def make(source: str, dest: Path, sha256: str | None, work: Path, say: Callable[
         if not source.lower().startswith(("http://", "https://")):
             raise ValueError(f"{source}: must be an http(s) address or a local archive")
         work.mkdir(exist_ok=True)
-        download(source, archive, say)
+        download.download(source, archive, say)
     elif not archive.is_file():
         raise ValueError(f"{source}: no such file; it must be an http(s) address or a local archive")
     if sha256 and (found := files.sha256(archive)) != sha256:
         if remote:
-            discard(archive)
+            download.discard(archive)
         raise ValueError(f"{source} has sha256 {found}, not {sha256}: damaged or another version. Nothing was kept")
     with files.atomic_folder(dest) as folder:
         try:
-            unpacked = unpack(archive, folder)
+            unpacked = unpack.unpack(archive, folder)
         except ArchiveError:
             if remote:  # it would be found here again
-                discard(archive)
+                download.discard(archive)
             raise
         record = {"format": FORMAT, "source": source, "bytes": archive.stat().st_size, **unpacked._asdict()}
         record["time"] = datetime.now(UTC).isoformat(timespec="seconds")

@@ -6,7 +6,7 @@ urllib, not requests: it needs no package, and does not undo a `Content-Encoding
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from email.message import Message
 from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
@@ -41,7 +41,7 @@ class Redirects(HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-def download(url: str, path: Path, say: Callable[[str], None], waits: Sequence[float] = WAITS) -> None:
+def download(url: str, path: Path, say: Callable[[str], None]) -> None:
     """Download `url` to `path`; what an earlier call left is continued. Raises ValueError where that cannot succeed.
 
     `<path>.json` says whose beginning `<path>.part` is; only with an ETag or a date from the server can it go on.
@@ -58,9 +58,9 @@ def download(url: str, path: Path, say: Callable[[str], None], waits: Sequence[f
             size = size_of(part(path))
             failures = 0 if size > most else failures + 1
             most = max(size, most)
-            if failures > len(waits):
+            if failures > len(WAITS):
                 raise ValueError(f"{url}: {error}; {size} bytes are here. Run the same again to go on") from error
-            wait = waits[max(failures - 1, 0)]
+            wait = WAITS[max(failures - 1, 0)]
             say(f"{url}: {error}; trying again in {wait} s, {size} bytes are here")
             time.sleep(wait)
     return None
@@ -121,8 +121,9 @@ def connect(request: Request, path: Path) -> HTTPResponse:
             discard(path)
         if error.code in AGAIN or error.code == 416:
             raise BrokenOffError(f"the server answers {error.code} {error.reason}") from error
-        loop = "redirects without end" if error.code in range(300, 400) else f"the server answers {error.code}"
-        raise ValueError(f"{request.full_url}: {loop} ({error.reason}). Check the address") from error
+        answer = "its redirects lead nowhere" if error.code < 400 else f"the server answers {error.code}"
+        reason = " ".join(error.reason.split())
+        raise ValueError(f"{request.full_url}: {answer} ({reason}). Check the address") from error
     except InvalidURL as error:
         raise ValueError(f"{request.full_url}: {error}. Check the address") from error
     except (URLError, HTTPException, OSError) as error:

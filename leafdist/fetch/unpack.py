@@ -127,7 +127,7 @@ class Unpacker:
         for name, target in self.links:
             inner = normpath(target)
             file = self.dest / inner
-            if inner.startswith(("/", "..")) or self.names.get(fold(inner)) != (inner, False) or not file.exists():
+            if self.names.get(fold(inner)) != (inner, False) or not file.exists():
                 raise self.refuse(f"the link {name!r} names {target!r}, which is no file of the archive")
             status = file.stat()
             self.check_size(Member(name, "file", status.st_size, status.st_mtime_ns))
