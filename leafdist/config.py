@@ -26,9 +26,7 @@ class DataConfig(Section):
     root: str = key("splitted", "folder of {train,val,test}/<class>/<photo>")
     fold: int | None = key(None, "which part of `leafdist split --folds` is val; null: root has no folds", low=0)
     source: Literal["auto", "pack", "folder"] = key("auto", "pack: decode once and map into memory; folder: each time")
-    stage: bool = key(
-        default=False, text="read a copy on the node's own disk ($SLURM_TMPDIR, $TMPDIR); root: an archive too"
-    )
+    stage: bool = key(default=False, text="copy to $SLURM_TMPDIR or $TMPDIR first, once a node; root: an archive too")
     cache: str | None = key(None, "where packs are kept; null: beside the data, or a cache folder if that is read-only")
     resize: int = key(64, "pixels of a photo's side, before anything random", low=1)
     crop: int | Literal["auto"] = key("auto", "pixels of the crop, 0: none; auto: 52 for resnet50, else 0", low=0)
@@ -126,9 +124,8 @@ def resolve(config: Config) -> Config:
     data, model = config.data, config.model
     weights = pick(model.weights, "IMAGENET1K_V2", "none")
     freeze = pick(model.freeze, "none" if weights == "none" else "layer1", "none")
-    source, crop = pick(data.source, "pack", "pack"), pick(data.crop, 52, 0)
-    hflip, vflip = pick(data.hflip, 0.5, 0.0), pick(data.vflip, 0.5, 0.0)
-    normalize = pick(data.normalize, "imagenet", "none")
+    source, normalize = pick(data.source, "pack", "pack"), pick(data.normalize, "imagenet", "none")
+    crop, hflip, vflip = pick(data.crop, 52, 0), pick(data.hflip, 0.5, 0.0), pick(data.vflip, 0.5, 0.0)
     data = replace(data, source=source, crop=crop, hflip=hflip, vflip=vflip, normalize=normalize)
     config = replace(config, data=data, model=replace(model, weights=weights, freeze=freeze))
     for wrong, message in contradictions(config):

@@ -46,7 +46,8 @@ train_job() {
     trap 'trapped=1 SIGNALLED=1; warn' USR1
     trap 'trapped=1 SIGNALLED=1 ended_by_slurm=1' TERM # which Slurm sends to the training too
     local status=0
-    launch train.py "$@" || status=$?
+    # data is copied to the node's own disk where the cluster names one; arguments that follow win over this
+    launch train.py ${SLURM_TMPDIR:+--data.stage true} "$@" || status=$?
     trap '' USR1 TERM
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
         echo "ended from outside: not requeued from here; submit the same again to go on"

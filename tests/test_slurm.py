@@ -193,6 +193,17 @@ def test_two_nodes_in_both_forms_preempted_and_requeued(launcher: str, job: Job,
     assert {start["world_size"] for start in job.run()["starts"]} == {2}
 
 
+def test_a_requeued_job_finds_what_it_staged_and_goes_on(job: Job, photos: Path) -> None:
+    """From an archive, to the disk that the cluster names."""
+    subprocess.run(["tar", "-C", photos.parent, "-cf", job.checkout / "leaf.tar", photos.name], check=True)
+    disk = str(job.checkout / "disk")
+    job.submit("slurm/train.sbatch", *training(Path("leaf.tar"), 60), PROCESSES="2", SLURM_TMPDIR=disk)
+    job.wait(job.trains)
+    job.cluster.call("scancel", "--signal=USR1", job.id)
+    finished(job, 60, restarts=1)
+    assert [job.output.count(text) for text in ("(there is no copy yet)", "found leaf.tar staged in")] == [1, 1]
+
+
 def test_a_node_that_dies_takes_nothing_with_it(job: Job, photos: Path) -> None:
     job.submit("slurm/train-multinode.sbatch", *training(photos, 60), PROCESSES="1")
     job.wait(job.trains)
