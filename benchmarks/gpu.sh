@@ -6,11 +6,11 @@ set -uo pipefail
 mkdir -p "$1"
 out=$(realpath "$1") data=${2:+$(realpath "$2")} failed=0
 cd "$(dirname "$0")/.."
-python=${PYTHON:-python} turns=5 seconds=2 seeds=5 kinds="slow or not slow" bench=(--model.weights none)
+python=${PYTHON:-python} turns=5 seconds=2 seeds=5 kinds="slow or not slow" models="resnet50 baseline" bench=(--model.weights none)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 if [ "${QUICK:-0}" = 1 ]; then
-    turns=1 seconds=0.01 seeds=1 kinds="not slow"
+    turns=1 seconds=0.01 seeds=1 kinds="not slow" models=baseline
     bench+=(--data.resize 16 --data.crop 12 --train.batch_size 8)
 fi
 speedrun=(--target "${TARGET:-0}" --seeds "$seeds")
@@ -32,10 +32,9 @@ if [ -z "$data" ]; then
     part split 60 "$python" -m leafdist split "$scratch/raw" "$data"
 fi
 part checks 120 "$python" -m pytest tests/test_device.py -p no:cacheprovider -q -m "$kinds"
-for model in resnet50 baseline; do
+for model in $models; do
     parts=ceiling,training,evaluation,loading limit=90
     [ "$model" = baseline ] || limit=220 # it is compiled twice
-    [ "$model-${QUICK:-0}" != resnet50-1 ] || parts=training,evaluation,loading
     part "bench-$model" "$limit" "$python" -m leafdist bench --config "configs/$model.yaml" --data.root "$data" \
         --parts "$parts" --turns "$turns" --seconds "$seconds" --json "$out/bench-$model.json" "${bench[@]}"
 done

@@ -68,7 +68,9 @@ class Bench:
     def run(self) -> None:
         tar = ["tar", "--format=posix", "-C", self.network, "-cf"]
         subprocess.run([*tar, self.network / "photos.tar", "splitted"], check=True)
-        print(f"{self.files} files, {self.delay} ms added to every open\n\n| what | opens there | seconds |\n| --- | --- | --- |")
+        print(
+            f"{self.files} files, {self.delay} ms added to every open\n\n| what | opens there | seconds |\n| --- | --- | --- |"
+        )
         leafdist = ["-m", "leafdist"]
         self.row("read every photo once, one process", "-c", READ, self.root)
         self.row("`leafdist stage FOLDER`, 16 copies at a time", *leafdist, "stage", self.root)

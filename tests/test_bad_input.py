@@ -44,13 +44,9 @@ def truncate(path: Path) -> None:
 
 PHOTO = Path("train", CLASSES[0], "002.png")
 BAD_DATA: dict[str, tuple[Callable[[Path], None], str]] = {
-    "no root": (remove, "splitted"),
-    "no train": (lambda root: remove(root / "train"), "train"),
     "no val": (lambda root: remove(root / "val"), "val"),
     "a class that train lacks": (lambda root: put(root / "val" / "Rose___rust" / "1.png", b"x"), "Rose___rust"),
     "a text named jpg": (lambda root: put(root / "train" / CLASSES[0] / "n.jpg", b"text"), "n.jpg"),
-    "an empty file": (lambda root: put(root / PHOTO, b""), "002.png"),
-    "a truncated photo": (lambda root: truncate(root / PHOTO), "002.png"),
     "a file for a folder": (lambda root: replace_by_file(root / "val"), "val"),
 }
 
