@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 PARTS = ("ceiling", "training", "evaluation", "loading", "packing", "start", "processes")  # of `leafdist bench`
 
@@ -29,52 +30,8 @@ def build_parser() -> argparse.ArgumentParser:
         prog="leafdist", description="Before and after training. Training: train.py --help"
     )
     commands = parser.add_subparsers(dest="command", required=True)
-
-    sample = commands.add_parser("sample-data", help="draw a small synthetic leaf data set")
-    sample.add_argument("dest", metavar="DEST", type=Path, help="new folder of raw class folders")
-    sample.add_argument("--per-class", type=int, default=40, help="photos a class (default: 40)")
-    sample.add_argument("--side", type=int, default=256, help="pixels (default: 256)")
-    sample.add_argument("--seed", type=int, default=0)
-    sample.set_defaults(run=sample_data)
-
-    split = commands.add_parser("split", help="raw class folders to DEST/{train,val,test}, 60/20/20")
-    split.add_argument("raw", metavar="RAW", type=Path, help="folder of class folders")
-    split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
-    split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
-    split.add_argument("--seed", type=int, default=0)
-    split.add_argument(
-        "--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness and file numbers"
-    )
-    split.add_argument("--folds", metavar="K", type=int, help="DEST/fold-0, ...: a fifth test, the rest in K parts")
-    split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy", help="default: copy")
-    split.set_defaults(run=split_data)
-
-    audit = commands.add_parser("audit", help="find what is wrong with a raw or a split folder of photos")
-    audit.add_argument("root", metavar="ROOT", type=Path)
-    audit.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
-    audit.add_argument("--json", metavar="FILE", type=Path, help="where to write everything, with every file's name")
-    audit.add_argument(
-        "--html", metavar="FILE", type=Path, help="where to write a page with pictures of what was found"
-    )
-    audit.add_argument("--strict", action="store_true", help="exit status 1 where there are errors")
-    audit.set_defaults(run=audit_data)
-
-    pack = commands.add_parser("pack", help="decode and resize ROOT/{train,val,test} once, ahead of a job")
-    pack.add_argument("root", metavar="ROOT", type=Path)
-    pack.add_argument("--resize", type=int, default=64, help="pixels (default: 64)")
-    pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
-    pack.set_defaults(run=pack_data)
-
-    fetch = commands.add_parser("fetch", help="download and unpack a data set, safely; run again, it goes on")
-    fetch.add_argument("source", metavar="SOURCE", help="http(s) or Google Drive address, or a local zip or tar")
-    fetch.add_argument("dest", metavar="DEST", type=Path, help="new folder")
-    fetch.add_argument("--sha256", metavar="HEX", help="what the archive must have")
-    fetch.set_defaults(run=fetch_data)
-
-    stage = commands.add_parser("stage", help="copy data to the node's own disk, or find it there; prints the path")
-    stage.add_argument("source", metavar="ROOT|ARCHIVE", type=Path, help="of {train,val,test}/<class>/<photo>")
-    stage.add_argument("--to", metavar="FOLDER", type=Path, help="default: $SLURM_TMPDIR, else $TMPDIR")
-    stage.set_defaults(run=stage_data)
+    add_raw_data(commands)
+    add_split_data(commands)
 
     bench = commands.add_parser(
         "bench", help="measure this machine", usage="leafdist bench [options] [--config FILE] [--section.key VALUE ...]"
@@ -89,6 +46,61 @@ def build_parser() -> argparse.ArgumentParser:
     sync.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
     sync.set_defaults(run=sync_runs)
     return parser
+
+
+def add_raw_data(commands: Any) -> None:
+    """From nothing, or an archive, to train, val and test."""
+    sample = commands.add_parser("sample-data", help="draw a small synthetic leaf data set")
+    sample.add_argument("dest", metavar="DEST", type=Path, help="new folder of raw class folders")
+    sample.add_argument("--per-class", type=int, default=40, help="photos a class (default: 40)")
+    sample.add_argument("--side", type=int, default=256, help="pixels (default: 256)")
+    sample.add_argument("--seed", type=int, default=0)
+    sample.set_defaults(run=sample_data)
+
+    fetch = commands.add_parser("fetch", help="download and unpack a data set, safely; run again, it goes on")
+    fetch.add_argument("source", metavar="SOURCE", help="http(s) or Google Drive address, or a local zip or tar")
+    fetch.add_argument("dest", metavar="DEST", type=Path, help="new folder")
+    fetch.add_argument("--sha256", metavar="HEX", help="what the archive must have")
+    fetch.set_defaults(run=fetch_data)
+
+    audit = commands.add_parser("audit", help="find what is wrong with a raw or a split folder of photos")
+    audit.add_argument("root", metavar="ROOT", type=Path)
+    audit.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
+    audit.add_argument("--json", metavar="FILE", type=Path, help="where to write everything, with every file's name")
+    audit.add_argument(
+        "--html", metavar="FILE", type=Path, help="where to write a page with pictures of what was found"
+    )
+    audit.add_argument("--strict", action="store_true", help="exit status 1 where there are errors")
+    audit.set_defaults(run=audit_data)
+
+    split = commands.add_parser("split", help="raw class folders to DEST/{train,val,test}, 60/20/20")
+    split.add_argument("raw", metavar="RAW", type=Path, help="folder of class folders")
+    split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
+    split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
+    split.add_argument("--seed", type=int, default=0)
+    split.add_argument(
+        "--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness and file numbers"
+    )
+    split.add_argument("--folds", metavar="K", type=int, help="DEST/fold-0, ...: a fifth test, the rest in K parts")
+    split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy", help="default: copy")
+    split.set_defaults(run=split_data)
+
+
+def add_split_data(commands: Any) -> None:
+    """Ahead of a job, or of its node."""
+    pack = commands.add_parser("pack", help="decode and resize ROOT/{train,val,test} once, ahead of a job")
+    pack.add_argument("root", metavar="ROOT", type=Path)
+    pack.add_argument("--resize", type=int, default=64, help="pixels (default: 64)")
+    pack.add_argument(
+        "--fit", choices=("stretch", "crop"), default="stretch", help="as data.fit (default: %(default)s)"
+    )
+    pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
+    pack.set_defaults(run=pack_data)
+
+    stage = commands.add_parser("stage", help="copy data to the node's own disk, or find it there; prints the path")
+    stage.add_argument("source", metavar="ROOT|ARCHIVE", type=Path, help="of {train,val,test}/<class>/<photo>")
+    stage.add_argument("--to", metavar="FOLDER", type=Path, help="default: $SLURM_TMPDIR, else $TMPDIR")
+    stage.set_defaults(run=stage_data)
 
 
 def sample_data(options: argparse.Namespace) -> None:
@@ -139,8 +151,8 @@ def pack_data(options: argparse.Namespace) -> None:
     folder = cache_folder(options.root, options.cache)
     classes = scan(options.root, "train").classes
     for name in ("train", "val", "test"):
-        path = ensure_pack(scan(options.root, name, classes), options.resize, folder, len(os.sched_getaffinity(0)))
-        print(path)
+        index = scan(options.root, name, classes)
+        print(ensure_pack(index, options.resize, folder, len(os.sched_getaffinity(0)), fit=options.fit))
 
 
 def fetch_data(options: argparse.Namespace) -> None:
