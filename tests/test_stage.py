@@ -1,6 +1,5 @@
 """Staging: one copy a node, whole, found again; whatever was killed, changed or done by two at once."""
 
-import json
 import os
 import re
 import signal
@@ -10,16 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from leafdist.__main__ import main
 from leafdist.data import pack
 from leafdist.data.index import scan
 from leafdist.stage import scratch, stage, stage_pack
-from tests.conftest import CLASSES, REPO, Program, draw
+from tests.conftest import CLASSES, REPO, draw
 from tests.test_unpack import tree
-
-TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--track.wandb", "off", "--data.stage", "true"]
 
 
 @pytest.fixture(autouse=True)
@@ -199,55 +195,3 @@ def test_a_pack_alone_is_copied_and_found_when_the_first_one_is_gone(photos: Pat
     os.truncate(path(), 9)
     assert pack.check(path(), index, 16) is None
     assert "its data is not" in said[-1]
-
-
-@pytest.mark.slow
-def test_an_archive_is_trained_on_only_with_staging(program: Program, photos: Path) -> None:
-    done = program("train.py", "--data.root", archived(photos), *TINY, "--data.stage", "false")
-    assert done.returncode == 2
-    assert "with data.stage=true" in done.stderr
-
-
-def continued(program: Program, root: Path, epochs: int, processes: int = 1, *more: object) -> str:
-    arguments = ["--data.root", root, *TINY, "--train.epochs", epochs, "--data.resize", 16, *more]
-    done = program("train.py", *arguments, processes=processes)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def counts(output: str) -> tuple[int, int]:
-    lines = [line.split(" ")[0] for line in output.splitlines()]
-    return lines.count("staging"), lines.count("found")
-
-
-@pytest.mark.slow
-@each_source
-def test_a_requeued_job_finds_its_data_or_stages_again_and_goes_on(
-    kind: str, program: Program, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = SOURCES[kind](photos)
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "one node"))  # `program` leaves Slurm's variables out
-    more = ["--data.source", "folder", "--data.workers", 0] if kind == "folder" else []
-    first = continued(program, source, 1, 1, *more)
-    assert counts(first) == (1, 0)
-    assert counts(continued(program, source, 2, 1, *more)) == (0, 1)
-    monkeypatch.setenv("TMPDIR", str(tmp_path / "another node"))
-    last = continued(program, source, 3, 2, *more)
-    assert counts(last) == (1, 0)
-    run = tmp_path / "runs" / "run"
-    record = json.loads((run / "run.json").read_text())
-    assert [start["step"] for start in record["starts"]] == [0, 3, 6]
-    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["root"] == str(source)
-    assert program("evaluate.py", run).returncode == 0
-
-
-@pytest.mark.slow
-def test_of_a_folder_the_packs_alone_are_staged(
-    program: Program, photos: Path, node: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TMPDIR", str(node))
-    output = continued(program, photos, 1, 2)
-    assert output.count("staging") == output.count("packing") == 2
-    copies = [path.suffix for path in node.rglob("*") if path.is_file() and not path.name.startswith(".")]
-    assert sorted(copies) == [".json", ".json", ".u8", ".u8"]
-    assert "staging" not in continued(program, photos, 2)

@@ -68,10 +68,11 @@ def make(source: str, dest: Path, sha256: str | None, work: Path, say: Callable[
     with files.atomic_folder(dest) as folder:
         try:
             unpacked = unpack.unpack(archive, folder)
-        except ArchiveError:
-            if remote:  # it would be found here again
-                download.discard(archive)
-            raise
+        except ArchiveError as error:
+            if not remote:
+                raise
+            download.discard(archive)  # it would be found here again
+            raise ArchiveError(f"{source}: {error}") from error
         record = {"format": FORMAT, "source": source, "bytes": archive.stat().st_size, **unpacked._asdict()}
         record["time"] = datetime.now(UTC).isoformat(timespec="seconds")
         files.write_json(folder / RECORD, record)

@@ -219,7 +219,7 @@ def kind(path: Path) -> Literal["zip", "tar", "gzip", "zstd"]:
         return "zstd"
     if start[257:262] == b"ustar":
         return "tar"
-    page = "It is a web page, of a login perhaps: " if start.lstrip()[:5].lower() in (b"<!doc", b"<html") else ""
+    page = "It is a web page, of a login perhaps. " if start.lstrip()[:5].lower() in (b"<!doc", b"<html") else ""
     raise ArchiveError(
         f"{path} is no zip, tar, tar.gz or tar.zst: it starts with {start[:16]!r}. {page}Check its source"
     )
