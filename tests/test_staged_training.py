@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from tests.conftest import Program
-from tests.test_stage import SOURCES, archived, each_source
+from tests.test_stage import archived
 
 pytestmark = pytest.mark.slow
 TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--track.wandb", "off", "--data.stage", "true"]
@@ -19,8 +19,8 @@ def test_an_archive_is_trained_on_only_with_staging(program: Program, photos: Pa
     assert "with data.stage=true" in done.stderr
 
 
-def continued(program: Program, root: Path, epochs: int, processes: int = 1, *more: object) -> str:
-    arguments = ["--data.root", root, *TINY, "--train.epochs", epochs, "--data.resize", 16, *more]
+def continued(program: Program, root: Path, epochs: int, processes: int = 1) -> str:
+    arguments = ["--data.root", root, *TINY, "--train.epochs", epochs, "--data.resize", 16]
     done = program("train.py", *arguments, processes=processes)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -31,18 +31,16 @@ def counts(output: str) -> tuple[int, int]:
     return lines.count("staging"), lines.count("found")
 
 
-@each_source
-def test_a_requeued_job_finds_its_data_or_stages_again_and_goes_on(
-    kind: str, program: Program, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_requeued_job_finds_its_archive_or_stages_it_again_and_goes_on(
+    program: Program, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    source = SOURCES[kind](photos)
+    source = archived(photos)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "one node"))  # `program` leaves Slurm's variables out
-    more = ["--data.source", "folder", "--data.workers", 0] if kind == "folder" else []
-    first = continued(program, source, 1, 1, *more)
+    first = continued(program, source, 1)
     assert counts(first) == (1, 0)
-    assert counts(continued(program, source, 2, 1, *more)) == (0, 1)
+    assert counts(continued(program, source, 2)) == (0, 1)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "another node"))
-    last = continued(program, source, 3, 2, *more)
+    last = continued(program, source, 3, 2)
     assert counts(last) == (1, 0)
     run = tmp_path / "runs" / "run"
     record = json.loads((run / "run.json").read_text())
