@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
+    """Returns the exit status: 0, 2 for wrong input, 1 for anything else."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="default: test")

@@ -111,6 +111,7 @@ def sample_data(options: argparse.Namespace) -> None:
 
 
 def split_data(options: argparse.Namespace) -> None:
+    """Prints the counts, and what comes next."""
     from leafdist.data.split import NEAR, split
 
     groups = Path(options.groups) if options.groups and options.groups != NEAR else options.groups

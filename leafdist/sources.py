@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,8 @@ def open_sources(
     cpus = runtime.cpus * runtime.local_world
     indexes = {split: at_hand(index) for split, index in runtime.agree(scan_all).items()}
     if data.source == "folder":
-        return {split: FolderSource(index, data.resize, data.fit) for split, index in indexes.items()}
+        loaded = {split: replace(index, names=index.names.loaded()) for split, index in indexes.items()}
+        return {split: FolderSource(index, data.resize, data.fit) for split, index in loaded.items()}
     packs = runtime.agree(pack_all, on="local_main")
     check_here(packs.values(), runtime)
     return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}

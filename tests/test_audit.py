@@ -56,6 +56,7 @@ def test_files_at_fault_are_named_with_the_reason(root: Path) -> None:
     leaf(2).save(folder / "02.jpg", "PNG")
     leaf(3).resize((20, 64)).save(folder / "03.jpg")
     leaf(4).convert("CMYK").save(folder / "04.jpg")
+    leaf(0).convert("LAB").save(root / "val" / LABELS[0] / "lab.tif")
     turned = Image.Exif()
     turned[0x0112] = 6
     leaf(5).save(folder / "05.jpg", exif=turned)
@@ -67,6 +68,7 @@ def test_files_at_fault_are_named_with_the_reason(root: Path) -> None:
         "truncated": "00.jpg", "undecodable": "01.jpg", "wrong ending": "02.jpg", "tiny": "03.jpg",
         "odd size": "03.jpg", "colour mode": "04.jpg", "EXIF rotation": "05.jpg",
     }  # fmt: skip
+    assert found(report, "refused mode") == [{f"val/{LABELS[0]}/lab.tif"}]
     for kind, file in expected.items():
         assert found(report, kind) == [{f"{name}/{file}"}], kind
     assert found(report, "other entries") == [{f"{name}/.hidden.jpg"}, {"val/notes.txt"}]

@@ -164,6 +164,12 @@ def test_an_unfinished_split_is_no_data_set(photos: Path) -> None:
         scan(photos, "train")
 
 
+def test_a_fold_of_an_unfinished_split_is_no_data_set(photos: Path) -> None:
+    (photos.parent / UNFINISHED).touch()
+    with pytest.raises(ValueError, match="is an unfinished split"):
+        scan(photos, "train")
+
+
 def test_a_bad_photo_leaves_no_pack(photos: Path) -> None:
     make_bad(photos / "train" / CLASSES[1] / "bad.jpg", "text")
     with pytest.raises(ValueError, match=r"bad\.jpg cannot be decoded"):

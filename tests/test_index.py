@@ -107,6 +107,7 @@ def test_an_index_travels_as_its_place_and_is_scanned_where_that_is_missing(sett
     sent = pickle.dumps(index)
     assert b"001.png" not in sent
     assert equal(at_hand(pickle.loads(sent)), index)
+    assert b"001.png" in pickle.dumps(index.names.loaded())
     (settled / "cache").rename(settled / "elsewhere")
     there = pickle.loads(sent)
     assert not there.names.here

@@ -32,6 +32,9 @@ def test_bad_photos_leave_the_index_and_are_found_once(damaged: Path, monkeypatc
     assert (photo.name, photo.label) == (BAD["train"], 0)
     assert "002.png cannot be decoded" in photo.reason
     assert index.digest != scan(damaged, "train").digest, "a run is bound to the photos it was trained on"
+    (kept,) = (damaged / "cache").glob("*.unreadable")
+    kept.write_text("{")
+    assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 1).digest == index.digest, "damaged: found again"
     monkeypatch.setattr(quarantine, "find_bad", lambda *_: pytest.fail("decoded again"))
     assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 2).digest == index.digest
 

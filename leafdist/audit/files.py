@@ -9,6 +9,7 @@ from PIL import Image
 
 from leafdist.audit.finding import Finding, Level, alone
 from leafdist.audit.listing import Listing
+from leafdist.data.decode import MODES, SIXTEEN
 from leafdist.data.features import Facts
 
 TINY = 32  # pixels of the shorter side
@@ -32,11 +33,14 @@ def check_files(listing: Listing, facts: Sequence[Facts]) -> list[Finding]:
     rules = [
         Rule("undecodable", "error", "cannot be decoded", lambda _, f: "" if "truncated" in f.fault else f.fault),
         Rule("truncated", "error", "end too early", lambda _, f: f.fault if "truncated" in f.fault else ""),
+        Rule("refused mode", "error", "have colours that training refuses", _refused),
         Rule("wrong ending", "warning", "have the ending of another format", _wrong_ending),
         Rule("tiny", "warning", f"have a side below {TINY} pixels", _tiny),
         Rule("huge", "warning", f"have more than {HUGE // 10**6} million pixels: slow to decode", _huge),
         Rule("EXIF rotation", "note", "are turned by EXIF: leafdist obeys, other programs may not", _turned),
-        Rule("colour mode", "note", "are not RGB", lambda _, f: f.mode if f.mode not in ("RGB", "") else ""),
+        Rule(
+            "colour mode", "note", "are not RGB", lambda _, f: f.mode if f.mode in (MODES | SIXTEEN) - {"RGB"} else ""
+        ),
     ]
     if share >= USUAL:
         text = f"are not {usual[0]}x{usual[1]} pixels, as {share:.1%} are"
@@ -79,6 +83,10 @@ def _wrong_ending(path: str, facts: Facts) -> str:
     formats = {"MPO": "JPEG"}  # several JPEGs in one file, as phones write them
     found = formats.get(facts.format, facts.format)
     return f"is {found}" if found and expected and found != expected else ""
+
+
+def _refused(_: str, facts: Facts) -> str:
+    return facts.mode if facts.mode and facts.mode not in MODES | SIXTEEN else ""
 
 
 def _tiny(_: str, facts: Facts) -> str:

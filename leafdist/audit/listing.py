@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from leafdist.data.images import UNFINISHED, list_classes, list_images
+from leafdist.data.images import check_finished, list_classes, list_images
 
 SPLITS = ("train", "val", "test")
 
@@ -41,8 +41,7 @@ def list_folder(root: Path) -> Listing:
 
     Raises ValueError where there is no photo, or no class, or the split is unfinished.
     """
-    if (root / UNFINISHED).exists():
-        raise ValueError(f"{root} is an unfinished split: run the same `leafdist split` again, it starts over")
+    check_finished(root)
     if folds := sorted(path.name for path in root.glob("fold-*") if (path / "train").is_dir()):
         raise ValueError(f"{root} holds {len(folds)} folds: audit one of them, such as {root / folds[0]}")
     listing = Listing(root)

@@ -13,7 +13,7 @@ def verdict(findings: Sequence[Finding], seen: dict[str, Seen], probes: Sequence
     lines = [_leak(split, found, with_ids) for split, found in seen.items()]
     if not seen:
         lines.append("nothing is split here: audit the split folder too, for what its accuracy is worth")
-    if {"undecodable", "truncated", "empty class", "missing class"} & kinds:
+    if {"undecodable", "truncated", "refused mode", "empty class", "missing class"} & kinds:
         lines.append("a training would stop: there are photos that cannot be decoded, or classes without photos")
     if {kind for kind in kinds if kind.endswith("across classes")}:
         lines.append("no model can be right on all of it: the same picture stands under two labels")

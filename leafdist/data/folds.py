@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from leafdist.data.images import UNFINISHED
+from leafdist.data.images import check_finished
 
 
 def fold_name(number: int) -> str:
@@ -15,8 +15,7 @@ def fold_root(root: Path, number: int | None) -> Path:
 
     Raises ValueError where there is no such fold, or folds and none is named, or the split is unfinished.
     """
-    if (root / UNFINISHED).exists():
-        raise ValueError(f"{root} is an unfinished split: run the same `leafdist split` again, it starts over")
+    check_finished(root)
     folds = sorted(path.name for path in root.glob("fold-*") if path.is_dir())
     if number is None:
         if folds:

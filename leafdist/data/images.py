@@ -10,6 +10,13 @@ IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".
 UNFINISHED = ".split-unfinished"  # in the destination of a split while photos are copied
 
 
+def check_finished(root: Path) -> None:
+    """Raises ValueError where a split into `root`, or the one that `root` is a fold of, was interrupted."""
+    for folder in (root, root.parent):
+        if (folder / UNFINISHED).exists():
+            raise ValueError(f"{folder} is an unfinished split: run the same `leafdist split` again, it starts over")
+
+
 def list_images(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
     """The photos of a folder, sorted by name, and how many other entries were skipped.
 

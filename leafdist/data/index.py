@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.data.images import UNFINISHED, list_classes, list_images
+from leafdist.data.images import check_finished, list_classes, list_images
 from leafdist.data.names import Names
 
 THREADS = 16  # folders listed at a time: over a network each answer is waited for
@@ -74,8 +74,7 @@ def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> 
 
 def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tuple[Path, tuple[str, ...]]:
     """The folder of a split and its classes, in the order of their labels. Raises ValueError as `scan` does."""
-    if (root / UNFINISHED).exists():
-        raise ValueError(f"{root} is an unfinished split: run the same `leafdist split` again, it starts over")
+    check_finished(root)
     folder = root / split
     found = list_classes(folder)
     known = tuple(classes or found)

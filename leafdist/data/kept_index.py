@@ -68,7 +68,7 @@ def _scan_and_keep(header: Path, root: Path, split: str, classes: Sequence[str])
     family = f"{header.stem}-{index.stamp[:8]}"
     names, numbers = header.with_name(f"{family}.names"), header.with_name(f"{family}.facts")
     header.unlink(missing_ok=True)
-    for old in header.parent.glob(f"{header.stem}-*"):
+    for old in [*header.parent.glob(f"{header.stem}-*"), *header.parent.glob(f".{header.stem}-*.tmp")]:
         old.unlink()  # a job that has it mapped keeps it
     with files.atomic_path(names) as temporary:
         index.names.write(temporary)

@@ -41,6 +41,10 @@ class Names(Sequence[str]):
             file.write(self.ends.data)
             file.write(self.text.data)
 
+    def loaded(self) -> "Names":
+        """In this process's memory, for helpers that start later, when another job may have made the file anew."""
+        return Names(self.counts, np.array(self.text), np.array(self.ends))
+
     def without(self, places: Sequence[int]) -> "Names":
         """Those that are left, in this process's memory."""
         gone = set(places)

@@ -98,7 +98,6 @@ def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch
             for place, checksum in children.share_out(_pack_block, tasks, workers):
                 checksums[place] = checksum
                 bar.update(len(tasks[place][-1]))
-                signals.check()
     files.write_json(path.with_suffix(".json"), _header(index, side, fit) | {"checksums": checksums})
 
 
@@ -109,7 +108,10 @@ def _header(index: Index, side: int, fit: Fit) -> dict[str, Any]:
 
 def _pack_block(task: tuple[Path, int, Fit, int, list[Path]]) -> int:
     path, side, fit, start, photos = task
-    rows = np.stack([decode(photo, side, fit) for photo in photos])
+    rows = np.empty((len(photos), side, side, 3), np.uint8)
+    for row, photo in zip(rows, photos, strict=True):
+        signals.check()  # in the process that was asked to stop; its helpers never see a signal
+        row[:] = decode(photo, side, fit)
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)
         file.write(rows.data)

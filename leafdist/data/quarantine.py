@@ -25,11 +25,19 @@ def set_bad_aside(index: Index, cache: Path, workers: int, say: Callable[[str], 
     """
     key = sha256(f"{index.folder.resolve()} {index.stamp} {DECODER}".encode()).hexdigest()[:16]
     path = cache / f"{index.folder.name}-{key}.unreadable"
-    if not path.exists():
+    bad = _kept(path)
+    if bad is None:
         say(f"decoding {len(index)} photos of {index.folder} once, to set aside what cannot be read")
-        files.write_json(path, find_bad(index, workers))
-    bad = {int(place): str(reason) for place, reason in files.read_json(path).items()}
+        bad = find_bad(index, workers)
+        files.write_json(path, bad)
     return _without(index, bad) if bad else index
+
+
+def _kept(path: Path) -> dict[int, str] | None:
+    try:
+        return {int(place): str(reason) for place, reason in files.read_json(path).items()} if path.exists() else None
+    except ValueError:  # damaged: a cache is made again
+        return None
 
 
 def find_bad(index: Index, workers: int) -> dict[int, str]:
@@ -41,7 +49,6 @@ def find_bad(index: Index, workers: int) -> dict[int, str]:
         for place, found in children.share_out(_try, tasks, workers):
             bad |= found
             bar.update(len(tasks[place][1]))
-            signals.check()
     return dict(sorted(bad.items()))
 
 
@@ -49,6 +56,7 @@ def _try(task: tuple[int, list[Path]]) -> dict[int, str]:
     start, photos = task
     bad = {}
     for place, photo in enumerate(photos, start):
+        signals.check()
         try:
             decode(photo, 8)
         except UnreadablePhotoError as error:

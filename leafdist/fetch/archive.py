@@ -95,6 +95,7 @@ class Metered:
         self.file, self.count, self.until, self.last = file, 0, 0, b""
 
     def read(self, size: int) -> bytes:
+        """As many bytes as asked for, or all that are left. Raises tarfile.ReadError beyond `until`."""
         parts = []
         while size and (part := self.file.read(size)):
             parts.append(part)

@@ -72,6 +72,7 @@ class Unpacker:
         return ArchiveError(f"{self.archive.path}: {reason}. Nothing was kept; if you trust it, unpack it yourself")
 
     def add(self, member: Member) -> None:
+        """Unpack one member, a link later. Raises ArchiveError, OSError."""
         self.check_size(member)
         name = self.safe(member.name)
         if member.kind == "device":
