@@ -34,6 +34,7 @@ LAYERS = [
     "audit.leakage audit.shortcuts",
     "audit.report audit.verdict",
     "audit.page audit",
+    "commands.raw commands.ready commands.measure commands.upload",
     "__main__ train evaluate",
 ]
 FENCES = {"accelerate": {"runtime"}, "wandb": {"tracking"}}
@@ -63,7 +64,7 @@ def imports(path: Path) -> set[str]:
 def test_modules_import_only_from_layers_below() -> None:
     level = {name: number for number, line in enumerate(LAYERS) for name in line.split()}
     modules = {module_name(path): imports(path) for path in SOURCES}
-    assert set(modules) - {"__init__", "data"} == set(level)
+    assert set(modules) - {"__init__", "data", "commands"} == set(level)
     wrong = [
         f"{name} imports {target}"
         for name, targets in modules.items()

@@ -1,0 +1,45 @@
+"""pack, stage: ahead of a job, or of its node."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    pack = commands.add_parser("pack", help="decode and resize ROOT/{train,val,test} once, ahead of a job")
+    pack.add_argument("root", metavar="ROOT", type=Path)
+    pack.add_argument("--resize", type=int, default=64, help="pixels (default: 64)")
+    pack.add_argument(
+        "--fit", choices=("stretch", "crop"), default="stretch", help="as data.fit (default: %(default)s)"
+    )
+    pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
+    pack.set_defaults(run=pack_data)
+
+    stage = commands.add_parser("stage", help="copy data to the node's own disk, or find it there; prints the path")
+    stage.add_argument("source", metavar="ROOT|ARCHIVE", type=Path, help="of {train,val,test}/<class>/<photo>")
+    stage.add_argument("--to", metavar="FOLDER", type=Path, help="default: $SLURM_TMPDIR, else $TMPDIR")
+    stage.set_defaults(run=stage_data)
+
+
+def pack_data(options: argparse.Namespace) -> None:
+    """Prints where the packs lie."""
+    import os
+
+    from leafdist.data.folds import fold_root
+    from leafdist.data.index import scan
+    from leafdist.data.pack import cache_folder, ensure_pack
+
+    fold_root(options.root, None)  # packs lie in the folder of a fold
+    folder = cache_folder(options.root, options.cache)
+    classes = scan(options.root, "train").classes
+    for name in ("train", "val", "test"):
+        index = scan(options.root, name, classes)
+        print(ensure_pack(index, options.resize, folder, len(os.sched_getaffinity(0)), fit=options.fit))
+
+
+def stage_data(options: argparse.Namespace) -> None:
+    """The path alone goes to the standard output."""
+    from leafdist.stage import stage
+
+    print(stage(options.source, options.to, say=lambda line: print(line, file=sys.stderr, flush=True)))
