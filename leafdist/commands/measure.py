@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-
 PARTS = ("ceiling", "training", "evaluation", "loading", "packing", "start", "processes")
 
 
