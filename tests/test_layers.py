@@ -21,6 +21,7 @@ LAYERS = [
     "models.dropout models.small_maps",
     "models.baseline models.resnet models.weights",
     "models",
+    "cam",
     "runtime optim checkpoint progress",
     "metrics run job",
     "evaluation setup sources state",
