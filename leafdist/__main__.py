@@ -1,35 +1,47 @@
 """The `leafdist` command: data and speed before a training, uploads after it."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
+from leafdist import console
 from leafdist.commands import measure, raw, ready, upload
+from leafdist.status import WRONG, WRONG_INPUT
+from leafdist.terminal import Parser, Version
 
 GROUPS = (raw, ready, measure, upload)
+STOPPED = 128 + 2  # as a shell says it of a program that SIGINT ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 2 for wrong input, or 1 where `audit --strict` found errors."""
+    """Returns the exit status: 0, 2 for wrong input, 130 after Ctrl-C, or 1 where `audit --strict` found errors."""
     parser = build_parser()
     options, settings = parser.parse_known_args(arguments)
     if settings and options.command != "bench":
         parser.error(f"unrecognized arguments: {' '.join(settings)}")
-    options.settings = settings
+    options.settings, options.parser = settings, parser
+    program = f"leafdist {options.command}"
     try:
         status: int | None = options.run(options)
+        sys.stdout.flush()
+    except KeyboardInterrupt as stop:
+        console.say_aside(f"{program}: stopped{f': {stop}' if str(stop) else ''}")
+        return STOPPED
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return WRONG
     except (ValueError, OSError) as error:
-        print(f"leafdist {options.command}: error: {error}", file=sys.stderr)
-        return 2
+        console.error(error, program)
+        return WRONG_INPUT
     return status or 0
 
 
 def build_parser() -> argparse.ArgumentParser:
     """A subcommand each, with the function that runs it."""
-    parser = argparse.ArgumentParser(
-        prog="leafdist", description="Before and after training. Training: train.py --help"
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser = Parser(prog="leafdist", description="Before and after training. Training: train.py --help")
+    parser.add_argument("--version", action=Version, help="the versions of leafdist, Python and PyTorch")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in GROUPS:
         group.add(commands)
     return parser

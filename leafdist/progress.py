@@ -2,9 +2,13 @@
 
 import sys
 import time
-from typing import Any
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+from leafdist import console
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 class Progress:
@@ -14,8 +18,8 @@ class Progress:
         self.shown, self.total, self.start = shown, total_steps, start
         self.began = time.monotonic()
         self.bar: tqdm[Any] | None = None
-        if shown and sys.stderr.isatty():
-            self.bar = tqdm(total=total_steps, initial=start, unit="step", dynamic_ncols=True)
+        if shown and console.on_terminal(sys.stderr):
+            self.bar = console.bar(total_steps, "step", start=start)
 
     def step(self, event: dict[str, Any]) -> None:
         """Show a `step` event."""
@@ -25,23 +29,22 @@ class Progress:
         elif self.shown:
             done = event["step"] - self.start
             left = (self.total - event["step"]) * (time.monotonic() - self.began) / max(1, done)
-            print(
+            console.say(
                 f"epoch {event['epoch'] + 1} step {event['step']}/{self.total} loss {event['loss']:.4f} "
-                f"lr {event['lr']:.2e} {event['images_per_second']:.0f} images/s, {_clock(left)} left",
-                flush=True,
+                f"lr {event['lr']:.2e} {event['images_per_second']:.0f} images/s, {_clock(left)} left"
             )
 
     def epoch(self, event: dict[str, Any], *, best: bool) -> None:
         """Show an `epoch` event."""
-        if self.shown:
-            tqdm.write(
+        if not self.shown:
+            return
+        with self.bar.external_write_mode(sys.stdout) if self.bar is not None else nullcontext():
+            console.say(
                 f"epoch {event['epoch'] + 1}: train loss {event['train_loss']:.4f} "
                 f"accuracy {event['train_accuracy']:.4f}, "
                 f"val loss {event['val_loss']:.4f} accuracy {event['val_accuracy']:.4f}{' (best)' if best else ''}, "
-                f"{event['seconds']:.1f} s",
-                file=sys.stdout,
+                f"{event['seconds']:.1f} s"
             )
-            sys.stdout.flush()
 
     def close(self) -> None:
         if self.bar is not None:

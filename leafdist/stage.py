@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from filelock import Timeout
-from tqdm import tqdm
 
-from leafdist import files, locks, signals
+from leafdist import console, files, locks, signals
 from leafdist.data.decode import Fit
 from leafdist.data.index import Index, scan
 from leafdist.data.pack import cache_folder, check, ensure_pack, family
@@ -175,7 +174,7 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, place: Path)
             target = new / PACKS / f"{family(place / split, side)}-{index.stamp[:8]}.json"
             pairs += [(header.with_suffix(kind), target.with_suffix(kind)) for kind in (".u8", ".json")]
     (new / PACKS).mkdir()
-    with ThreadPoolExecutor(COPIERS) as pool, tqdm(total=len(pairs), unit="file", desc="staging", disable=None) as bar:
+    with ThreadPoolExecutor(COPIERS) as pool, console.bar(len(pairs), "file", "staging") as bar:
         try:
             check_space(sum(pool.map(lambda pair: pair[0].stat().st_size, pairs)), new, source)
             for _ in pool.map(lambda pair: shutil.copy2(*pair), pairs):

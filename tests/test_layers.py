@@ -4,9 +4,9 @@ import ast
 from pathlib import Path
 
 LAYERS = [
-    "settings intervals",
+    "settings intervals console",
     "config files signals status locks",
-    "cli tracking sentinel writer children",
+    "cli tracking sentinel writer children terminal",
     "data.images data.names",
     "sync requeue",
     "data.groups data.features data.partition data.transfer data.unfinished data.folds",

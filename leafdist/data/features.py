@@ -10,9 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
-from tqdm import tqdm
 
-from leafdist import children
+from leafdist import children, console
 
 SIDE = 32  # pixels of a thumbnail
 DRAFT = 512  # a JPEG at least twice as large is decoded at a fraction of its size: all that follows is smaller
@@ -56,7 +55,7 @@ def read_features(photos: Sequence[Path], workers: int) -> Features:
     facts: list[list[Facts]] = [[] for _ in tasks]
     thumbnails = np.zeros((len(photos), SIDE, SIDE, 3), np.uint8)
     border = np.zeros((len(photos), len(BORDER), 3), np.uint8)
-    with tqdm(total=len(photos), unit="photo", disable=None) as bar:
+    with console.bar(len(photos), "photo", "looking") as bar:
         for place, several in children.share_out(_look_at_all, tasks, workers):
             for row, (found, pixels, edge) in enumerate(several, place * TASK):
                 thumbnails[row], border[row] = pixels, edge

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-from leafdist import children, files, locks, signals
+from leafdist import children, console, files, locks, signals
 from leafdist.data.decode import DECODER, Fit, decode
 from leafdist.data.index import Index
 
@@ -94,7 +93,7 @@ def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch
             file.truncate(len(paths) * side * side * 3)
         tasks = [(temporary, side, fit, start, block) for start, block in blocks]
         checksums = [0] * len(tasks)
-        with tqdm(total=len(paths), unit="photo", disable=None) as bar:
+        with console.bar(len(paths), "photo", f"packing {index.folder.name}") as bar:
             for place, checksum in children.share_out(_pack_block, tasks, workers):
                 checksums[place] = checksum
                 bar.update(len(tasks[place][-1]))

@@ -9,9 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from leafdist import children, files, signals
+from leafdist import children, console, files, signals
 from leafdist.data.decode import DECODER, UnreadablePhotoError, decode
 from leafdist.data.index import Index, SetAside
 
@@ -45,7 +44,7 @@ def find_bad(index: Index, workers: int) -> dict[int, str]:
     starts = range(0, len(index), BLOCK)
     tasks = [(start, [index.folder / name for name in index.names[start : start + BLOCK]]) for start in starts]
     bad: dict[int, str] = {}
-    with tqdm(total=len(index), unit="photo", disable=None) as bar:
+    with console.bar(len(index), "photo", f"looking at {index.folder.name}") as bar:
         for place, found in children.share_out(_try, tasks, workers):
             bad |= found
             bar.update(len(tasks[place][1]))

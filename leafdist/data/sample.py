@@ -5,7 +5,7 @@ Each photo has its own generator, keyed by (seed, class, photo), so that it is t
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leafdist import console
 from leafdist.data.leaf import Crop, Marks, draw_leaf
 
 CLASSES = (
@@ -110,12 +111,17 @@ def draw_sample(dest: Path, *, per_class: int = 40, side: int = 256, seed: int =
 def _draw_classes(draw: Callable[[int], None], per_class: int) -> None:
     workers = min(len(os.sched_getaffinity(0)), 8, per_class // 5)  # starting one costs as much as drawing 30 photos
     if workers < 2:
-        for index in range(len(CLASSES)):
-            draw(index)
+        _count(map(draw, range(len(CLASSES))))
         return
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for _ in pool.map(draw, range(len(CLASSES))):
-            pass  # raises what a worker raised
+        _count(pool.map(draw, range(len(CLASSES))))
+
+
+def _count(drawn: Iterable[None]) -> None:
+    """Raises what a worker raised."""
+    with console.bar(len(CLASSES), "class", "drawing") as bar:
+        for _ in drawn:
+            bar.update()
 
 
 def _draw_class(root: Path, per_class: int, side: int, seed: int, index: int) -> None:

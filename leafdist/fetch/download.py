@@ -15,9 +15,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from tqdm import tqdm
-
-from leafdist import files
+from leafdist import console, files
 
 BUFFER = 1 << 20
 SILENCE = 60  # seconds without a byte before a connection counts as broken
@@ -150,7 +148,7 @@ def validator(headers: Message) -> str | None:
 def receive(response: HTTPResponse, file: IO[bytes], start: int, total: int | None) -> None:
     """Raises BrokenOffError where the body ends early."""
     at = start
-    with tqdm(total=total, initial=start, unit="B", unit_scale=True, desc="downloading", disable=None) as bar:
+    with console.bar(total, "B", "downloading", start=start) as bar:
         while data := read(response):
             file.write(data)
             at += len(data)

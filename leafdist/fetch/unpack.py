@@ -12,9 +12,7 @@ from pathlib import Path
 from posixpath import normpath
 from typing import NamedTuple
 
-from tqdm import tqdm
-
-from leafdist import signals
+from leafdist import console, signals
 from leafdist.fetch.archive import BUFFER, Archive, ArchiveError, Member
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -43,7 +41,7 @@ def unpack(source: Path, dest: Path, limits: Limits | None = None) -> Unpacked:
     """
     archive = Archive(source)
     unpacker = Unpacker(archive, dest, limits or Limits())
-    with tqdm(total=archive.size, unit="B", unit_scale=True, desc=f"unpacking {source.name}", disable=None) as bar:
+    with console.bar(archive.size, "B", f"unpacking {source.name}") as bar:
         try:
             with archive.reading():
                 for member in archive.members():
