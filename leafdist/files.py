@@ -69,6 +69,19 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is damaged: not JSON ({error})") from error
 
 
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Of a log: what was whole when its writer was killed, without a line that was torn."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    return [value for line in text.splitlines() if isinstance(value := _value(line), dict)]
+
+
+def _value(line: str) -> Any:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,7 @@
 """Locks that the kernel lets go of when their holder dies, on whatever host: a file left behind locks nothing."""
 
 import errno
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,3 +23,17 @@ def hold(path: Path, seconds: float, say: Callable[[str], None]) -> FileLock:
             raise
         say(f"warning: the file system of {path} has no locks ({error}): make sure that no other job works there")
     return lock
+
+
+def held(path: Path) -> bool | None:
+    """Whether a process holds it now, on whatever host; None where the file system cannot say. Waits for nobody."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: those who look do not see each other
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return False

@@ -126,18 +126,9 @@ def cut_back(path: Path, epoch: int, step: int) -> list[dict[str, Any]]:
 
     Returns the events that stand.
     """
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    standing = [event for line in lines if (event := _event(line)) and _stands(event, epoch, step)]
+    standing = [event for event in files.read_json_lines(path) if _stands(event, epoch, step)]
     files.write_text(path, "".join(f"{json.dumps(event)}\n" for event in standing))
     return standing
-
-
-def _event(line: str) -> dict[str, Any] | None:
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
 
 
 def _stands(event: dict[str, Any], epoch: int, step: int) -> bool:

@@ -24,7 +24,7 @@ LAYERS = [
     "cam",
     "runtime optim checkpoint progress",
     "metrics run job",
-    "evaluation setup sources state",
+    "evaluation setup sources state records",
     "step",
     "trainer",
     "bench.timing",
