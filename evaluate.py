@@ -2,7 +2,8 @@
 
 python evaluate.py runs/resnet50
 python evaluate.py runs/baseline runs/resnet50 --split val
-accelerate launch --multi_gpu --num_processes 4 evaluate.py runs/resnet50 --data /scratch/splitted
+python evaluate.py runs/resnet50 --data photos-from-the-field
+accelerate launch --multi_gpu --num_processes 4 evaluate.py runs/resnet50 --groups leaf_ids.tsv
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from leafdist import files
 
 if TYPE_CHECKING:
     from leafdist.runtime import Runtime
@@ -23,8 +22,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="default: test")
-    parser.add_argument("--data", metavar="ROOT", help="where the split folders lie now (default: as in training)")
+    parser.add_argument(
+        "--data",
+        metavar="ROOT",
+        help="where the split folders lie now, or other photos: ROOT/<split>/<class>/ or ROOT/<class>/; classes are "
+        "matched by name (default: as in training)",
+    )
     parser.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): interval by leaf")
+    parser.add_argument("--tta", action="store_true", help="average over four views of a photo: as it is and mirrored")
     options = parser.parse_args()
     from leafdist.job import run  # torch: imported once the command line is known to be right
 
@@ -33,42 +38,40 @@ def main() -> int:
 
 def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
-    results = {run: evaluate_run(run, options, runtime) for run in options.runs}
+    from leafdist.assessment import Request, assess
+
+    request = Request(options.split, options.data, options.groups, options.tta)
+    results = {run: assess(run, request, runtime) for run in options.runs}
     width = max(len(str(run)) for run in results)
-    runtime.say(f"{'run':{width}}  {options.split} accuracy  95 % interval     loss  correct")
+    runtime.say(f"{'run':{width}}  {options.split} accuracy  95 % interval  macro F1   top 3     loss     ECE  correct")
     for run, result in results.items():
-        low, high = result.get("interval_by_leaf", result["interval"])
-        counts = f"{result['correct']} of {result['images']}"
-        counts += f", {result['unreadable']} unreadable ones counted as wrong" if result["unreadable"] else ""
-        rate = f"{result['accuracy']:13.4f}  {low:.4f}-{high:.4f}"
-        runtime.say(f"{run!s:{width}}  {rate}  {result['loss']:7.4f}  {counts}")
-    runtime.say(f"leaves apart from those of training: {result['leaf_disjoint']}")
+        runtime.say(f"{run!s:{width}}  {line(result)}")
+    for remark in remarks(result):
+        runtime.say(remark)
 
 
-def evaluate_run(run: Path, options: argparse.Namespace, runtime: Runtime) -> dict[str, Any]:
-    """Writes `eval-<split>.json` and `predictions-<split>.csv` into the run folder; returns the first one's content."""
-    from leafdist import setup, sources
-    from leafdist.evaluation import evaluate, write_predictions
-    from leafdist.intervals import by_leaf
+def line(result: dict[str, Any]) -> str:
+    """The headline figures."""
+    low, high = result.get("interval_by_leaf", result["interval"])
+    calibration = result["calibration"]
+    ece = calibration.get("ece_calibrated", calibration["ece"])
+    counts = f"{result['correct']} of {result['images']}"
+    counts += f", {result['unreadable']} unreadable ones counted as wrong" if result["unreadable"] else ""
+    shares = f"{result['macro_f1']:9.4f} {result['top3_accuracy']:7.4f}  {result['loss']:7.4f} {ece:7.4f}"
+    return f"{result['accuracy']:13.4f}  {low:.4f}-{high:.4f} {shares}  {counts}"
 
-    split = options.split
-    config, model, classes = setup.load_run(run, runtime, options.data)
-    loader = sources.open_loaders(config.data, (split,), runtime, classes)[split]
-    augment = setup.augmentation(config.data).for_evaluation()
-    precision, seed = config.train.precision, setup.crop_seed(config)
-    predictions = evaluate(model, loader, augment, runtime, precision=precision, random_crop_seed=seed)
-    index = loader.source.index
-    result = predictions.summary(split, index.classes) | {"data": index.digest} | sources.origin(index)
-    if options.groups:
-        leaves = runtime.agree(lambda: sources.leaves_of(index, options.groups))
-        result["interval_by_leaf"] = by_leaf(predictions.hits, leaves)
 
-    def write() -> None:
-        write_predictions(run / f"predictions-{split}.csv", index, predictions)
-        files.write_json(run / f"eval-{split}.json", result)
-
-    runtime.agree(write)
-    return result
+def remarks(result: dict[str, Any]) -> list[str]:
+    """What the figures mean; for several runs the same, since the photos are."""
+    fitted = result["calibration"]["temperature"]
+    found = [f"ECE: {f'at temperature {fitted:.3f}, fitted on val' if fitted else 'uncalibrated, val is not at hand'}"]
+    if "elsewhere" in result:
+        unknown = ", ".join(f"{name} ({photos})" for name, photos in result["unknown"].items())
+        absent = ", ".join(result["absent"])
+        found += [f"other photos than the run's: {result['elsewhere']}"]
+        found += [f"left out, of classes that the run does not know: {unknown}"] if unknown else []
+        found += [f"classes of the run without a photo: {absent}"] if absent else []
+    return [*found, f"leaves apart from those of training: {result['leaf_disjoint']}"]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leafdist import scores
 from leafdist.intervals import wilson
 from leafdist.runtime import Runtime
 
@@ -55,7 +56,7 @@ class StepSums:
 
 @dataclass(frozen=True)
 class Predictions:
-    """One row a photo: labels, predicted (n,) int64; loss, confidence (n,) float64.
+    """One row a photo: labels, predicted (n,) int64; loss, confidence (n,) float64; logits (n,C) where asked for.
 
     In index order, then the photos that were set aside: predicted -1, which is wrong, at the loss of a guess.
     """
@@ -64,6 +65,7 @@ class Predictions:
     predicted: NDArray[np.int64]
     loss: NDArray[np.float64]
     confidence: NDArray[np.float64]
+    logits: NDArray[np.float64] | None = None
 
     @property
     def hits(self) -> NDArray[np.bool_]:
@@ -77,29 +79,25 @@ class Predictions:
     def mean_loss(self) -> float:
         return float(self.loss.mean())
 
-    def macro_f1(self, classes: int) -> float:
-        """Mean over the classes of 2 TP / (2 TP + FP + FN)."""
-        hits = self.hits
-        right = np.bincount(self.labels[hits], minlength=classes)
-        answers = np.bincount(self.predicted[self.predicted >= 0], minlength=classes)
-        return float((2 * right / np.maximum(answers + np.bincount(self.labels, minlength=classes), 1)).mean())
-
     def summary(self, split: str, classes: tuple[str, ...]) -> dict[str, Any]:
-        """What `eval-<split>.json` holds; accuracies from 0 to 1, with their 95 % interval."""
-        hits = self.hits
-        images = np.bincount(self.labels, minlength=len(classes))
-        correct = np.bincount(self.labels[hits], minlength=len(classes))
+        """What `eval-<split>.json` holds of the answers; shares from 0 to 1, with their 95 % interval."""
+        assert self.logits is not None
+        correct = int(self.hits.sum())
+        matrix = scores.confusion_matrix(self.labels, self.predicted, len(classes))
+        each = scores.by_class(self.labels, matrix, classes)
         return {
             "split": split,
-            "images": len(hits),
-            "unreadable": int((self.predicted < 0).sum()),
-            "correct": int(hits.sum()),
+            "images": len(self.labels),
+            "unreadable": int((self.predicted == scores.UNREADABLE).sum()),
+            "correct": correct,
             "accuracy": self.accuracy,
-            "interval": wilson(int(hits.sum()), len(hits)),
-            "macro_f1": self.macro_f1(len(classes)),
+            "interval": wilson(correct, len(self.labels)),
+            **scores.macro(each),
+            "top3_accuracy": scores.top(self.labels, self.logits, 3),
             "loss": self.mean_loss,
-            "classes": {
-                name: {"images": int(n), "correct": int(k), "accuracy": float(k / n)}
-                for name, n, k in zip(classes, images, correct, strict=True)
-            },
+            "classes": each,
+            "confusion": matrix.tolist(),
+            "confused": scores.confused(matrix, classes),
+            "crops": scores.by_crop(self.labels, self.predicted, classes),
+            "healthy": scores.health(self.labels, self.predicted, classes),
         }

@@ -143,8 +143,8 @@ def origin(index: Index) -> dict[str, Any]:
     return {"split_digest": report["digests"].get(index.folder.name), "leaf_disjoint": kept if groups else "no"}
 
 
-def leaves_of(index: Index, groups: Path) -> list[object]:
-    """The leaf of each photo, those set aside last; a photo without an id is a leaf of its own. Raises ValueError."""
+def leaves_of(names: Sequence[str], groups: Path) -> list[object]:
+    """The leaf of each photo (`class/file`); one without an id is a leaf of its own. Raises ValueError."""
     ids = read_groups(groups)
-    paths = [path.split("/") for path in [*index.names, *(photo.name for photo in index.set_aside)]]
+    paths = [path.split("/") for path in names]
     return [(name, ids.get((name, Path(file).stem)) or (file,)) for name, file in paths]

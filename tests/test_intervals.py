@@ -1,11 +1,9 @@
-"""Intervals and F1, against other ways to the same numbers."""
+"""Intervals, against other ways to the same numbers."""
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
 
 from leafdist.intervals import by_leaf, wilson
-from leafdist.metrics import Predictions
 
 
 @pytest.mark.parametrize(("correct", "images", "low", "high"), [
@@ -27,11 +25,3 @@ def test_the_interval_by_leaf_covers_the_truth_as_often_as_it_says() -> None:
         naive += low <= 0.8 <= high
     assert covered >= 43
     assert naive < 32
-
-
-def test_macro_f1_is_scikit_learns() -> None:
-    random = np.random.default_rng(0)
-    labels, predicted = random.integers(0, 7, 500), random.integers(-1, 6, 500)
-    predictions = Predictions(labels, predicted, np.zeros(500), np.zeros(500))
-    expected = f1_score(labels, predicted, labels=range(8), average="macro", zero_division=0)
-    assert predictions.macro_f1(8) == pytest.approx(expected)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 LAYERS = [
     "settings intervals console",
-    "config files signals status locks",
-    "cli tracking sentinel writer children terminal",
+    "config files signals status locks scores",
+    "cli tracking sentinel writer children terminal calibration",
     "data.images data.names",
     "sync requeue",
     "data.groups data.features data.partition data.transfer data.unfinished data.folds",
@@ -24,8 +24,9 @@ LAYERS = [
     "cam",
     "runtime optim checkpoint progress",
     "metrics run job",
-    "evaluation setup sources state records",
-    "step",
+    "evaluation setup sources state records answers",
+    "step elsewhere",
+    "assessment",
     "trainer",
     "bench.timing",
     "bench.network bench.data bench.programs bench.report",

@@ -1,0 +1,109 @@
+"""All that is said of a run on one split: judged, calibrated, counted from every side, written into its folder."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leafdist import calibration, files, setup, sources
+from leafdist.answers import write_predictions, write_probabilities
+from leafdist.calibration import Calibration
+from leafdist.checkpoint import best_id
+from leafdist.config import Config
+from leafdist.data.loader import Loader
+from leafdist.elsewhere import has_split, is_own, open_elsewhere
+from leafdist.evaluation import evaluate
+from leafdist.intervals import by_leaf
+from leafdist.metrics import Predictions
+from leafdist.runtime import Runtime
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to judge: a split; other photos than the run's; leaf ids; four views of each photo instead of one."""
+
+    split: str = "test"
+    root: str | None = None
+    groups: Path | None = None
+    flips: bool = False
+
+
+def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
+    """Writes `eval-<split>.json`, `predictions-<split>.csv` and `probabilities-<split>.csv` into the run folder, and
+    `calibration.json` when it is missing. Returns the first one's content.
+
+    Photos that are not the run's own give `<split>@<folder>` instead of `<split>`. Raises ValueError.
+    """
+    config, model, classes = setup.load_run(run, runtime, request.root)
+    augment = setup.augmentation(config.data).for_evaluation()
+
+    def judge(loader: Loader, *, flips: bool = request.flips) -> Predictions:
+        precision, seed = config.train.precision, setup.crop_seed(config)
+        how: dict[str, Any] = {"precision": precision, "random_crop_seed": seed, "logits": True, "flips": flips}
+        return evaluate(model, loader, augment, runtime, **how)
+
+    own = request.root is None or is_own(run, config.data, runtime)
+    if own:
+        loader, matched = sources.open_loaders(config.data, (request.split,), runtime, classes)[request.split], None
+    else:
+        loader, matched = open_elsewhere(config.data, request.split, runtime, classes)
+    predictions = judge(loader)
+    fitted = _calibration(run, config, classes, judge, runtime, own=own)
+    names, predictions = _known(loader, predictions)
+    index = loader.source.index
+    result = predictions.summary(request.split, classes)
+    assert predictions.logits is not None
+    result["calibration"] = calibration.report(predictions.logits, predictions.labels, fitted)
+    result |= {"tta": request.flips, "data": index.digest, **sources.origin(index), "root": str(index.folder.parent)}
+    if matched is not None:
+        result |= {"elsewhere": str(index.folder), **matched}
+    if groups := request.groups:
+        leaves = runtime.agree(lambda: sources.leaves_of(names, groups))
+        result["interval_by_leaf"] = by_leaf(predictions.hits, leaves)
+    name = request.split if own else f"{request.split}@{Path(config.data.root).resolve().name}"
+
+    def write() -> None:
+        write_predictions(run / f"predictions-{name}.csv", names, classes, predictions)
+        write_probabilities(run / f"probabilities-{name}.csv", names, classes, predictions)
+        files.write_json(run / f"eval-{name}.json", result)
+
+    runtime.agree(write)
+    return result
+
+
+def _calibration(
+    run: Path,
+    config: Config,
+    classes: tuple[str, ...],
+    judge: Callable[..., Predictions],
+    runtime: Runtime,
+    *,
+    own: bool,
+) -> Calibration | None:
+    """That of the best checkpoint, fitted on val when it is not there yet; None where the run's photos are gone."""
+    checkpoint = runtime.agree(lambda: best_id(run))
+    fitted = runtime.agree(lambda: Calibration.load(run, checkpoint))
+    if fitted or not own or not has_split(config.data, "val", runtime):
+        return fitted
+    loader = sources.open_loaders(config.data, ("val",), runtime, classes)["val"]
+    predictions = judge(loader, flips=False)
+    assert predictions.logits is not None
+    readable = predictions.predicted >= 0
+    fitted = calibration.fit(predictions.logits[readable], predictions.labels[readable], "val", checkpoint)
+    runtime.agree(lambda: fitted.save(run))
+    return fitted
+
+
+def _known(loader: Loader, predictions: Predictions) -> tuple[list[str], Predictions]:
+    """Paths and answers of the photos whose class the run knows."""
+    index = loader.source.index
+    names = [*index.names, *(photo.name for photo in index.set_aside)]
+    known = predictions.labels >= 0
+    if known.all():
+        return names, predictions
+    assert predictions.logits is not None
+    columns = ("labels", "predicted", "loss", "confidence", "logits")
+    kept = {column: getattr(predictions, column)[known] for column in columns}
+    return [names[place] for place in np.flatnonzero(known)], replace(predictions, **kept)
