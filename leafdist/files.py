@@ -69,9 +69,26 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is damaged: not JSON ({error})") from error
 
 
-def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Of a log: what was whole when its writer was killed, without a line that was torn."""
-    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+def read_object(path: Path, **needed: type) -> dict[str, Any]:
+    """A JSON object with these fields of these types at least. Raises ValueError."""
+    value = read_json(path)
+    wrong = [
+        f"its {name} is no {kind.__name__}"
+        for name, kind in needed.items()
+        if isinstance(value, dict) and not isinstance(value.get(name), (int, float) if kind is float else kind)
+    ]
+    if wrong or not isinstance(value, dict):
+        raise ValueError(f"{path} is damaged: {', '.join(wrong) or 'no JSON object'}")
+    return value
+
+
+def read_json_lines(path: Path, last: int | None = None) -> list[dict[str, Any]]:
+    """Of a log, or of its `last` bytes: what was whole when its writer was killed, without a line that was torn."""
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - last) if last else 0)
+        text = file.read().decode("utf-8", errors="replace")
     return [value for line in text.splitlines() if isinstance(value := _value(line), dict)]
 
 

@@ -133,7 +133,7 @@ class RunRecord:
     def evaluations(self) -> dict[str, dict[str, Any]]:
         """What evaluate.py wrote, by split."""
         found = sorted(self.path.glob("eval-*.json"))
-        return {path.stem.removeprefix("eval-"): _fields(path, "accuracy", "images") for path in found}
+        return {path.stem.removeprefix("eval-"): files.read_object(path, accuracy=float, images=int) for path in found}
 
     @cached_property
     def calibration(self) -> tuple[dict[str, Any] | None, str]:
@@ -141,7 +141,7 @@ class RunRecord:
         path = self.path / "calibration.json"
         if not path.exists():
             return None, f"not calibrated: {path} is missing; python evaluate.py {self.path} --split val writes it"
-        found = _fields(path, "temperature", "checkpoint")
+        found = files.read_object(path, temperature=float, checkpoint=str)
         if self.meta is None or found["checkpoint"] != self.meta["sha256"]:
             return None, f"not calibrated: {path} is of another checkpoint; evaluate this one again"
         return found, ""
@@ -178,7 +178,7 @@ def read_run(path: Path) -> dict[str, Any]:
     """run.json; a run that is just being made has none yet. Raises ValueError."""
     if not (path / "run.json").exists():
         return {"state": "new", "starts": []}
-    return _fields(path / "run.json", "state", "starts")
+    return files.read_object(path / "run.json", state=str, starts=list)
 
 
 def state_of(path: Path, run: dict[str, Any]) -> str:
@@ -191,11 +191,3 @@ def median_rate(events: Sequence[dict[str, Any]]) -> float | None:
     """Images a second, over the steps among them."""
     rates = [event["images_per_second"] for event in events if event.get("event") == "step"]
     return statistics.median(rates) if rates else None
-
-
-def _fields(path: Path, *needed: str) -> dict[str, Any]:
-    """A JSON object that has them. Raises ValueError."""
-    value = files.read_json(path)
-    if not isinstance(value, dict) or any(name not in value for name in needed):
-        raise ValueError(f"{path} is damaged: it has no {' or no '.join(needed)}")
-    return value

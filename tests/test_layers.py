@@ -25,7 +25,7 @@ LAYERS = [
     "runtime optim checkpoint progress",
     "metrics run job",
     "evaluation setup sources state records answers",
-    "step elsewhere",
+    "step elsewhere runlist",
     "assessment",
     "trainer",
     "bench.timing",
@@ -36,7 +36,7 @@ LAYERS = [
     "audit.leakage audit.shortcuts",
     "audit.report audit.verdict",
     "audit.page audit",
-    "commands.raw commands.ready commands.measure commands.upload",
+    "commands.raw commands.ready commands.measure commands.runs commands.upload",
     "__main__ train evaluate",
 ]
 FENCES = {"accelerate": {"runtime"}, "wandb": {"tracking"}}
