@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 
 from leafdist import console
-from leafdist.commands import measure, raw, ready, runs, upload
+from leafdist.commands import compare, measure, raw, ready, runs, upload
 from leafdist.status import WRONG, WRONG_INPUT
 from leafdist.terminal import Parser, Version
 
-GROUPS = (raw, ready, measure, runs, upload)
+GROUPS = (raw, ready, measure, runs, compare, upload)
 STOPPED = 128 + 2  # as a shell says it of a program that SIGINT ended
 
 

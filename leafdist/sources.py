@@ -11,7 +11,7 @@ import torch
 from leafdist import files
 from leafdist.config import DataConfig
 from leafdist.data.folds import fold_root
-from leafdist.data.groups import read_groups
+from leafdist.data.groups import leaves_of_paths, read_groups
 from leafdist.data.index import Index
 from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.loader import Loader
@@ -145,6 +145,4 @@ def origin(index: Index) -> dict[str, Any]:
 
 def leaves_of(names: Sequence[str], groups: Path) -> list[object]:
     """The leaf of each photo (`class/file`); one without an id is a leaf of its own. Raises ValueError."""
-    ids = read_groups(groups)
-    paths = [path.split("/") for path in names]
-    return [(name, ids.get((name, Path(file).stem)) or (file,)) for name, file in paths]
+    return list(leaves_of_paths(names, read_groups(groups)))

@@ -28,6 +28,11 @@ LAYERS = [
     "step elsewhere runlist",
     "assessment",
     "trainer",
+    "comparison.paired",
+    "comparison.answers",
+    "comparison.pair",
+    "comparison",
+    "comparison.text",
     "bench.timing",
     "bench.network bench.data bench.programs bench.report",
     "bench",
@@ -37,6 +42,7 @@ LAYERS = [
     "audit.report audit.verdict",
     "audit.page audit",
     "commands.raw commands.ready commands.measure commands.runs commands.upload",
+    "commands.compare",
     "__main__ train evaluate",
 ]
 FENCES = {"accelerate": {"runtime"}, "wandb": {"tracking"}}

@@ -2,7 +2,7 @@
 
 import csv
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 LeafIds = dict[tuple[str, str], str]  # (class, stem) to the leaf's id; ids count within their class
@@ -30,6 +30,12 @@ def read_groups(path: Path) -> LeafIds:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path} cannot be read ({error}): it must be a TSV in UTF-8. Check the path") from error
     return ids
+
+
+def leaves_of_paths(paths: Sequence[str], ids: LeafIds) -> list[tuple[str, object]]:
+    """The leaf of each photo `class/file`; one without an id is a leaf of its own."""
+    pairs = (path.split("/") for path in paths)
+    return [(name, ids.get((name, Path(file).stem)) or (file,)) for name, file in pairs]
 
 
 def unknown_classes(ids: LeafIds, classes: Collection[str], path: Path) -> list[str]:
