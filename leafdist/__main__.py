@@ -6,16 +6,16 @@ import sys
 from collections.abc import Sequence
 
 from leafdist import console
-from leafdist.commands import compare, measure, raw, ready, runs, upload
+from leafdist.commands import compare, measure, predict, raw, ready, runs, upload
 from leafdist.status import WRONG, WRONG_INPUT
 from leafdist.terminal import Parser, Version
 
-GROUPS = (raw, ready, measure, runs, compare, upload)
+GROUPS = (raw, ready, measure, runs, compare, predict, upload)
 STOPPED = 128 + 2  # as a shell says it of a program that SIGINT ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 2 for wrong input, 130 after Ctrl-C, or 1 where `audit --strict` found errors."""
+    """Returns the exit status: 0, 2 for wrong input, 130 after Ctrl-C, or 1 where files were found bad."""
     parser = build_parser()
     options, settings = parser.parse_known_args(arguments)
     if settings and options.command != "bench":

@@ -12,7 +12,7 @@ LAYERS = [
     "data.groups data.features data.partition data.transfer data.unfinished data.folds",
     "data.near",
     "data.grouping",
-    "data.split data.leaf data.shuffle data.decode data.index",
+    "data.split data.leaf data.shuffle data.decode data.index data.walk",
     "data.sample data.plan data.kept_index data.quarantine",
     "data.source data.augment",
     "data.pack data.loader fetch.archive fetch.download",
@@ -27,6 +27,7 @@ LAYERS = [
     "evaluation setup sources state records answers",
     "step elsewhere runlist",
     "assessment",
+    "predict",
     "trainer",
     "comparison.paired",
     "comparison.answers",
@@ -43,6 +44,7 @@ LAYERS = [
     "audit.page audit",
     "commands.raw commands.ready commands.measure commands.runs commands.upload",
     "commands.compare",
+    "commands.predict",
     "__main__ train evaluate",
 ]
 FENCES = {"accelerate": {"runtime"}, "wandb": {"tracking"}}
