@@ -42,6 +42,7 @@ class Predictor:
         self.config, self.model, self.classes = setup.load_run(run, runtime)
         self.augment = setup.augmentation(self.config.data).for_evaluation()
         calibration, missing = RunRecord(run, {}).calibration
+        self.calibrated = calibration is not None
         self.temperature = float(calibration["temperature"]) if calibration else 1.0
         if missing:
             say(missing)

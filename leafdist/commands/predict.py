@@ -61,7 +61,7 @@ def predict_photos(options: argparse.Namespace) -> int:
     predictor = Predictor(options.folder, runtime, console.say_aside)
     paths = photos_below(places(options.places), report)
     top = min(options.top, len(predictor.classes))
-    with sink(options, top) as take:
+    with sink(options, top, calibrated=predictor.calibrated) as take:
         for number, answer in enumerate(predictor.answers(paths, top, report, cam=bool(options.cam)), 1):
             take(answer)
             if options.cam:
@@ -80,17 +80,17 @@ def places(given: Iterable[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def sink(options: argparse.Namespace, top: int) -> Iterator[Take]:
+def sink(options: argparse.Namespace, top: int, *, calibrated: bool) -> Iterator[Take]:
     """Where answers go: a CSV file, whole or absent; JSON lines; or a table at the end."""
     if options.csv:
         with csv_file(options.csv, top) as take:
             yield take
         console.say_aside(f"wrote {options.csv}")
     elif options.jsonl:
-        yield print_json
+        yield lambda answer: print_json(answer, calibrated=calibrated)
     else:
-        rows = list["Answer"]()
-        yield rows.append
+        rows = list[list[object]]()
+        yield lambda answer: rows.append([answer.path, *cells(answer, digits=4)])
         print_table(rows, top)
 
 
@@ -108,23 +108,23 @@ def csv_file(path: Path, top: int) -> Iterator[Take]:
         yield lambda answer: writer.writerow([answer.path, *cells(answer)])
 
 
-def cells(answer: Answer) -> list[str]:
+def cells(answer: Answer, digits: int = 6) -> list[str]:
     """Class, probability, class, probability, ..."""
     pairs = zip(answer.classes, answer.probabilities, strict=True)
-    return [cell for name, probability in pairs for cell in (name, f"{probability:.6f}")]
+    return [cell for name, probability in pairs for cell in (name, f"{probability:.{digits}f}")]
 
 
-def print_json(answer: Answer) -> None:
+def print_json(answer: Answer, *, calibrated: bool) -> None:
     pairs = zip(answer.classes, answer.probabilities, strict=True)
     top = [{"class": name, "probability": round(probability, 6)} for name, probability in pairs]
     first = {"path": str(answer.path), "predicted": answer.classes[0], "confidence": top[0]["probability"]}
-    print(json.dumps(first | {"top": top}), flush=True)
+    print(json.dumps(first | {"calibrated": calibrated, "top": top}), flush=True)
 
 
-def print_table(answers: list[Answer], top: int) -> None:
+def print_table(rows: list[list[object]], top: int) -> None:
     ranks = ["", *(f" {place}" for place in range(2, top + 1))]
     columns = ["photo", *(f"{name}{rank}" for rank in ranks for name in ("predicted", "confidence"))]
-    console.table(columns, [[answer.path, *cells(answer)] for answer in answers], shrink="photo")
+    console.table(columns, rows, shrink="photo")
 
 
 def save_picture(path: Path, predictor: Predictor, answer: Answer) -> None:
