@@ -6,12 +6,29 @@ import sys
 from collections.abc import Sequence
 
 from leafdist import console
-from leafdist.commands import compare, measure, predict, raw, ready, runs, upload
-from leafdist.status import WRONG, WRONG_INPUT
+from leafdist.commands import (
+    compare,
+    completion,
+    measure,
+    predict,
+    raw,
+    ready,
+    runs,
+    upload,
+)
+from leafdist.status import STOPPED, WRONG, WRONG_INPUT
 from leafdist.terminal import Parser, Version
 
-GROUPS = (raw, ready, measure, runs, compare, predict, upload)
-STOPPED = 128 + 2  # as a shell says it of a program that SIGINT ended
+GROUPS = (
+    raw,
+    ready,
+    measure,
+    runs,
+    compare,
+    predict,
+    upload,
+    completion,
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int | None = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
-        console.say_aside(f"{program}: stopped{f': {stop}' if str(stop) else ''}")
+        console.say_aside(f"{program}: stopped{f'; {stop}' if str(stop) else ''}")
         return STOPPED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

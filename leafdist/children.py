@@ -40,6 +40,10 @@ def share_out(work: Callable[[Task], Result], tasks: Sequence[Task], workers: in
         yield from _from_both_ends(work, tasks, futures)
     except BrokenProcessPool as error:
         raise OSError("a helper process was killed, by the system for want of memory most likely") from error
+    except BaseException:  # nobody wants the results any more: do not wait for tasks under way
+        for helper in list(pool._processes.values()):
+            helper.kill()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import torch.distributed as dist
 
-from leafdist import signals
+from leafdist import console, signals
 from leafdist.data.decode import UnreadablePhotoError
 from leafdist.runtime import Runtime
 from leafdist.sentinel import PeerError
 from leafdist.signals import Interrupted
-from leafdist.status import DONE, INTERRUPTED, WRONG, WRONG_INPUT
+from leafdist.status import DONE, INTERRUPTED, STOPPED, WRONG, WRONG_INPUT
 from leafdist.writer import SaveError
 
 GOODBYE = timedelta(seconds=30)
@@ -33,6 +33,10 @@ def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: floa
         runtime.say(f"{stop}; leaving with status {INTERRUPTED}{seconds}. The same command goes on from here")
         runtime.close()
         return INTERRUPTED
+    except KeyboardInterrupt:  # of a program that does not heed signals
+        if os.environ.get("RANK", "0") == "0":
+            console.say_aside("stopped")
+        return STOPPED
     except (UnreadablePhotoError, OSError, PeerError) as error:  # met by this rank alone
         print(f"rank {runtime.rank if runtime else '?'}: error: {error}", file=sys.stderr, flush=True)
         return error.status if isinstance(error, PeerError) else WRONG if isinstance(error, OSError) else WRONG_INPUT

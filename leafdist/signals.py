@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from leafdist.status import STOPPED
+
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
 ECHO_SECONDS = 0.3  # a launcher and Slurm may both pass one SIGINT on; a person's second one comes later
-KILLED_BY_SIGINT = 130
 _received: list[tuple[str, float]] = []  # name and time of the first
 
 
@@ -29,7 +30,7 @@ def _note(number: int, frame: FrameType | None) -> None:
         _received.append((signal.Signals(number).name, now))
     elif number == signal.SIGINT and _received[0][0] == "SIGINT" and now - _received[0][1] > ECHO_SECONDS:
         os.write(2, b"second SIGINT: stopped at once; what lies on the disk is whole\n")
-        os._exit(KILLED_BY_SIGINT)
+        os._exit(STOPPED)
 
 
 def ignore() -> None:

@@ -4,8 +4,8 @@ import ast
 from pathlib import Path
 
 LAYERS = [
-    "settings intervals console",
-    "config files signals status locks scores",
+    "settings intervals console status",
+    "config files signals locks scores",
     "cli tracking sentinel writer children terminal calibration",
     "data.images data.names",
     "sync requeue",
@@ -43,7 +43,7 @@ LAYERS = [
     "audit.report audit.verdict",
     "audit.page audit",
     "commands.raw commands.ready commands.measure commands.runs commands.upload",
-    "commands.compare",
+    "commands.compare commands.completion",
     "commands.predict",
     "__main__ train evaluate",
 ]

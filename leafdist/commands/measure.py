@@ -9,7 +9,13 @@ PARTS = ("ceiling", "training", "evaluation", "loading", "packing", "start", "pr
 
 def add(commands: Any) -> None:
     bench = commands.add_parser(
-        "bench", help="measure this machine", usage="leafdist bench [options] [--config FILE] [--section.key VALUE ...]"
+        "bench",
+        help="measure this machine",
+        usage="leafdist bench [options] [--config FILE] [--section.key VALUE ...]",
+        examples=(
+            "leafdist bench --config configs/resnet50.yaml --data.root splitted",
+            "leafdist bench --parts ceiling,training --turns 3 --json bench.json --config configs/baseline.yaml",
+        ),
     )
     bench.add_argument("--parts", default=",".join(PARTS), help="which, with commas (default: all of %(default)s)")
     bench.add_argument("--turns", type=int, default=5, help="of all that is compared (default: %(default)s)")

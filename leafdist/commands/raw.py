@@ -4,22 +4,38 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from leafdist import console
+
+STYLES = {"ERROR": "red", "warning": "yellow", "verdict": "bold"}  # of lines of an audit that begin so
+
 
 def add(commands: Any) -> None:
-    sample = commands.add_parser("sample-data", help="draw a small synthetic leaf data set")
+    sample = commands.add_parser(
+        "sample-data",
+        help="draw a small synthetic leaf data set",
+        examples=("leafdist sample-data raw", "leafdist sample-data raw --per-class 10 --side 64 --seed 1"),
+    )
     sample.add_argument("dest", metavar="DEST", type=Path, help="new folder of raw class folders")
     sample.add_argument("--per-class", type=int, default=40, help="photos a class (default: 40)")
     sample.add_argument("--side", type=int, default=256, help="pixels (default: 256)")
     sample.add_argument("--seed", type=int, default=0)
     sample.set_defaults(run=sample_data)
 
-    fetch = commands.add_parser("fetch", help="download and unpack a data set, safely; run again, it goes on")
+    fetch = commands.add_parser(
+        "fetch",
+        help="download and unpack a data set, safely; run again, it goes on",
+        examples=("leafdist fetch https://host/leaf.tar.zst raw --sha256 3c2b24d6", "leafdist fetch leaf.zip raw"),
+    )
     fetch.add_argument("source", metavar="SOURCE", help="http(s) or Google Drive address, or a local zip or tar")
     fetch.add_argument("dest", metavar="DEST", type=Path, help="new folder")
     fetch.add_argument("--sha256", metavar="HEX", help="what the archive must have")
     fetch.set_defaults(run=fetch_data)
 
-    audit = commands.add_parser("audit", help="find what is wrong with a raw or a split folder of photos")
+    audit = commands.add_parser(
+        "audit",
+        help="find what is wrong with a raw or a split folder of photos",
+        examples=("leafdist audit raw --html audit.html", "leafdist audit splitted --groups leaf_ids.tsv --strict"),
+    )
     audit.add_argument("root", metavar="ROOT", type=Path)
     audit.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
     audit.add_argument("--json", metavar="FILE", type=Path, help="where to write everything, with every file's name")
@@ -29,7 +45,15 @@ def add(commands: Any) -> None:
     audit.add_argument("--strict", action="store_true", help="exit status 1 where there are errors")
     audit.set_defaults(run=audit_data)
 
-    split = commands.add_parser("split", help="raw class folders to DEST/{train,val,test}, 60/20/20")
+    split = commands.add_parser(
+        "split",
+        help="raw class folders to DEST/{train,val,test}, 60/20/20",
+        examples=(
+            "leafdist split raw splitted",
+            "leafdist split raw splitted --groups leaf_ids.tsv --mode hardlink",
+            "leafdist split raw folds --groups near --folds 5",
+        ),
+    )
     split.add_argument("raw", metavar="RAW", type=Path, help="folder of class folders")
     split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
     split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
@@ -46,18 +70,20 @@ def sample_data(options: argparse.Namespace) -> None:
     from leafdist.data.sample import draw_sample
 
     count = draw_sample(options.dest, per_class=options.per_class, side=options.side, seed=options.seed)
-    print(f"drew {count} photos in {options.dest}. Next: leafdist split {options.dest} splitted")
+    console.say(f"drew {count} photos in {options.dest}. Next: leafdist split {options.dest} splitted")
 
 
 def fetch_data(options: argparse.Namespace) -> None:
-    """Ctrl-C ends it in one line: the same command goes on."""
+    """Ctrl-C ends it; what was downloaded is kept."""
     from leafdist.fetch import fetch
 
     try:
         record = fetch(options.source, options.dest, options.sha256)
     except KeyboardInterrupt:
-        raise ValueError(f"stopped at {options.dest}; the same command goes on") from None
-    print(f"{options.dest} holds {record['files']} files, {record['size']} bytes; archive sha256 {record['sha256']}")
+        raise KeyboardInterrupt("the same command goes on") from None
+    console.say(
+        f"{options.dest} holds {record['files']} files, {record['size']} bytes; archive sha256 {record['sha256']}"
+    )
 
 
 def audit_data(options: argparse.Namespace) -> int:
@@ -69,7 +95,8 @@ def audit_data(options: argparse.Namespace) -> int:
     from leafdist.audit.page import page
 
     report = audit(options.root, options.groups, len(os.sched_getaffinity(0)))
-    print(report.text())
+    for line in report.text().splitlines():
+        console.say(line, STYLES.get(line.split(" ")[0], ""))
     if options.json:
         files.write_json(options.json, report.json())
     if options.html:
@@ -85,6 +112,6 @@ def split_data(options: argparse.Namespace) -> None:
     given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
     report = split(options.raw, options.dest, groups=groups, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report["totals"].items() if count)
-    print(f"wrote {options.dest}: {counts}")
+    console.say(f"wrote {options.dest}: {counts}")
     fold = " --data.fold 0" if options.folds else ""
-    print(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")
+    console.say(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")

@@ -1,13 +1,18 @@
 """pack, stage: ahead of a job, or of its node."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
+from leafdist import console
+
 
 def add(commands: Any) -> None:
-    pack = commands.add_parser("pack", help="decode and resize ROOT/{train,val,test} once, ahead of a job")
+    pack = commands.add_parser(
+        "pack",
+        help="decode and resize ROOT/{train,val,test} once, ahead of a job",
+        examples=("leafdist pack splitted", "leafdist pack splitted --resize 256 --fit crop --cache /scratch/packs"),
+    )
     pack.add_argument("root", metavar="ROOT", type=Path)
     pack.add_argument("--resize", type=int, default=64, help="pixels (default: 64)")
     pack.add_argument(
@@ -16,7 +21,11 @@ def add(commands: Any) -> None:
     pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
     pack.set_defaults(run=pack_data)
 
-    stage = commands.add_parser("stage", help="copy data to the node's own disk, or find it there; prints the path")
+    stage = commands.add_parser(
+        "stage",
+        help="copy data to the node's own disk, or find it there; prints the path",
+        examples=("leafdist stage splitted", "leafdist stage splitted.tar --to /scratch/me"),
+    )
     stage.add_argument("source", metavar="ROOT|ARCHIVE", type=Path, help="of {train,val,test}/<class>/<photo>")
     stage.add_argument("--to", metavar="FOLDER", type=Path, help="default: $SLURM_TMPDIR, else $TMPDIR")
     stage.set_defaults(run=stage_data)
@@ -35,11 +44,12 @@ def pack_data(options: argparse.Namespace) -> None:
     classes = scan(options.root, "train").classes
     for name in ("train", "val", "test"):
         index = scan(options.root, name, classes)
-        print(ensure_pack(index, options.resize, folder, len(os.sched_getaffinity(0)), fit=options.fit))
+        path = ensure_pack(index, options.resize, folder, len(os.sched_getaffinity(0)), fit=options.fit)
+        console.say(str(path))
 
 
 def stage_data(options: argparse.Namespace) -> None:
     """The path alone goes to the standard output."""
     from leafdist.stage import stage
 
-    print(stage(options.source, options.to, say=lambda line: print(line, file=sys.stderr, flush=True)))
+    console.say(str(stage(options.source, options.to, say=console.say_aside)))

@@ -6,7 +6,9 @@ from typing import Any
 
 
 def add(commands: Any) -> None:
-    sync = commands.add_parser("sync", help="upload to W&B what was tracked offline")
+    sync = commands.add_parser(
+        "sync", help="upload to W&B what was tracked offline", examples=("leafdist sync runs/resnet50 runs/baseline",)
+    )
     sync.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
     sync.set_defaults(run=sync_runs)
 

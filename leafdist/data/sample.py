@@ -5,15 +5,13 @@ Each photo has its own generator, keyed by (seed, class, photo), so that it is t
 
 import os
 import tempfile
-from collections.abc import Callable, Iterable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 
-from leafdist import console
+from leafdist import children, console
 from leafdist.data.leaf import Crop, Marks, draw_leaf
 
 CLASSES = (
@@ -110,17 +108,8 @@ def draw_sample(dest: Path, *, per_class: int = 40, side: int = 256, seed: int =
 
 def _draw_classes(draw: Callable[[int], None], per_class: int) -> None:
     workers = min(len(os.sched_getaffinity(0)), 8, per_class // 5)  # starting one costs as much as drawing 30 photos
-    if workers < 2:
-        _count(map(draw, range(len(CLASSES))))
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        _count(pool.map(draw, range(len(CLASSES))))
-
-
-def _count(drawn: Iterable[None]) -> None:
-    """Raises what a worker raised."""
     with console.bar(len(CLASSES), "class", "drawing") as bar:
-        for _ in drawn:
+        for _ in children.share_out(draw, range(len(CLASSES)), workers):
             bar.update()
 
 
