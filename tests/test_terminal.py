@@ -25,7 +25,7 @@ def test_every_command_shows_examples_of_itself_that_are_right(name: str) -> Non
     parser = COMMANDS[name]
     assert parser.examples, f"leafdist {name} has no examples"
     for example in parser.examples:
-        program, command, *arguments = shlex.split(example)
+        program, command, *arguments = shlex.split(example.rpartition(" | ")[2])
         assert (program, command) == ("leafdist", name)
         settings = parser.parse_known_args(arguments)[1]
         assert settings == [] or name == "bench", example
