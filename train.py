@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from leafdist import signals
 from leafdist.cli import parse_config
@@ -18,6 +18,7 @@ from leafdist.config import Config, check_world
 
 if TYPE_CHECKING:
     from leafdist.runtime import Runtime
+    from leafdist.tracking import Tracker
 
 
 def main() -> int:
@@ -60,20 +61,21 @@ def train(config: Config, runtime: Runtime) -> None:
     runtime.agree(lambda: folder.open(config, facts, runtime.say))
     sources.note_set_aside(loaders, folder.path, runtime)
     trainer = Trainer(config, model, loaders, runtime, folder.path)
+
+    def track(place: tuple[int, int]) -> Tracker:
+        about: dict[str, Any] = {"photos": loaders["val"].source.index.folder, "facts": sources.counts(loaders)}
+        return open_tracker(config, folder.path, active=runtime.is_main, place=place, **about)
+
     resumed = trainer.resume()
     if trainer.finished:
         if runtime.agree(lambda: folder.record["state"]) != "finished":  # killed at its very end
-            with folder.ending(
-                open_tracker(config, folder.path, active=runtime.is_main, place=trainer.state.place),
-                active=runtime.is_main,
-            ) as result:
+            with folder.ending(track(trainer.state.place), active=runtime.is_main) as result:
                 result.update(trainer.state.result())
         runtime.say(f"{folder.path} is finished: {trainer.state.step} steps. More train.epochs would go on")
         return
 
     runtime.agree(lambda: folder.start(config, facts, runtime.world, str(runtime.device), trainer.state.step))
-    place = trainer.state.place if resumed else (0, 0)
-    tracker = open_tracker(config, folder.path, active=runtime.is_main, place=place)
+    tracker = track(trainer.state.place if resumed else (0, 0))
     with folder.ending(tracker, active=runtime.is_main) as result, runtime.watching(folder.abandon):
         trainer.fit(tracker)
         result.update(trainer.state.result())

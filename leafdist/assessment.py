@@ -18,6 +18,7 @@ from leafdist.evaluation import evaluate
 from leafdist.intervals import by_leaf
 from leafdist.metrics import Predictions
 from leafdist.runtime import Runtime
+from leafdist.tracking.evaluation import add_evaluation
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
         files.write_json(run / f"eval-{name}.json", result)
 
     runtime.agree(write)
+    if runtime.is_main:
+        add_evaluation(run, name, runtime.say)
     return result
 
 
@@ -99,7 +102,7 @@ def _calibration(
 def _known(loader: Loader, predictions: Predictions) -> tuple[list[str], Predictions]:
     """Paths and answers of the photos whose class the run knows."""
     index = loader.source.index
-    names = [*index.names, *(photo.name for photo in index.set_aside)]
+    names = index.every_name
     known = predictions.labels >= 0
     if known.all():
         return names, predictions

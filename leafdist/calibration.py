@@ -66,8 +66,11 @@ def cross_entropy(logits: Logits, labels: Labels) -> float:
 def reliability(logits: Logits, labels: Labels) -> tuple[float, list[dict[str, Any]]]:
     """Expected calibration error (0 to 1), and the bins it is from: accuracy against mean confidence, empty ones left
     out (Naeini et al. 2015, doi 10.1609/aaai.v29i1.9602)."""
-    confidence = np.exp(log_softmax(logits, axis=1).max(1))
-    hits = logits.argmax(1) == labels
+    return binned(np.exp(log_softmax(logits, axis=1).max(1)), logits.argmax(1) == labels)
+
+
+def binned(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> tuple[float, list[dict[str, Any]]]:
+    """As `reliability`, from the confidence of each answer and whether it was right."""
     places = np.minimum((confidence * BINS).astype(int), BINS - 1)
     bins = []
     for place in np.unique(places):
@@ -75,7 +78,7 @@ def reliability(logits: Logits, labels: Labels) -> tuple[float, list[dict[str, A
         row = {"low": place / BINS, "high": (place + 1) / BINS, "images": int(some.sum())}
         bins.append(row | {"confidence": float(confidence[some].mean()), "accuracy": float(hits[some].mean())})
     gaps = (row["images"] * abs(row["confidence"] - row["accuracy"]) for row in bins)
-    return sum(gaps) / len(labels), bins
+    return sum(gaps) / len(hits), bins
 
 
 def report(logits: Logits, labels: Labels, calibration: Calibration | None) -> dict[str, Any]:

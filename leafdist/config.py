@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import Field, asdict, dataclass, field, fields, replace
+from importlib.util import find_spec
 from typing import Any, Literal
 
 from leafdist.settings import Section, key
@@ -91,7 +92,9 @@ class TrackConfig(Section):
     project: str = key("leafdist", "W&B project")
     entity: str | None = key(None, "W&B team; null: your default")
     tags: list[str] = field(default_factory=list, metadata={"help": "W&B tags, such as [a,b]"})
-    tensorboard: bool = key(default=False, text="not supported yet")
+    tables: bool = key(default=True, text="to W&B at the end: confusion, classes, reliability, worst mistakes of val")
+    artifact: bool = key(default=True, text="to W&B at the end: the best checkpoint")
+    tensorboard: bool = key(default=False, text="write <run>/tensorboard too; needs the extra tensorboard")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,7 +143,8 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     crop, weights, resnet = int(data.crop), model.weights, model.name == "resnet50"
     frozen, freeze = model.freeze != "none", f"model.freeze={model.freeze}"
     small = not resnet and (crop or data.resize) < 8  # it halves its picture three times
-    size, later = f"data.crop={crop}, data.resize={data.resize}", "true: not supported yet; leave it false"
+    size = f"data.crop={crop}, data.resize={data.resize}"
+    no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
         (crop > data.resize, f"{size}: the crop is larger than the picture; lower data.crop or raise data.resize"),
         (small, f"{size}: the baseline needs 8 pixels; raise data.resize, or data.crop where it is not 0"),
@@ -149,7 +153,7 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (not resnet and weights.startswith("IMAGENET"), f"model.weights={weights} are resnet50's; set it to none"),
         (resnet and model.dropout is not None, f"model.dropout={model.dropout}: resnet50 has none; leave it null"),
         (warmup > train.epochs, f"optim.warmup_epochs={warmup}: longer than train.epochs={train.epochs}; lower it"),
-        (config.track.tensorboard, f"track.tensorboard={later}"),
+        (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]
 
 

@@ -21,7 +21,8 @@ from leafdist.config import Config, differences, from_dict, to_dict
 from leafdist.sentinel import PeerError
 from leafdist.signals import Interrupted
 from leafdist.status import DONE, INTERRUPTED, WRONG
-from leafdist.tracking import Tracker, wandb_id
+from leafdist.tracking import Tracker
+from leafdist.tracking.wandb_client import wandb_id
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B

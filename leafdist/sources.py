@@ -122,6 +122,15 @@ def data_facts(loaders: dict[str, Loader]) -> dict[str, Any]:
     }
 
 
+def counts(loaders: dict[str, Loader]) -> dict[str, Any]:
+    """Photos of each split, and how many were set aside."""
+    indexes = {split: loader.source.index for split, loader in loaders.items()}
+    return {
+        "photos": {split: len(index) for split, index in indexes.items()},
+        "set_aside": {split: len(index.set_aside) for split, index in indexes.items()},
+    }
+
+
 def note_set_aside(loaders: dict[str, Loader], run: Path, runtime: Runtime) -> None:
     """`set-aside.json` in the run folder: each photo that is not trained on or counts as wrong, with the reason."""
     aside = {split: loader.source.index.set_aside for split, loader in loaders.items()}

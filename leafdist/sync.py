@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from leafdist.tracking import offline_reason, wandb_id
+from leafdist.tracking.wandb_client import offline_reason, wandb_id
 
 
 def sync(runs: list[Path]) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from leafdist import checkpoint, files, signals
+from leafdist.answers import write_predictions
 from leafdist.config import Config, to_dict
 from leafdist.data.loader import Loader
 from leafdist.data.plan import EpochPlan, Share
@@ -149,7 +150,7 @@ class Trainer:
         best = state.better(validation.accuracy, validation.mean_loss)
         if best and self.runtime.is_main:
             tensors = checkpoint.tensors_of(self.step.model)
-            self.writer.submit(partial(checkpoint.save_best, self.folder / "best", tensors, self._meta()))
+            self.writer.submit(partial(self._write_best, tensors, self._meta(), validation))
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
         state.end_epoch()
@@ -201,6 +202,12 @@ class Trainer:
     def _write_last(self, step: int, snapshot: checkpoint.Snapshot, *, validated: bool) -> None:
         files.flush(self.folder / "metrics.jsonl")  # the checkpoint relies on its lines
         checkpoint.save_last(self.folder / "last", step, snapshot, validated=validated)
+
+    def _write_best(self, tensors: dict[str, Tensor], meta: dict[str, Any], validation: Predictions) -> None:
+        """With what it answered on val: nobody has to ask it again."""
+        folder, index = self.folder / "best", self.loaders["val"].source.index
+        checkpoint.save_best(folder, tensors, meta)
+        write_predictions(folder / "predictions-val.csv", index.every_name, index.classes, validation)
 
     def explain(self, step: int) -> str:
         """What is known of a step that is not finite; the files of its batch go to not-finite.json."""

@@ -65,7 +65,6 @@ def test_values_out_of_range_name_key_value_and_rule(key: str, value: Any, rule:
         ({"model": {"weights": "none", "freeze": "stem"}}, "random weights"),
         ({"model": {"dropout": 0.5}}, r"model\.dropout=0\.5"),
         ({"optim": {"warmup_epochs": 31}}, "longer than"),
-        ({"track": {"tensorboard": True}}, "not supported yet"),
     ],
 )
 def test_contradictions_are_refused(sections: dict[str, Any], message: str) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from leafdist.config import Config, TrackConfig
-from leafdist.tracking import RunTracker, cut_back, open_tracker
+from leafdist.tracking import RunTracker, open_tracker
+from leafdist.tracking.events import cut_back
 
 CONFIG = {"seed": 0, "optim": {"lr": 0.001}}
 EPOCH = {"event": "epoch", "epoch": 0, "step": 2, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.6}

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
-from leafdist import tracking
 from leafdist.config import Config
-from leafdist.tracking import RunTracker, offline_reason, open_tracker, unreachable, wandb_id
+from leafdist.tracking import RunTracker, open_tracker, probe, wandb_client
+from leafdist.tracking.probe import unreachable
+from leafdist.tracking.wandb_client import offline_reason, wandb_id
 from tests.conftest import REPO
 from tests.test_metrics_log import CONFIG, EPOCH, metrics, step
 
@@ -46,7 +47,7 @@ def _own_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     yield
-    tracking.stop_service()
+    wandb_client.stop_service()
 
 
 @pytest.fixture
@@ -157,7 +158,7 @@ def test_auto_without_a_key_goes_offline_without_a_probe(tmp_path: Path, monkeyp
     def forbidden(_: str) -> None:
         raise AssertionError("probed")
 
-    monkeypatch.setattr(tracking, "unreachable", forbidden)
+    monkeypatch.setattr(wandb_client, "unreachable", forbidden)
     said: list[str] = []
     tracker = RunTracker(tmp_path, "run", CONFIG, mode="auto", say=said.append)
     tracker.log(step(1))
@@ -197,7 +198,7 @@ def test_a_server_that_refuses_the_run_means_offline(
 
 
 def test_a_server_that_never_answers_means_offline_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "PROBE_SECONDS", 1.0)
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begin = time.monotonic()
         assert unreachable(f"http://127.0.0.1:{silent.getsockname()[1]}")
@@ -206,8 +207,8 @@ def test_a_server_that_never_answers_means_offline_within_seconds(monkeypatch: p
 
 def test_a_name_lookup_that_hangs_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
-    monkeypatch.setattr(tracking, "PROBE_SECONDS", 0.2)
-    monkeypatch.setattr(tracking, "_probe", lambda _: release.wait(10) and None)
+    monkeypatch.setattr(probe, "PROBE_SECONDS", 0.2)
+    monkeypatch.setattr(probe, "_probe", lambda _: release.wait(10) and None)
     assert "no answer within 0.2 s" in str(unreachable("http://nowhere.invalid"))
     release.set()
 

@@ -45,6 +45,11 @@ class Index:
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def every_name(self) -> list[str]:
+        """Those of the photos that were set aside last, as in an evaluation."""
+        return [*self.names, *(photo.name for photo in self.set_aside)]
+
 
 def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
     """Scan `root/split`. With `classes` (those of train) the folders must be the same; labels follow their order.
