@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,24 +57,28 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
+def run_program(
+    folder: Path, script: str, *arguments: object, processes: int = 1, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run `train.py` or `evaluate.py` in `folder` with `processes`, away from the user's W&B and caches."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SLURM"))}
+    environment |= {"OMP_NUM_THREADS": "1", "HOME": str(folder), "LEAFDIST_EXPECT_WORLD": str(processes)}
+    launcher: list[str] = []
+    if processes > 1:
+        launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
+        launcher += ["--num_processes", str(processes), "--main_process_port", "0"]
+        launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    command = [sys.executable, *launcher, str(REPO / script), *map(str, arguments)]
+    environment |= variables
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False
+    )
+
+
 @pytest.fixture
 def program(tmp_path: Path) -> Program:
-    """Run `train.py` or `evaluate.py` in tmp_path with `processes`, away from the user's W&B and caches."""
-
-    def run(script: str, *arguments: object, processes: int = 1) -> subprocess.CompletedProcess[str]:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SLURM"))}
-        environment |= {"OMP_NUM_THREADS": "1", "HOME": str(tmp_path), "LEAFDIST_EXPECT_WORLD": str(processes)}
-        launcher: list[str] = []
-        if processes > 1:
-            launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
-            launcher += ["--num_processes", str(processes), "--main_process_port", "0"]
-            launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-        command = [sys.executable, *launcher, str(REPO / script), *map(str, arguments)]
-        return subprocess.run(
-            command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=600, check=False
-        )
-
-    return run
+    """See `run_program`."""
+    return partial(run_program, tmp_path)
 
 
 @pytest.fixture
