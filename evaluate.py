@@ -38,6 +38,7 @@ def main() -> int:
 
 def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
+    from leafdist import report
     from leafdist.assessment import Request, assess
 
     request = Request(options.split, options.data, options.groups, options.tta)
@@ -48,6 +49,8 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
         runtime.say(f"{run!s:{width}}  {line(result)}")
     for remark in remarks(result):
         runtime.say(remark)
+    for run in results:
+        report.attempt(run, runtime)
 
 
 def line(result: dict[str, Any]) -> str:

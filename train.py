@@ -41,7 +41,7 @@ def main() -> int:
 
 def train(config: Config, runtime: Runtime) -> None:
     """The whole way from a folder of photos to the best checkpoint."""
-    from leafdist import setup, sources
+    from leafdist import report, setup, sources
     from leafdist.run import RunFolder
     from leafdist.tracking import open_tracker
     from leafdist.trainer import Trainer
@@ -71,6 +71,7 @@ def train(config: Config, runtime: Runtime) -> None:
         if runtime.agree(lambda: folder.record["state"]) != "finished":  # killed at its very end
             with folder.ending(track(trainer.state.place), active=runtime.is_main) as result:
                 result.update(trainer.state.result())
+            report.attempt(folder.path, runtime)
         runtime.say(f"{folder.path} is finished: {trainer.state.step} steps. More train.epochs would go on")
         return
 
@@ -79,6 +80,7 @@ def train(config: Config, runtime: Runtime) -> None:
     with folder.ending(tracker, active=runtime.is_main) as result, runtime.watching(folder.abandon):
         trainer.fit(tracker)
         result.update(trainer.state.result())
+    report.attempt(folder.path, runtime)
     runtime.say(
         f"done: best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}. "
         f"Next: python evaluate.py {folder.path}"

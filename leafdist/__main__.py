@@ -13,6 +13,7 @@ from leafdist.commands import (
     predict,
     raw,
     ready,
+    report,
     runs,
     upload,
 )
@@ -25,6 +26,7 @@ GROUPS = (
     measure,
     runs,
     compare,
+    report,
     predict,
     upload,
     completion,

@@ -118,7 +118,7 @@ class RunRecord:
         """
         hours: dict[str, float] = {}
         for epoch in self.epochs:
-            starts = [start for start in self.starts if start["step"] < epoch["step"]]
+            starts = [start for start in self.starts if start.get("step", 0) < epoch["step"]]
             if starts:
                 kind = str(starts[-1]["device"]).split(":")[0]
                 hours[kind] = hours.get(kind, 0.0) + epoch["seconds"] / 3600 * starts[-1]["world_size"]

@@ -1,0 +1,38 @@
+"""Where the network looked, for some photos: what it said and, if that is wrong, what it missed."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from leafdist.cam import grad_cam, overlay
+from leafdist.checkpoint import load_best
+from leafdist.config import Config, from_dict
+from leafdist.data.decode import decode
+from leafdist.models import build_model
+from leafdist.report.pictures import SIDE
+from leafdist.setup import augmentation, side
+
+Picture = NDArray[np.uint8]
+
+
+def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> list[Picture]:
+    """Of each photo with the class asked about, the part that the network sees with its heat over it."""
+    tensors, meta = load_best(run)
+    config = from_dict(meta["config"])
+    model = build_model(config.model.name, len(meta["classes"]), side(config.data))
+    model.load_state_dict(tensors)
+    data = config.data
+    rows = torch.from_numpy(np.stack([decode(folder / path, data.resize, data.fit) for path in paths]))
+    seen = augmentation(data).for_evaluation()(rows)
+    heat = grad_cam(model.eval(), seen, torch.tensor(labels)).numpy()
+    return [overlay(_seen(folder / path, config), one) for path, one in zip(paths, heat, strict=True)]
+
+
+def _seen(path: Path, config: Config) -> Picture:
+    """The middle that evaluation crops, at the size of the page's pictures."""
+    data = config.data
+    whole = round(SIDE * data.resize / side(data))
+    start = (whole - SIDE) // 2
+    return decode(path, whole, data.fit)[start : start + SIDE, start : start + SIDE]

@@ -1,0 +1,121 @@
+"""The figures that a reader looks for first, each with its 95 % interval, and what they can mean."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from leafdist.intervals import wilson
+from leafdist.report.facts import Facts
+from leafdist.report.html import Child, Html, tag
+from leafdist.report.words import THIN, count, data, interval, many, number, percent
+
+MANY = 2000  # photos from which on a second digit says something
+
+MEANING = {
+    "yes": "Leaves of {split} photos were never seen in training, where their ids are known; they come from the same "
+    "source and stand before the same background, so photos from elsewhere may do worse.",
+    "by likeness": "Photos that look alike were kept on one side, so {split} leaves are likely new to the model; they "
+    "come from the same source, and photos from elsewhere may do worse.",
+    "no": "Other photos of the same leaves were trained on: this tells how well the model knows leaves it has met, and "
+    "new leaves will do worse. A split by leaf tells how much.",
+    "unknown": "Whether other photos of the same leaves were trained on is not known, as the data has no split.json: "
+    "on new leaves the model may do worse. A split by leaf tells how much.",
+}
+SPLIT = "leafdist split RAW DEST --groups FILE"
+
+
+def headline(facts: Facts) -> Html:
+    figures = [*_evaluated(facts), _best(facts)] if facts.evaluation else [_best(facts)]
+    order = sorted((figure for figure in figures if figure), key=lambda figure: 'class="hero"' not in figure)
+    return tag("section", tag("h2", "Results", class_="unseen"), tag("dl", order, class_="figures"), meaning(facts))
+
+
+def meaning(facts: Facts) -> Html | None:
+    """One plain sentence on what the accuracy can mean."""
+    if not facts.evaluation:
+        return None
+    told = str(facts.evaluation.get("leaf_disjoint", "unknown"))
+    key = next((key for key in MEANING if told.startswith(key)), "unknown")
+    way_out = [" ", tag("code", SPLIT)] if key in ("no", "unknown") else None
+    return tag("p", MEANING[key].format(split=facts.split), way_out, class_="meaning")
+
+
+def _figure(name: str, value: Child, *notes: Child, hero: bool = False) -> Html:
+    details = [tag("dd", note, class_="note") for note in notes if note]
+    return tag("div", tag("dt", name), tag("dd", value, class_="value"), details, class_="hero" if hero else None)
+
+
+def _evaluated(facts: Facts) -> Iterator[Html]:
+    result: dict[str, Any] = facts.evaluation or {}
+    digits = 2 if result["images"] >= MANY else 1
+    kind = "interval_by_leaf" if "interval_by_leaf" in result else "interval"
+    yield _figure(
+        f"{facts.split.capitalize()} accuracy",
+        data(result["accuracy"], percent(result["accuracy"], digits), "accuracy"),
+        _between(result[kind], digits, " by leaf" if kind != "interval" else ""),
+        f"{count(result['correct'])} of {many(result['images'], 'photo')}" + _unreadable(result),
+        hero=True,
+    )
+    yield _macro_f1(facts, result)
+    yield from _calibration(facts, result)
+    yield from _healthy(result)
+
+
+def _between(bounds: Sequence[float], digits: int = 1, kind: str = "") -> list[Child]:
+    return [f"95{THIN}% interval{kind} ", tag("span", interval(bounds, digits), class_="range")]
+
+
+def _unreadable(result: dict[str, Any]) -> str:
+    return f"; {result['unreadable']} unreadable ones counted as wrong" if result.get("unreadable") else ""
+
+
+def _macro_f1(facts: Facts, result: dict[str, Any]) -> Html:
+    bounds = facts.macro_f1_interval
+    range_ = tag("span", f"{number(bounds[0])} – {number(bounds[1])}", class_="range") if bounds else None
+    return _figure(
+        "Macro F1",
+        data(result["macro_f1"], number(result["macro_f1"]), "macro_f1"),
+        [f"95{THIN}% interval ", range_] if range_ else None,
+        f"mean of {many(len(result['classes']), 'class', 'classes')}, each counting the same",
+    )
+
+
+def _best(facts: Facts) -> Html:
+    meta = facts.meta
+    photos = facts.photos("val")
+    accuracy = meta["val_accuracy"]
+    return _figure(
+        "Best validation accuracy",
+        data(accuracy, percent(accuracy), "val_accuracy"),
+        _between(wilson(round(accuracy * photos), photos)) if photos else None,
+        f"epoch {meta['epoch'] + 1} of {len(facts.record.epochs)}",
+        hero=facts.evaluation is None,
+    )
+
+
+def _calibration(facts: Facts, result: dict[str, Any]) -> Iterator[Html]:
+    found = result.get("calibration")
+    if not found:
+        return
+    before = f"{percent(found['ece'])} before"
+    if not facts.calibrated:
+        yield _figure("Calibration error", data(found["ece"], percent(found["ece"]), "ece"), "not calibrated")
+        return
+    yield _figure(
+        "Calibration error",
+        data(found["ece_calibrated"], percent(found["ece_calibrated"]), "ece_calibrated"),
+        "mean gap between confidence and accuracy",
+        f"{before} dividing logits by {facts.temperature:.2f}, fitted on {found['fitted_on']}",
+    )
+
+
+def _healthy(result: dict[str, Any]) -> Iterator[Html]:
+    found = result.get("healthy")
+    if not found:
+        return
+    missed = f"{many(found['missed'], 'diseased leaf', 'diseased leaves')} called healthy"
+    yield _figure(
+        "Healthy or diseased",
+        data(found["accuracy"], percent(found["accuracy"]), "healthy"),
+        _between(found["interval"]),
+        f"{missed}, {many(found['false_alarms'], 'false alarm')}",
+    )

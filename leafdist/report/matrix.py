@@ -1,0 +1,143 @@
+"""The confusion matrix as a grid to walk through, and the pairs that are confused most."""
+
+import json
+from collections.abc import Sequence
+
+import numpy as np
+
+from leafdist.report.facts import Facts
+from leafdist.report.html import Html, tag
+from leafdist.report.pictures import Pictures
+from leafdist.report.words import count, crop_of, data, many, percent, title_of
+
+LISTED = 12  # photos of a cell that the page names
+LISTED_IN_ALL = 4000
+PAIRS = 10
+PAIR_PHOTOS = 4
+ORDERS = (("class", "Class order"), ("crop", "Crop"), ("errors", "Error rate"))
+
+
+def matrix(facts: Facts, pictures: Pictures) -> Html | None:
+    result = facts.evaluation
+    if not result:
+        return None
+    help_ = (
+        "A row holds the photos of a class, a column those called so. Grey on the diagonal is right, colour beside it "
+        "is wrong, darker for a larger share of the row. Arrow keys move, Enter lists the photos of a cell."
+    )
+    return tag(
+        "section",
+        tag("h2", "Confusion", id="confusion"),
+        tag("p", help_, class_="soft"),
+        _tools(),
+        tag("p", class_="readout", id="readout", aria_hidden="true"),
+        tag("div", _grid(list(result["classes"]), result["confusion"], facts), class_="matrix", id="matrix"),
+        tag("div", class_="selection", id="selection", aria_live="polite", role="region", aria_label="Selected cell"),
+        _pairs(facts, pictures),
+        tag("script", _for_script(facts), type="application/json", id="matrix-data"),
+    )
+
+
+def _tools() -> Html:
+    orders = [
+        tag("button", text, type="button", data_order=key, aria_pressed="true" if key == "class" else "false")
+        for key, text in ORDERS
+    ]
+    zooms = [
+        tag("button", text, type="button", data_zoom=key, aria_label=spoken)
+        for key, text, spoken in (
+            ("-1", "−", "smaller cells"),
+            ("1", "+", "larger cells"),
+            ("0", "Fit", "fit to width"),
+        )
+    ]
+    return tag(
+        "div",
+        tag("div", tag("span", "Order", class_="label"), orders, role="group", aria_label="Order of the classes"),
+        tag("div", tag("span", "Zoom", class_="label"), zooms, role="group", aria_label="Size of the cells"),
+        class_="tools",
+    )
+
+
+def _grid(names: Sequence[str], confusion: Sequence[Sequence[int]], facts: Facts) -> Html:
+    titles = [title_of(name) for name in names]
+    corner = tag("td", tag("span", "label ↓  called →"), class_="corner")
+    head = [tag("th", tag("span", title), scope="col", title=title) for title in titles]
+    rows = [
+        tag("tr", tag("th", tag("span", title), scope="row", title=title), _cells(label, row), data_class=label)
+        for label, (title, row) in enumerate(zip(titles, confusion, strict=True))
+    ]
+    return tag(
+        "table",
+        tag("thead", tag("tr", corner, head)),
+        tag("tbody", rows),
+        role="grid",
+        aria_label=f"Confusion matrix of the {facts.split} photos",
+        aria_rowcount=len(names) + 1,
+        aria_colcount=len(names) + 1,
+        style=f"--n:{len(names)}",
+    )
+
+
+def _cells(label: int, row: Sequence[int]) -> list[Html]:
+    total = max(sum(row), 1)
+    return [_cell(value, value / total, diagonal=label == place) for place, value in enumerate(row)]
+
+
+def _cell(value: int, share: float, *, diagonal: bool) -> Html:
+    """A root scale shows small shares too."""
+    if not value:
+        return tag("td", class_="hit" if diagonal else None)
+    level = share**0.5
+    kind = ("hit " if diagonal else "") + ("deep" if level > 0.8 else "")
+    return tag("td", str(value), class_=kind.strip() or None, style=f"--v:{level:.2f}")
+
+
+def _for_script(facts: Facts) -> Html:
+    """What the script needs beyond the cells; `<` is escaped, since a script element has no entities."""
+    result = facts.evaluation or {}
+    classes = [
+        {"title": title_of(name), "crop": crop_of(name), "images": entry["images"], "name": name}
+        for name, entry in result["classes"].items()
+    ]
+    content = {"classes": classes, "photos": _photos(facts), "listed": LISTED}
+    return Html(json.dumps(content, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+def _photos(facts: Facts) -> dict[str, list[list[str | float]]]:
+    """`label,predicted` of a cell to its photos, those of which the model is surest first."""
+    answers = facts.answers
+    if answers is None:
+        return {}
+    found: dict[str, list[list[str | float]]] = {}
+    order = np.argsort(-answers.confidence, kind="stable")
+    listed = 0
+    for wrong in (True, False):
+        for place in order[(answers.predicted != answers.labels)[order] == wrong]:
+            cell = found.setdefault(f"{answers.labels[place]},{answers.predicted[place]}", [])
+            if len(cell) < (LISTED if wrong else 4) and listed < LISTED_IN_ALL:
+                cell.append([answers.paths[place], round(float(answers.confidence[place]), 4)])
+                listed += 1
+    return {key: cell for key, cell in found.items() if cell}
+
+
+def _pairs(facts: Facts, pictures: Pictures) -> Html | None:
+    pairs = (facts.evaluation or {}).get("confused", [])[:PAIRS]
+    if not pairs:
+        return None
+    rows = [_pair(facts, pictures, pair["label"], pair["predicted"], pair["images"]) for pair in pairs]
+    return tag("div", tag("h3", "Most confused pairs"), tag("ol", rows, class_="pairs"))
+
+
+def _pair(facts: Facts, pictures: Pictures, label: str, predicted: str, images: int) -> Html:
+    total = (facts.evaluation or {})["classes"][label]["images"]
+    words = [
+        tag("b", title_of(label)),
+        tag("span", " called ", class_="soft"),
+        tag("b", title_of(predicted)),
+        tag("p", data(images, many(images, "photo")), f" of {count(total)}, {percent(images / total)}", class_="soft"),
+    ]
+    places = (facts.classes.index(one) for one in (label, predicted))
+    shown = [facts.answers.paths[at] for at in facts.answers.of_pair(*places)[:PAIR_PHOTOS]] if facts.answers else []
+    photos = [image for path in shown if (image := pictures.photo(path, f"A photo of {title_of(label)}"))]
+    return tag("li", tag("div", words), tag("div", photos, class_="strip") if photos else None)

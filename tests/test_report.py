@@ -1,0 +1,118 @@
+"""report.html: what it says is what the run folder says, whatever is missing there, and it stands alone."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from leafdist import report
+from leafdist.__main__ import main
+from tests.drawn_run import draw_run
+
+CLASSES = ("Apple___healthy", "Apple___scab", "Grape___black_rot", 'Pepper,_bell___<spot> & "rot"', "Grape___healthy")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("drawn")
+    return draw_run(place / "runs" / "drawn", CLASSES, 200, place / "splitted")
+
+
+@pytest.fixture
+def run(drawn: Path, tmp_path: Path) -> Path:
+    """A copy to take things away from."""
+    return Path(shutil.copytree(drawn, tmp_path / "drawn"))
+
+
+def text_of(run: Path) -> str:
+    return report.write(run).read_text(encoding="utf-8")
+
+
+class Figures(HTMLParser):
+    """`<data key value>` of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: dict[str, float] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "data" and values.get("data-key"):
+            self.found[str(values["data-key"])] = float(values["value"] or "nan")
+
+
+def test_headline_figures_are_those_of_the_evaluation(run: Path) -> None:
+    result = json.loads((run / "eval-test.json").read_text())
+    meta = json.loads((run / "best" / "meta.json").read_text())
+    assert Figures(text_of(run)).found == {
+        "accuracy": result["accuracy"],
+        "macro_f1": result["macro_f1"],
+        "ece_calibrated": result["calibration"]["ece_calibrated"],
+        "healthy": result["healthy"]["accuracy"],
+        "val_accuracy": meta["val_accuracy"],
+    }
+
+
+def test_the_page_needs_nothing_else(run: Path) -> None:
+    text = text_of(run)
+    assert "default-src 'none'" in text
+    assert re.findall(r'(?:src|href)="(?!data:|#)', text) == []
+    assert re.findall(r"url\(|@import|https?:", text) == []
+    assert text.count("data:image/jpeg") > 10
+
+
+def test_names_of_classes_are_text_wherever_they_stand(run: Path) -> None:
+    text = text_of(run)
+    assert "<spot>" not in text
+    assert '&lt;spot&gt; &amp; "rot"' in text
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (["eval-test.json"], "The evaluation: confusion matrix"),
+        (["predictions-test.csv"], "predictions-test.csv: photos and their probabilities"),
+        (["best", "eval-test.json"], "A best checkpoint: no epoch has ended yet"),
+        (["calibration.json"], "Calibrated probabilities"),
+    ],
+)
+def test_what_is_gone_is_named_with_the_command_that_brings_it(run: Path, lost: list[str], told: str) -> None:
+    for name in lost:
+        shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink()
+    text = text_of(run)
+    assert told in text
+    assert f"<code>leafdist report {run}</code>" in text
+
+
+def test_photos_that_are_gone_are_told_and_the_rest_stays(run: Path, tmp_path: Path) -> None:
+    path = run / "eval-test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"root": str(tmp_path / "away")}))
+    text = text_of(run)
+    assert f"{tmp_path / 'away' / 'test'} is not on this machine" in text
+    assert "data:image/jpeg" not in text
+    assert 'role="grid"' in text
+
+
+def test_a_calibration_of_another_checkpoint_is_not_used(run: Path) -> None:
+    path = run / "calibration.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
+    text = text_of(run)
+    assert "may be of an earlier one" in text
+    assert "ece" in Figures(text).found
+    assert "ece_calibrated" not in Figures(text).found
+
+
+def test_settings_that_differ_from_the_defaults_are_marked(run: Path) -> None:
+    marked = re.findall(r'<tr class="changed"><th[^>]*>([^<]+)', text_of(run))
+    assert marked == ["root", "name", "wandb"]
+
+
+def test_the_command_says_where_the_page_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run / 'report.html'}\n"
+    assert main(["report", str(run.parent)]) == 2
+    assert "is not a run folder" in capsys.readouterr().err
