@@ -9,6 +9,7 @@ from leafdist import console
 from leafdist.commands import (
     compare,
     completion,
+    examine,
     measure,
     predict,
     raw,
@@ -23,6 +24,7 @@ from leafdist.terminal import Parser, Version
 GROUPS = (
     raw,
     ready,
+    examine,
     measure,
     runs,
     compare,
@@ -34,10 +36,10 @@ GROUPS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 2 for wrong input, 130 after Ctrl-C, or 1 where files were found bad."""
+    """Returns the exit status: 0, 2 for wrong input, 130 after Ctrl-C, or 1 where something was found bad."""
     parser = build_parser()
     options, settings = parser.parse_known_args(arguments)
-    if settings and options.command != "bench":
+    if settings and options.command not in ("bench", "doctor"):
         parser.error(f"unrecognized arguments: {' '.join(settings)}")
     options.settings, options.parser = settings, parser
     program = f"leafdist {options.command}"

@@ -1,0 +1,80 @@
+"""Where this process stands among those of its launch: accelerate, torchrun, `srun leafdist doctor`, or alone."""
+
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ALONE, SRUN, LAUNCHER = "alone", "srun", "a launcher"
+PORTS = (10000, 20000)  # the first, and how many: as slurm/launch.sh
+
+
+@dataclass(frozen=True)
+class Place:
+    """`address` and `port` are those of rank 0's store."""
+
+    node: str
+    rank: int = 0
+    world: int = 1
+    local_rank: int = 0
+    local_world: int = 1
+    started_by: str = ALONE
+    address: str = "127.0.0.1"
+    port: int = 0
+
+    @property
+    def first_here(self) -> bool:
+        """One process a node looks at what all of them share."""
+        return self.local_rank == 0
+
+
+def find_place(variables: Mapping[str, str]) -> Place:
+    """From the environment. Raises ValueError where a launcher left it incomplete."""
+    node = variables.get("SLURMD_NODENAME") or platform.node()
+    if int(variables.get("WORLD_SIZE") or 1) > 1:
+        return _launched(node, variables)
+    if int(variables.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
+        return _by_srun(node, variables)
+    return Place(node)
+
+
+def _launched(node: str, variables: Mapping[str, str]) -> Place:
+    missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not variables.get(name)]
+    if missing:
+        raise ValueError(
+            f"WORLD_SIZE={variables['WORLD_SIZE']}, but {', '.join(missing)} not set: export RANK, WORLD_SIZE, "
+            "LOCAL_RANK, MASTER_ADDR and MASTER_PORT, as slurm/launch.sh does, or use accelerate launch"
+        )
+    world, rank = int(variables["WORLD_SIZE"]), int(variables["RANK"])
+    local = int(variables.get("LOCAL_WORLD_SIZE") or _tasks_here(variables) or world)
+    return Place(
+        node, rank, world, int(variables.get("LOCAL_RANK") or rank % local), local, LAUNCHER,
+        variables["MASTER_ADDR"], int(variables["MASTER_PORT"]),
+    )  # fmt: skip
+
+
+def _by_srun(node: str, variables: Mapping[str, str]) -> Place:
+    """A task a process and no launcher: all that is needed is Slurm's own."""
+    first, ports = PORTS
+    return Place(
+        node, int(variables["SLURM_PROCID"]), int(variables["SLURM_STEP_NUM_TASKS"]), int(variables["SLURM_LOCALID"]),
+        _tasks_here(variables) or 1, SRUN, first_host(variables["SLURM_STEP_NODELIST"]),
+        int(variables.get("MASTER_PORT") or first + int(variables["SLURM_JOB_ID"]) % ports),
+    )  # fmt: skip
+
+
+def first_host(nodes: str) -> str:
+    """Of Slurm's short form: `node[3-4,7],other` is node3. There may be no scontrol in a container."""
+    name = re.match(r"([^\[,]+)(?:\[(\d+)[^\]]*\]([^,]*))?", nodes)
+    assert name, nodes
+    return "".join(part or "" for part in name.groups())
+
+
+def _tasks_here(variables: Mapping[str, str]) -> int | None:
+    """`2(x3),1`: two tasks on each of three nodes, one on the fourth."""
+    counts: list[int] = []
+    for part in filter(None, variables.get("SLURM_STEP_TASKS_PER_NODE", "").split(",")):
+        count, _, times = part.rstrip(")").partition("(x")
+        counts += [int(count)] * int(times or 1)
+    node = int(variables.get("SLURM_NODEID") or 0)
+    return counts[node] if node < len(counts) else None
