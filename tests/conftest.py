@@ -1,10 +1,11 @@
 """Small data sets and one way to start the programs, shared by all tests."""
 
+import atexit
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 from xdist.scheduler.loadscope import LoadScopeScheduling
+
+from tests.preloaded import Preloaded
 
 REPO = Path(__file__).parents[1]
 SHARED = REPO.parent / "shared"
@@ -57,21 +60,33 @@ def photos(tmp_path: Path) -> Path:
     return root
 
 
+def quiet_environment() -> dict[str, str]:
+    """Away from the user's W&B and from a Slurm job that the suite may run in; a thread a process."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SLURM"))}
+    return kept | {"OMP_NUM_THREADS": "1"}
+
+
+@cache
+def preloaded() -> Preloaded:
+    """One a process of pytest, ended with it."""
+    process = Preloaded(quiet_environment())
+    atexit.register(process.close)
+    return process
+
+
 def run_program(
     folder: Path, script: str, *arguments: object, processes: int = 1, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Run `train.py` or `evaluate.py` in `folder` with `processes`, away from the user's W&B and caches."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SLURM"))}
-    environment |= {"OMP_NUM_THREADS": "1", "HOME": str(folder), "LEAFDIST_EXPECT_WORLD": str(processes)}
-    launcher: list[str] = []
-    if processes > 1:
-        launcher = ["-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
-        launcher += ["--num_processes", str(processes), "--main_process_port", "0"]
-        launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-    command = [sys.executable, *launcher, str(REPO / script), *map(str, arguments)]
-    environment |= variables
+    environment = quiet_environment() | {"HOME": str(folder), "LEAFDIST_EXPECT_WORLD": str(processes)} | variables
+    command = [str(REPO / script), *map(str, arguments)]
+    if processes == 1:
+        return preloaded().run(command, folder, environment, timeout=600)
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
+    launcher += ["--num_processes", str(processes), "--main_process_port", "0"]
+    launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False
+        [*launcher, *command], capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False
     )
 
 

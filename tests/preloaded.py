@@ -1,0 +1,100 @@
+"""Programs that start with their slow imports done: forked off a process that has them, as new as any other.
+
+An interpreter that imports torch, torchvision and accelerate takes five seconds here, and the suite starts a hundred.
+What is forked has run none of our code, and ends as an interpreter does. Launches of several processes are whole.
+"""
+
+import array
+import json
+import os
+import runpy
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryFile
+
+
+class Preloaded:
+    """`run` starts a script in a fork of the process that this object keeps."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.channel, theirs = socket.socketpair()
+        command = [sys.executable, __file__, str(theirs.fileno())]
+        with theirs:
+            self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
+
+    def run(
+        self, command: list[str], cwd: Path, environment: dict[str, str], timeout: float
+    ) -> subprocess.CompletedProcess[str]:
+        """As `subprocess.run([sys.executable, *command], capture_output=True)` does."""
+        with TemporaryFile("w+b") as out, TemporaryFile("w+b") as err:
+            self._ask({"command": command, "cwd": str(cwd), "environment": environment}, [out.fileno(), err.fileno()])
+            status = self._wait(timeout)
+            texts = [file.read().decode(errors="replace") for file in (out, err) if not file.seek(0)]
+        return subprocess.CompletedProcess(command, status, *texts)
+
+    def _ask(self, program: dict[str, object], streams: list[int]) -> None:
+        message = json.dumps(program).encode()
+        self.channel.sendall(len(message).to_bytes(4))
+        self.channel.sendmsg(
+            [message[:1]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams).tobytes())]
+        )
+        self.channel.sendall(message[1:])
+
+    def _wait(self, timeout: float) -> int:
+        pid = int.from_bytes(self.channel.recv(8, socket.MSG_WAITALL))
+        self.channel.settimeout(timeout)
+        try:
+            return int.from_bytes(self.channel.recv(8, socket.MSG_WAITALL), signed=True)
+        except TimeoutError:
+            os.kill(pid, signal.SIGKILL)
+            raise
+        finally:
+            self.channel.settimeout(None)
+
+    def close(self) -> None:
+        self.channel.close()
+        self.process.wait()
+
+
+def serve(channel: socket.socket) -> dict[str, object]:
+    """Returns in each new process, with what it is to run; leaves when nobody asks any more."""
+    import accelerate  # noqa: F401
+    import jsonargparse  # noqa: F401
+    import torchvision  # noqa: F401
+    import wandb  # noqa: F401
+
+    while size := channel.recv(4, socket.MSG_WAITALL):
+        first, ancillary, *_ = channel.recvmsg(1, socket.CMSG_SPACE(8))
+        rest = channel.recv(int.from_bytes(size) - 1, socket.MSG_WAITALL)
+        descriptors = array.array("i", ancillary[0][2])
+        pid = os.fork()
+        if pid == 0:
+            channel.close()
+            for place, descriptor in enumerate(descriptors, 1):
+                os.dup2(descriptor, place)
+            return dict(json.loads(first + rest))
+        for descriptor in descriptors:
+            os.close(descriptor)
+        channel.sendall(pid.to_bytes(8))
+        channel.sendall(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]).to_bytes(8, signed=True))
+    raise SystemExit
+
+
+def become(program: dict[str, object]) -> None:
+    """This process is now what `python script arguments` would be."""
+    command, environment = program["command"], program["environment"]
+    assert isinstance(command, list)
+    assert isinstance(environment, dict)
+    os.chdir(str(program["cwd"]))
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = command
+    sys.path[0] = str(Path(command[0]).parent)
+    runpy.run_path(command[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    become(serve(socket.socket(fileno=int(sys.argv[1]))))
