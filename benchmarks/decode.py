@@ -1,4 +1,4 @@
-"""Photos a second that one core decodes, and the pixels: python benchmarks/decode.py FOLDER OUT.npy [COMPARE].
+"""Photos a second of one core's time, and their pixels: python benchmarks/decode.py FOLDER OUT.npy [COMPARE].
 
 In an environment with Pillow, then in one with Pillow-SIMD; COMPARE is the other one's OUT.npy. Numpy and PIL only.
 """
@@ -19,10 +19,10 @@ def main() -> None:
     photos = sorted(path for path in Path(sys.argv[1]).rglob("*") if path.suffix.lower() in (".jpg", ".png"))
     photos = photos[:: max(1, len(photos) // COUNT)]
     pixels = np.stack([decode(photo, SIDE) for photo in photos])  # and warms the page cache
-    began = time.perf_counter()
+    began = time.process_time()
     for photo in photos:
         decode(photo, SIDE)
-    print(f"{DECODER}: {len(photos) / (time.perf_counter() - began):.0f} photos/s of {len(photos)}")
+    print(f"{DECODER}: {len(photos) / (time.process_time() - began):.0f} photos/s of {len(photos)}")
     np.save(sys.argv[2], pixels)
     if len(sys.argv) > 3:
         apart = np.abs(pixels.astype(int) - np.load(sys.argv[3]))
