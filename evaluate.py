@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leafdist import console
+
 if TYPE_CHECKING:
     from leafdist.runtime import Runtime
 
@@ -40,28 +42,33 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
     from leafdist import report
     from leafdist.assessment import Request, assess
+    from leafdist.comparison import compare
+    from leafdist.comparison.text import show
 
     request = Request(options.split, options.data, options.groups, options.tta)
     results = {run: assess(run, request, runtime) for run in options.runs}
-    width = max(len(str(run)) for run in results)
-    runtime.say(f"{'run':{width}}  {options.split} accuracy  95 % interval  macro F1   top 3     loss     ECE  correct")
-    for run, result in results.items():
-        runtime.say(f"{run!s:{width}}  {line(result)}")
-    for remark in remarks(result):
+    if runtime.is_main:
+        figures = ("95 % interval", "macro F1", "top 3", "loss", "ECE", "correct")
+        rows = [[str(run), *row_of(result)] for run, result in results.items()]
+        console.table(["run", f"{options.split} accuracy", *figures], rows)
+    for remark in remarks(results[options.runs[-1]]):
         runtime.say(remark)
+    if len(results) > 1 and len({result["data"] for result in results.values()}) == 1:
+        split = results[options.runs[0]]["split"]
+        runtime.agree(lambda: show(compare(options.runs, split, options.groups)))
     for run in results:
         report.attempt(run, runtime)
 
 
-def line(result: dict[str, Any]) -> str:
+def row_of(result: dict[str, Any]) -> list[str]:
     """The headline figures."""
     low, high = result.get("interval_by_leaf", result["interval"])
     calibration = result["calibration"]
     ece = calibration.get("ece_calibrated", calibration["ece"])
     counts = f"{result['correct']} of {result['images']}"
     counts += f", {result['unreadable']} unreadable ones counted as wrong" if result["unreadable"] else ""
-    shares = f"{result['macro_f1']:9.4f} {result['top3_accuracy']:7.4f}  {result['loss']:7.4f} {ece:7.4f}"
-    return f"{result['accuracy']:13.4f}  {low:.4f}-{high:.4f} {shares}  {counts}"
+    shares = (f"{value:.4f}" for value in (result["macro_f1"], result["top3_accuracy"], result["loss"], ece))
+    return [f"{result['accuracy']:.4f}", f"{low:.4f}-{high:.4f}", *shares, counts]
 
 
 def remarks(result: dict[str, Any]) -> list[str]:

@@ -54,7 +54,8 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     fitted = _calibration(run, config, classes, judge, runtime, own=own)
     names, predictions = _known(loader, predictions)
     index = loader.source.index
-    result = predictions.summary(request.split, classes)
+    name = request.split if own else f"{request.split}@{Path(config.data.root).resolve().name}"
+    result = predictions.summary(name, classes)
     assert predictions.logits is not None
     result["calibration"] = calibration.report(predictions.logits, predictions.labels, fitted)
     result |= {"tta": request.flips, "data": index.digest, **sources.origin(index), "root": str(index.folder.parent)}
@@ -63,7 +64,6 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     if groups := request.groups:
         leaves = runtime.agree(lambda: sources.leaves_of(names, groups))
         result["interval_by_leaf"] = by_leaf(predictions.hits, leaves)
-    name = request.split if own else f"{request.split}@{Path(config.data.root).resolve().name}"
 
     def write() -> None:
         write_predictions(run / f"predictions-{name}.csv", names, classes, predictions)

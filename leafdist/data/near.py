@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from threadpoolctl import threadpool_limits
 
+from leafdist import console
 from leafdist.data.features import SIDE
 
 Floats = NDArray[np.float32]
@@ -126,9 +127,16 @@ def near_duplicates(gray: Floats, workers: int) -> Pairs:
     """Of n photos (n,32,32): each pair once, with its best view. Compares all with all: 17 products of n x n."""
     known = hashes(gray)
     tasks = [(view, start) for view in range(len(VIEWS)) for start in range(0, len(gray), ROWS)]
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as pool:
-        found = list(pool.map(lambda task: _near(gray, known, *task), tasks))
-    return _best_of_each(np.concatenate([np.zeros((4, 0)), *found], 1))
+    found = [np.zeros((4, 0))]
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(workers) as pool,
+        console.bar(len(tasks), "block", "comparing") as bar,  # with the square of the photos: a million takes days
+    ):
+        for some in pool.map(lambda task: _near(gray, known, *task), tasks):
+            found.append(some)
+            bar.update(1)
+    return _best_of_each(np.concatenate(found, 1))
 
 
 def _near(gray: Floats, known: Floats, number: int, start: int) -> NDArray[np.float64]:
