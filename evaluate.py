@@ -11,9 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from leafdist import console
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from leafdist.runtime import Runtime
@@ -40,48 +38,19 @@ def main() -> int:
 
 def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
-    from leafdist import report
+    from leafdist import headline, report
     from leafdist.assessment import Request, assess
-    from leafdist.comparison import compare
-    from leafdist.comparison.text import show
+    from leafdist.comparison import compare, text
 
     request = Request(options.split, options.data, options.groups, options.tta)
     results = {run: assess(run, request, runtime) for run in options.runs}
     if runtime.is_main:
-        figures = ("95 % interval", "macro F1", "top 3", "loss", "ECE", "correct")
-        rows = [[str(run), *row_of(result)] for run, result in results.items()]
-        console.table(["run", f"{options.split} accuracy", *figures], rows)
-    for remark in remarks(results[options.runs[-1]]):
-        runtime.say(remark)
+        headline.show(results, options.split)
     if len(results) > 1 and len({result["data"] for result in results.values()}) == 1:
         split = results[options.runs[0]]["split"]
-        runtime.agree(lambda: show(compare(options.runs, split, options.groups)))
+        runtime.agree(lambda: text.show(compare(options.runs, split, options.groups)))
     for run in results:
         report.attempt(run, runtime)
-
-
-def row_of(result: dict[str, Any]) -> list[str]:
-    """The headline figures."""
-    low, high = result.get("interval_by_leaf", result["interval"])
-    calibration = result["calibration"]
-    ece = calibration.get("ece_calibrated", calibration["ece"])
-    counts = f"{result['correct']} of {result['images']}"
-    counts += f", {result['unreadable']} unreadable ones counted as wrong" if result["unreadable"] else ""
-    shares = (f"{value:.4f}" for value in (result["macro_f1"], result["top3_accuracy"], result["loss"], ece))
-    return [f"{result['accuracy']:.4f}", f"{low:.4f}-{high:.4f}", *shares, counts]
-
-
-def remarks(result: dict[str, Any]) -> list[str]:
-    """What the figures mean; for several runs the same, since the photos are."""
-    fitted = result["calibration"]["temperature"]
-    found = [f"ECE: {f'at temperature {fitted:.3f}, fitted on val' if fitted else 'uncalibrated, val is not at hand'}"]
-    if "elsewhere" in result:
-        unknown = ", ".join(f"{name} ({photos})" for name, photos in result["unknown"].items())
-        absent = ", ".join(result["absent"])
-        found += [f"other photos than the run's: {result['elsewhere']}"]
-        found += [f"left out, of classes that the run does not know: {unknown}"] if unknown else []
-        found += [f"classes of the run without a photo: {absent}"] if absent else []
-    return [*found, f"leaves apart from those of training: {result['leaf_disjoint']}"]
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ LAYERS = [
     "evaluation setup sources state records answers",
     "step elsewhere runlist",
     "tracking.evaluation",
-    "assessment",
+    "assessment headline",
     "predict",
     "trainer",
     "comparison.paired",
