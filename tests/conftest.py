@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -75,19 +76,33 @@ def preloaded() -> Preloaded:
 
 
 def run_program(
-    folder: Path, script: str, *arguments: object, processes: int = 1, **variables: str
+    folder: Path, script: str, *arguments: object, processes: int = 1, launcher: bool = False, **variables: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run `train.py` or `evaluate.py` in `folder` with `processes`, away from the user's W&B and caches."""
+    """Run `train.py` or `evaluate.py` in `folder` with `processes`, away from the user's W&B and caches.
+
+    With `launcher` under `accelerate launch`, which ends all processes when one has failed.
+    """
     environment = quiet_environment() | {"HOME": str(folder), "LEAFDIST_EXPECT_WORLD": str(processes)} | variables
     command = [str(REPO / script), *map(str, arguments)]
-    if processes == 1:
-        return preloaded().run(command, folder, environment, timeout=600)
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
-    launcher += ["--num_processes", str(processes), "--main_process_port", "0"]
-    launcher += ["--mixed_precision", "no", "--dynamo_backend", "no"]
+    if not launcher:
+        ranks = ranks_of(processes) if processes > 1 else [{}]
+        return preloaded().run(command, folder, [environment | rank for rank in ranks], timeout=600)
+    launch = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_machines", "1"]
+    launch += ["--num_processes", str(processes), "--main_process_port", "0"]
+    launch += ["--mixed_precision", "no", "--dynamo_backend", "no"]
     return subprocess.run(
-        [*launcher, *command], capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False
+        [*launch, *command], capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False
     )
+
+
+def ranks_of(world: int) -> list[dict[str, str]]:
+    """What torchrun tells each process of a world on this machine."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {"WORLD_SIZE": str(world), "LOCAL_WORLD_SIZE": str(world), "MASTER_ADDR": "127.0.0.1"}
+    common |= {"MASTER_PORT": str(port)}
+    return [{**common, "RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(world)]
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 """Programs that start with their slow imports done: forked off a process that has them, as new as any other.
 
 An interpreter that imports torch, torchvision and accelerate takes five seconds here, and the suite starts a hundred.
-What is forked has run none of our code, and ends as an interpreter does. Launches of several processes are whole.
+What is forked has run none of our code, and ends as an interpreter does. Several processes are given the variables that
+torchrun gives them; where the launcher itself matters, tests launch the whole.
 """
 
 import array
@@ -26,30 +27,33 @@ class Preloaded:
             self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=environment)
 
     def run(
-        self, command: list[str], cwd: Path, environment: dict[str, str], timeout: float
+        self, command: list[str], cwd: Path, environments: list[dict[str, str]], timeout: float
     ) -> subprocess.CompletedProcess[str]:
-        """As `subprocess.run([sys.executable, *command], capture_output=True)` does."""
+        """As `subprocess.run([sys.executable, *command], capture_output=True)` does, in a process an environment.
+
+        The exit status is that of the first one which failed.
+        """
         with TemporaryFile("w+b") as out, TemporaryFile("w+b") as err:
-            self._ask({"command": command, "cwd": str(cwd), "environment": environment}, [out.fileno(), err.fileno()])
-            status = self._wait(timeout)
+            self._ask({"command": command, "cwd": str(cwd), "environments": environments}, [out.fileno(), err.fileno()])
+            statuses = self._wait(len(environments), timeout)
             texts = [file.read().decode(errors="replace") for file in (out, err) if not file.seek(0)]
-        return subprocess.CompletedProcess(command, status, *texts)
+        return subprocess.CompletedProcess(command, next((status for status in statuses if status), 0), *texts)
 
     def _ask(self, program: dict[str, object], streams: list[int]) -> None:
         message = json.dumps(program).encode()
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams).tobytes())
         self.channel.sendall(len(message).to_bytes(4))
-        self.channel.sendmsg(
-            [message[:1]], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", streams).tobytes())]
-        )
+        self.channel.sendmsg([message[:1]], [rights])
         self.channel.sendall(message[1:])
 
-    def _wait(self, timeout: float) -> int:
-        pid = int.from_bytes(self.channel.recv(8, socket.MSG_WAITALL))
+    def _wait(self, processes: int, timeout: float) -> list[int]:
+        pids = [int.from_bytes(self.channel.recv(8, socket.MSG_WAITALL)) for _ in range(processes)]
         self.channel.settimeout(timeout)
         try:
-            return int.from_bytes(self.channel.recv(8, socket.MSG_WAITALL), signed=True)
+            return [int.from_bytes(self.channel.recv(8, socket.MSG_WAITALL), signed=True) for _ in pids]
         except TimeoutError:
-            os.kill(pid, signal.SIGKILL)
+            for pid in pids:
+                os.kill(pid, signal.SIGKILL)
             raise
         finally:
             self.channel.settimeout(None)
@@ -70,16 +74,21 @@ def serve(channel: socket.socket) -> dict[str, object]:
         first, ancillary, *_ = channel.recvmsg(1, socket.CMSG_SPACE(8))
         rest = channel.recv(int.from_bytes(size) - 1, socket.MSG_WAITALL)
         descriptors = array.array("i", ancillary[0][2])
-        pid = os.fork()
-        if pid == 0:
-            channel.close()
-            for place, descriptor in enumerate(descriptors, 1):
-                os.dup2(descriptor, place)
-            return dict(json.loads(first + rest))
+        program = json.loads(first + rest)
+        pids = []
+        for environment in program.pop("environments"):
+            if (pid := os.fork()) == 0:
+                channel.close()
+                for place, descriptor in enumerate(descriptors, 1):
+                    os.dup2(descriptor, place)
+                return {**program, "environment": environment}
+            pids.append(pid)
         for descriptor in descriptors:
             os.close(descriptor)
-        channel.sendall(pid.to_bytes(8))
-        channel.sendall(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]).to_bytes(8, signed=True))
+        for pid in pids:
+            channel.sendall(pid.to_bytes(8))
+        for pid in pids:
+            channel.sendall(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]).to_bytes(8, signed=True))
     raise SystemExit
 
 

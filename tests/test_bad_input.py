@@ -16,7 +16,7 @@ TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.epochs", 1
 
 
 def refused(program: Program, script: str, *arguments: object, processes: int = 1) -> str:
-    done = program(script, *arguments, processes=processes)
+    done = program(script, *arguments, processes=processes, launcher=processes > 1)
     assert done.returncode == (2 if processes == 1 else 1), done.stderr
     messages = [line for line in done.stderr.splitlines() if "error: " in line and "torch" not in line]
     assert len(messages) == 1, done.stderr

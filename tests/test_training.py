@@ -133,7 +133,7 @@ def test_wandb_has_one_run_from_rank_0_and_one_id_after_a_resume(
 ) -> None:
     common = ["train.py", "--data.root", photos, *TINY, "--track.wandb", "offline"]
     for epochs in (1, 2):
-        done = program(*common, "--train.epochs", epochs, processes=2)
+        done = program(*common, "--train.epochs", epochs, processes=2, launcher=True)
         assert done.returncode == 0, done.stderr
         assert done.stdout.count("wandb sync") == 1
     run = tmp_path / "runs" / "run"
