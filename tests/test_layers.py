@@ -45,6 +45,7 @@ LAYERS = [
     "report.cams report.matrix report.conditions",
     "report.gallery",
     "report.page",
+    "report.pair",
     "report",
     "bench.timing",
     "bench.network bench.data bench.programs bench.report",

@@ -5,6 +5,7 @@ import re
 import shutil
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -116,3 +117,37 @@ def test_the_command_says_where_the_page_is(run: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     assert main(["report", str(run.parent)]) == 2
     assert "is not a run folder" in capsys.readouterr().err
+
+
+def test_two_runs_stand_side_by_side(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = drawn.parents[1] / "splitted"
+    other = draw_run(tmp_path / "other", CLASSES, 200, root, seed=5, lr=3e-4)
+    assert main(["report", str(run), str(other)]) == 0
+    text = (run / "report-other.html").read_text()
+    results = [json.loads((one / "eval-test.json").read_text()) for one in (run, other)]
+    difference = Figures(text).found["difference"]
+    assert difference == pytest.approx(results[1]["accuracy"] - results[0]["accuracy"])
+    changed = re.findall(r'<th scope="row">([a-z_.]+)</th><td><code>([^<]*)</code></td><td><code>([^<]*)', text)
+    assert changed == [("optim.lr", "0.001", "0.0003")]
+    assert main(["report", str(run), str(other), str(run)]) == 2
+
+
+def test_runs_that_cannot_be_compared_say_why(run: Path, tmp_path: Path) -> None:
+    other = draw_run(tmp_path / "other", CLASSES[:3], 50, tmp_path / "away")
+    text = report.write(run, other).read_text()
+    assert "cannot be compared photo by photo" in text
+    (other / "eval-test.json").unlink()
+    assert "not evaluated on one split" in report.write(run, other).read_text()
+
+
+def test_a_report_that_fails_is_one_line_and_no_error(run: Path) -> None:
+    said = list[str]()
+    runtime = SimpleNamespace(is_main=True, say=said.append)
+    (run / "eval-test.json").write_text("{}")
+    report.attempt(run, runtime)  # type: ignore[arg-type]
+    assert len(said) == 1
+    assert said[0].startswith("warning: no report (ValueError")
+    assert f"leafdist report {run} tries again" in said[0]
+    report.attempt(run, SimpleNamespace(is_main=False))  # type: ignore[arg-type]

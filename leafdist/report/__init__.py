@@ -5,13 +5,17 @@ from pathlib import Path
 from leafdist import files
 from leafdist.report.facts import Facts
 from leafdist.report.page import single
+from leafdist.report.pair import double
 from leafdist.runtime import Runtime
 
 
-def write(run: Path) -> Path:
-    """Raises ValueError where the folder is no run or something in it is damaged."""
-    target = run / "report.html"
-    files.write_text(target, single(Facts(run)))
+def write(run: Path, other: Path | None = None) -> Path:
+    """With `other`, a page of both, beside that of `run`. Raises ValueError where one is no run or is damaged."""
+    if other is None:
+        target, text = run / "report.html", single(Facts(run))
+    else:
+        target, text = run / f"report-{other.resolve().name}.html", double((Facts(run), Facts(other)))
+    files.write_text(target, text)
     return target
 
 

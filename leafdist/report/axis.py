@@ -1,7 +1,7 @@
 """Round numbers for an axis, and where a value lies on it."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 LOG_FROM = 25  # largest over smallest value of a loss that a straight axis would flatten
@@ -57,10 +57,10 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def short(value: float) -> str:
-    """`0.25`, `12`, `1e-05`, `2.5k`."""
+    """`0.25`, `12`, `2.5e-4`, `25k`."""
     if abs(value) >= 10_000:
-        return f"{value / 1000:g}k"
-    return f"{value:g}"
-
-
-Format = Callable[[float], str]
+        return f"{value / 1000:.3g}k"
+    if 0 < abs(value) < 1e-3:
+        digits, power = f"{value:.2e}".split("e")
+        return f"{float(digits):g}e{int(power)}"
+    return f"{value:.3g}"

@@ -29,7 +29,7 @@ def _words(facts: Facts, found: dict[str, Any]) -> Html:
     if facts.calibrated:
         pairs.append(("after", "main", found["ece_calibrated"], found["loss_calibrated"]))
         told = f"Temperature {facts.temperature:.3f}, fitted on {found['fitted_on']}: logits are divided by it."
-    head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in ("", "calibration error", "loss")]))
+    head = tag("thead", tag("tr", tag("td"), [tag("th", name, scope="col") for name in ("calibration error", "loss")]))
     rows = [
         tag(
             "tr",

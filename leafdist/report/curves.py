@@ -7,12 +7,12 @@ from leafdist.report.axis import short
 from leafdist.report.facts import Facts
 from leafdist.report.html import Html, tag
 from leafdist.report.lines import Line, Scale, line_chart
-from leafdist.report.words import data, duration, number, percent
+from leafdist.report.words import THIN, data, duration, number, percent
 
-LOSS = Scale(lambda value: f"{value:.3g}", log=True)
-SHARE = Scale(lambda value: f"{100 * value:.3g} %", "percent")
-RATE = Scale(short, log=True)
-SPEED = Scale(lambda value: f"{value:.4g}", zero=True)
+LOSS = Scale(short, short, log=True)
+SHARE = Scale(lambda value: f"{100 * value:.3g}{THIN}%", percent, "percent")
+RATE = Scale(short, short, log=True)
+SPEED = Scale(short, lambda value: f"{value:.3g}", zero=True)
 
 
 def curves(facts: Facts) -> Html:

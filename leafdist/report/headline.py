@@ -26,7 +26,13 @@ SPLIT = "leafdist split RAW DEST --groups FILE"
 def headline(facts: Facts) -> Html:
     figures = [*_evaluated(facts), _best(facts)] if facts.evaluation else [_best(facts)]
     order = sorted((figure for figure in figures if figure), key=lambda figure: 'class="hero"' not in figure)
-    return tag("section", tag("h2", "Results", class_="unseen"), tag("dl", order, class_="figures"), meaning(facts))
+    return tag(
+        "section",
+        tag("h2", "Results", class_="unseen"),
+        tag("dl", order, class_="figures"),
+        meaning(facts),
+        _elsewhere(facts),
+    )
 
 
 def meaning(facts: Facts) -> Html | None:
@@ -37,6 +43,25 @@ def meaning(facts: Facts) -> Html | None:
     key = next((key for key in MEANING if told.startswith(key)), "unknown")
     way_out = [" ", tag("code", SPLIT)] if key in ("no", "unknown") else None
     return tag("p", MEANING[key].format(split=facts.split), way_out, class_="meaning")
+
+
+def _elsewhere(facts: Facts) -> Html | None:
+    """Photos from other sources: the honest test."""
+    if not facts.elsewhere:
+        return None
+    rows = [
+        tag("tr", tag("th", tag("code", found["elsewhere"]), scope="row"), [tag("td", cell) for cell in _other(found)])
+        for found in facts.elsewhere.values()
+    ]
+    names = ("Other photos", "Photos", "Accuracy", f"95{THIN}% interval", "Macro F1")
+    head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in names]))
+    return tag("div", tag("table", head, tag("tbody", rows), class_="plain"), class_="scroll elsewhere")
+
+
+def _other(found: dict[str, Any]) -> list[Child]:
+    accuracy, f1 = found["accuracy"], found["macro_f1"]
+    bounds = interval(found.get("interval_by_leaf", found["interval"]))
+    return [count(found["images"]), data(accuracy, percent(accuracy)), bounds, data(f1, number(f1))]
 
 
 def _figure(name: str, value: Child, *notes: Child, hero: bool = False) -> Html:

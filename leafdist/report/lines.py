@@ -32,8 +32,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Scale:
-    """How an axis of values is drawn and read; `unit` is a word of JavaScript's too: `percent` or `number`."""
+    """How values are written, beside the axis and in the legend; `unit` tells the script: `percent` or `number`."""
 
+    tick: Callable[[float], str]
     write: Callable[[float], str]
     unit: str = "number"
     zero: bool = False
@@ -92,7 +93,7 @@ def _grid(x_axis: Axis, y_axis: Axis, scale: Scale, x_name: str) -> list[Html]:
     for value in y_axis.ticks():
         at = y_axis(value)
         parts.append(tag("line", x1=LEFT, x2=WIDTH - RIGHT, y1=at, y2=at, class_="grid"))
-        parts.append(tag("text", scale.write(value), x=LEFT - 6, y=at + 3.5, class_="tick end"))
+        parts.append(tag("text", scale.tick(value), x=LEFT - 6, y=at + 3.5, class_="tick end"))
     for value in x_axis.ticks(5):
         if x_axis(value) < WIDTH - RIGHT - 34 or value == x_axis.high:
             parts.append(tag("text", f"{value:g}", x=x_axis(value), y=HEIGHT - BOTTOM + 15, class_="tick middle"))

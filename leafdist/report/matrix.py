@@ -85,12 +85,12 @@ def _cells(label: int, row: Sequence[int]) -> list[Html]:
 
 
 def _cell(value: int, share: float, *, diagonal: bool) -> Html:
-    """A root scale shows small shares too."""
+    """A root scale shows small shares too. mid, deep: where dark and light need the other colour for the number."""
     if not value:
         return tag("td", class_="hit" if diagonal else None)
     level = share**0.5
-    kind = ("hit " if diagonal else "") + ("deep" if level > 0.8 else "")
-    return tag("td", str(value), class_=kind.strip() or None, style=f"--v:{level:.2f}")
+    kinds = ["hit"] * diagonal + ["mid"] * (level > (0.74 if diagonal else 0.63)) + ["deep"] * (level > 0.84)
+    return tag("td", str(value), class_=" ".join(kinds) or None, style=f"--v:{level:.2f}")
 
 
 def _for_script(facts: Facts) -> Html:

@@ -11,8 +11,9 @@ for (const figure of document.querySelectorAll("figure.chart")) {
 
   const write = (value) => {
     if (value === null) return "–";
-    if (frame.unit === "percent") return `${(100 * value).toFixed(1)} %`;
-    return Number(value.toPrecision(3)).toString();
+    if (frame.unit === "percent") return `${(100 * value).toFixed(1)}\u202f%`;
+    const small = value > 0 && value < 1e-3;
+    return small ? Number(value.toPrecision(3)).toExponential() : Number(value.toPrecision(3)).toString();
   };
   const nearest = (values, x) =>
     values.reduce((best, value, place) => (Math.abs(value - x) < Math.abs(values[best] - x) ? place : best), 0);

@@ -163,6 +163,7 @@
   const resize = () => {
     const pixels = size || fit();
     table.style.setProperty("--cell", `${pixels}px`);
+    box.classList.toggle("zoomed", size > fit());
     table.classList.toggle("roomy", pixels >= 20);
     margins();
   };
