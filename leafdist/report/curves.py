@@ -11,7 +11,8 @@ from leafdist.report.words import THIN, data, duration, number, percent
 
 LOSS = Scale(short, short, log=True)
 SHARE = Scale(lambda value: f"{100 * value:.3g}{THIN}%", percent, "percent")
-RATE = Scale(short, short, log=True)
+RATE = Scale(short, short, zero=True)
+RATE_IN_STEPS = Scale(short, short, log=True)  # of ten or more, one below the other
 SPEED = Scale(short, lambda value: f"{value:.3g}", zero=True)
 
 
@@ -23,10 +24,17 @@ def curves(facts: Facts) -> Html:
 def charts(runs: list[tuple[str, str, Facts]]) -> Html:
     """Of one run or of several over each other: a prefix of the legend, `main` or `other`, and the run."""
     marks = [at for _, _, facts in runs for at in facts.restarted_at] if len(runs) == 1 else []
+    dropping = all(facts.record.config.optim.schedule == "step" for _, _, facts in runs)
     parts = [
         line_chart("Loss", "epoch", [line for run in runs for line in _losses(*run)], LOSS, marks),
         line_chart("Accuracy", "epoch", [line for run in runs for line in _accuracies(*run)], SHARE, marks),
-        line_chart("Learning rate", "epoch", [_steps(*run, key="lr", name="rate") for run in runs], RATE, marks),
+        line_chart(
+            "Learning rate",
+            "epoch",
+            [_steps(*run, key="lr", name="rate") for run in runs],
+            RATE_IN_STEPS if dropping else RATE,
+            marks,
+        ),
         line_chart(
             "Images a second",
             "epoch",
