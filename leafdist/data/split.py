@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
@@ -156,11 +157,10 @@ def _fold(raw: Path, dest: Path, plan: Plan, facts: dict[str, Any], folds: int) 
 
 
 def _put(raw: Path, dest: Path, plan: Plan, mode: Mode, sources: dict[Photo, Path]) -> None:
-    """From `raw`, but for photos that have another source."""
-    places = list(_places(dest, plan))
-    for folder in {place.parent for place, _ in places}:
+    """From `raw`, but for photos that have another source; a folder at a time, since each photo waits in memory."""
+    for folder, places in groupby(_places(dest, plan), lambda place: place[0].parent):
         folder.mkdir(parents=True)
-    transfer([(sources.get(photo, raw / "/".join(photo)), place) for place, photo in places], mode)
+        transfer(((sources.get(photo, raw / "/".join(photo)), place) for place, photo in places), mode)
 
 
 def _places(dest: Path, plan: Plan) -> Iterator[tuple[Path, Photo]]:
