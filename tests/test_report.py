@@ -119,6 +119,17 @@ def test_the_command_says_where_the_page_is(run: Path, capsys: pytest.CaptureFix
     assert "is not a run folder" in capsys.readouterr().err
 
 
+def test_other_photos_stand_beside_the_run_s_own(run: Path) -> None:
+    result = json.loads((run / "eval-test.json").read_text())
+    elsewhere = {"elsewhere": "/field/2026", "unknown": {}, "absent": [], "accuracy": 0.4321}
+    (run / "eval-test@field.json").write_text(json.dumps(result | elsewhere))
+    text = text_of(run)
+    assert Figures(text).found["accuracy"] == result["accuracy"]
+    assert re.search(r'/field/2026</code>.*<data value="0.4321">43.2', text)
+    (run / "eval-test.json").unlink()
+    assert Figures(text_of(run)).found["accuracy"] == 0.4321
+
+
 def test_two_runs_stand_side_by_side(
     run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

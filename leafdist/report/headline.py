@@ -15,8 +15,8 @@ MEANING = {
     "source and stand before the same background, so photos from elsewhere may do worse.",
     "by likeness": "Photos that look alike were kept on one side, so {split} leaves are likely new to the model; they "
     "come from the same source, and photos from elsewhere may do worse.",
-    "no": "Other photos of the same leaves were trained on: this tells how well the model knows leaves it has met, and "
-    "new leaves will do worse. A split by leaf tells how much.",
+    "no": "The split did not keep photos of one leaf together, so others of the same leaves were likely trained on: "
+    "this tells how well the model knows leaves it has met, and new ones may do worse. A split by leaf tells how much.",
     "unknown": "Whether other photos of the same leaves were trained on is not known, as the data has no split.json: "
     "on new leaves the model may do worse. A split by leaf tells how much.",
 }

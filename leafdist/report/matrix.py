@@ -23,7 +23,7 @@ def matrix(facts: Facts, pictures: Pictures) -> Html | None:
         return None
     help_ = (
         "A row holds the photos of a class, a column those called so. Grey on the diagonal is right, colour beside it "
-        "is wrong, darker for a larger share of the row. Arrow keys move, Enter lists the photos of a cell."
+        "is wrong, stronger for a larger share of the row. Arrow keys move, Enter lists the photos of a cell."
     )
     return tag(
         "section",

@@ -18,7 +18,7 @@ from leafdist.report.html import Html, join, tag
 from leafdist.report.matrix import matrix
 from leafdist.report.pictures import Pictures
 
-STYLES = ("page.css", "parts.css", "matrix.css")
+STYLES = ("page.css", "parts.css", "matrix.css", "print.css")
 SCRIPTS = ("charts.js", "tables.js", "matrix.js", "page.js")
 Part = tuple[str, str, Html | None]  # id, name in the table of contents, content
 
