@@ -21,8 +21,9 @@ DEBUG = "NCCL_DEBUG=INFO says more"
 
 def all_reduce(place: Place, seconds: float, rounds: int = 0) -> Iterator[Finding]:
     """Of this rank; `place.port` is that of a store that is open. rounds: of the large one; 0: as many as are usual."""
+    deadline = time.monotonic() + 2 * seconds
     with started(place, seconds, rounds) as child:
-        yield judge(place, child, seconds)
+        yield judge(place, child, deadline)
 
 
 def among(processes: int, seconds: float, rounds: int = 0) -> Iterator[Finding]:
@@ -34,10 +35,11 @@ def among(processes: int, seconds: float, rounds: int = 0) -> Iterator[Finding]:
         replace(meeting.place, rank=rank, world=processes, local_rank=rank, local_world=processes)
         for rank in range(processes)
     ]
+    deadline = time.monotonic() + 2 * seconds
     children = [started(place, seconds, rounds) for place in places]
     opened = [child.__enter__() for child in children]
     try:
-        yield from (judge(place, child, seconds) for place, child in zip(places, opened, strict=True))
+        yield from (judge(place, child, deadline) for place, child in zip(places, opened, strict=True))
     finally:
         for child in children:
             child.__exit__(None, None, None)
@@ -58,15 +60,14 @@ def started(place: Place, seconds: float, rounds: int) -> Iterator[subprocess.Po
         child.communicate()
 
 
-def judge(place: Place, child: subprocess.Popen[str], seconds: float) -> Finding:
-    """Wait for its end. Only the first rank speaks where all went well."""
-    began = time.monotonic()
+def judge(place: Place, child: subprocess.Popen[str], deadline: float) -> Finding:
+    """Wait for its end."""
     try:
-        out, err = child.communicate(timeout=2 * seconds)
+        out, err = child.communicate(timeout=max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         child.kill()
         _, err = child.communicate()
-        text = f"rank {place.rank} of {place.world} hangs: no answer within {time.monotonic() - began:.0f} s"
+        text = f"rank {place.rank} of {place.world} hangs, and was ended"
         return error(CHECK, f"{text}{_last(err)}", f"{FIREWALL}; {DEBUG}")
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name

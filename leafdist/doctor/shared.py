@@ -16,14 +16,16 @@ def check_shared(meeting: Meeting, runs: Path) -> Iterator[Finding]:
     place = meeting.place
     deadline = time.monotonic() + meeting.patience.total_seconds()
     if place.rank == 0:
-        show(meeting, runs, deadline)
+        try:
+            show(meeting, runs, deadline)
+        except OSError:  # told by the check of that folder
+            meeting.put("shown", {"node": place.node, "path": None})
     elif place.first_here:
         shown = meeting.get("shown", 0, deadline)
-        if shown and shown["node"] != place.node:
+        if shown and shown["path"] and shown["node"] != place.node:
             yield from look(Path(shown["path"]), shown["node"])
             yield from compare_clocks(meeting, shown["node"], deadline)
-        meeting.put("looked", value=True)
-    else:
+    if place.rank:
         meeting.put("looked", value=True)
 
 
