@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from leafdist import files, locks
 from leafdist.config import Config
-from leafdist.run import read_config
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,6 +74,8 @@ class RunRecord:
 
     @cached_property
     def config(self) -> Config:
+        from leafdist.run import read_config  # and with it all that tracks a run
+
         return read_config(self.path)
 
     @cached_property

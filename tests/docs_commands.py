@@ -82,7 +82,7 @@ def check_program(name: str, rest: list[str]) -> None:
     """As `check`, but for SystemExit where a parser refuses it."""
     if name == "leafdist":
         settings = build_parser().parse_known_args(rest)[1]
-        exists(not settings or rest[0] == "bench", f"leafdist {rest[0]} {' '.join(settings)}")
+        exists(not settings or rest[0] in ("bench", "doctor"), f"leafdist {rest[0]} {' '.join(settings)}")
         if settings:
             parse_config(settings)
     elif name in ("python", "bash"):
@@ -124,7 +124,10 @@ def check_launcher(name: str, rest: list[str]) -> None:
     parser = launch_command_parser() if name == "accelerate" else get_args_parser()
     flags = rest[1:] if name == "accelerate" else rest
     parsed = parser.parse_args(flags)
-    check_python([parsed.training_script, *parsed.training_script_args])
+    if parsed.module and parsed.training_script == "leafdist":
+        check_program("leafdist", parsed.training_script_args)
+    else:
+        check_python([parsed.training_script, *parsed.training_script_args])
 
 
 def check_sbatch(rest: list[str]) -> None:
@@ -135,6 +138,8 @@ def check_sbatch(rest: list[str]) -> None:
     exists((REPO / script).exists(), script)
     if script.startswith("slurm/evaluate"):
         check_evaluate(arguments)
+    elif script.startswith("slurm/doctor"):
+        check_program("leafdist", ["doctor", *arguments])
     elif script.startswith(("slurm/train", "slurm/smoke")):
         parse_config(arguments)
 

@@ -54,6 +54,13 @@ def test_a_process_that_may_use_one_core_of_many_says_so() -> None:
         os.sched_setaffinity(0, before)
 
 
+def test_a_machine_that_is_busy_with_other_work_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.0, 0.0))
+    assert not any("busy" in one.text for one in fine(cores.check_cores(settings(), HERE)))
+    monkeypatch.setattr(os, "getloadavg", lambda: (9.0 * (os.cpu_count() or 1), 0.0, 0.0))
+    assert any("other work keeps" in one.text for one in fine(cores.check_cores(settings(), HERE)))
+
+
 def test_more_workers_than_cores_are_too_many() -> None:
     data = DataConfig(source="folder", workers=4096)
     assert "data.workers=4096 a process" in bad(cores.check_cores(settings(data=data), HERE), "cpu", "warning")

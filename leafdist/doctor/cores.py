@@ -11,6 +11,7 @@ from leafdist.doctor.finding import Finding, note, ok, warning
 from leafdist.doctor.place import Place
 
 AHEAD = 2  # batches that a worker of PyTorch's loader holds ready
+BUSY = 2.0  # processes at work a core of the machine
 COLLECTIVES = 64 << 20  # bytes of shared memory that NCCL may want
 
 
@@ -32,6 +33,9 @@ def check_cores(config: Config, place: Place) -> Iterator[Finding]:
         yield note("cpu", f"{mask} of the {machine} cores of this machine may be used, {share} a process")
     else:
         yield ok("cpu", f"all {machine} cores may be used, {share} a process")
+    if (load := os.getloadavg()[0]) > BUSY * machine:
+        text = "other work keeps these cores busy (load {load:.1f}): figures here are lower than they would be alone"
+        yield note("cpu", text, "See `top` for whose it is", load=load)
     if config.data.source == "folder" and asked != "auto" and int(asked) > share:
         text = f"data.workers={asked} a process, and {share} core(s) for each process"
         yield warning("cpu", text, f"data.workers={share} or auto, data.source=pack, or {before}")

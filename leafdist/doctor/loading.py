@@ -102,8 +102,10 @@ def trained_a_second(config: Config, place: Place) -> float:
         if cuda:
             torch.cuda.synchronize()
 
-    step(0)
-    began, steps = time.perf_counter(), 0
+    began, steps = time.perf_counter(), 1
+    step(0)  # to warm up, where there is time for more
+    if time.perf_counter() - began < SECONDS:
+        began, steps = time.perf_counter(), 0
     while (passed := time.perf_counter() - began) < SECONDS:
         steps += 1
         step(steps)
