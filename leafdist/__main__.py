@@ -10,6 +10,7 @@ from leafdist.commands import (
     compare,
     completion,
     examine,
+    export,
     measure,
     predict,
     raw,
@@ -30,6 +31,7 @@ GROUPS = (
     compare,
     report,
     predict,
+    export,
     upload,
     completion,
 )

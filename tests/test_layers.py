@@ -62,11 +62,18 @@ LAYERS = [
     "doctor",
     "commands.raw commands.ready commands.measure commands.examine commands.report commands.runs commands.upload",
     "commands.compare commands.completion",
-    "commands.predict",
+    "export.network",
+    "export.subject",
+    "export.onnx_file export.tensors export.compare export.photos export.example",
+    "export.card",
+    "export",
+    "commands.predict commands.export",
     "__main__ train evaluate",
 ]
 FENCES = {
     "accelerate": {"runtime"},
+    "onnx": {"export.onnx_file"},
+    "onnxruntime": {"export.onnx_file"},
     "wandb": {"tracking.wandb_client"},
     "torch.utils.tensorboard": {"tracking.tensorboard"},
 }

@@ -1,0 +1,42 @@
+"""The network as others can have it: ordinary layers, float32 or float16 inside, the same input and output."""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from leafdist.data.augment import Augment
+from leafdist.models.dropout import BlockDropout
+from leafdist.models.small_maps import SmallMapConv2d
+
+
+class Portable(nn.Module):
+    """float32 (B,3,h,w), normalised, or with `augment` uint8 (B,H,W,3) -> float32 scores (B,classes).
+
+    `augment` is the preprocessing of evaluation: crop, scale, normalise. `half`: weights and arithmetic in float16.
+    """
+
+    def __init__(self, model: nn.Module, augment: Augment | None = None, *, half: bool = False) -> None:
+        super().__init__()
+        self.network, self.augment, self.half_inside = plain(model), augment, half
+        if half:
+            self.network.half()
+        self.eval()
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.augment:
+            images = self.augment(images)
+        scores: Tensor = self.network(images.half() if self.half_inside else images)
+        return scores.float()
+
+
+def plain(model: nn.Module) -> nn.Module:
+    """A copy on the CPU, in eval mode, without what is there for training on CPUs: tracing would keep their detours."""
+    copy = deepcopy(model).to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    for module in copy.modules():
+        if isinstance(module, SmallMapConv2d):
+            module.__class__ = nn.Conv2d  # type: ignore[assignment]
+        for name, child in module.named_children():
+            if isinstance(child, BlockDropout):
+                setattr(module, name, nn.Identity())
+    return copy.eval()  # type: ignore[no-any-return]

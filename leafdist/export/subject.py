@@ -1,0 +1,75 @@
+"""What is exported: a run's network with the input that its file takes, and what PyTorch answers to that."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from leafdist import setup
+from leafdist.config import Config
+from leafdist.data.augment import Augment
+from leafdist.evaluation import BATCH
+from leafdist.export.network import Portable
+from leafdist.records import RunRecord
+from leafdist.runtime import Runtime
+
+Pixels = NDArray[np.uint8]  # (B,resize,resize,3), as decode gives them
+Scores = NDArray[np.float32]  # (B,classes)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The best checkpoint of a run. `inside`: crop, scale and normalise belong to the network."""
+
+    record: RunRecord
+    config: Config
+    model: nn.Module
+    classes: tuple[str, ...]
+    inside: bool
+
+    @classmethod
+    def load(cls, run: Path, runtime: Runtime, *, inside: bool) -> "Subject":
+        """Raises ValueError for what is no run, or has no best checkpoint."""
+        return cls(RunRecord.open(run), *setup.load_run(run, runtime), inside)
+
+    @property
+    def augment(self) -> Augment:
+        return setup.augmentation(self.config.data).for_evaluation()
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        assert self.record.meta
+        return self.record.meta
+
+    @property
+    def temperature(self) -> float | None:
+        calibration, _ = self.record.calibration
+        return float(calibration["temperature"]) if calibration else None
+
+    def network(self, *, half: bool = False) -> Portable:
+        return Portable(self.model, self.augment if self.inside else None, half=half)
+
+    def blank(self) -> Pixels:
+        """Two photos, to trace with: one alone would be taken for a constant."""
+        side = self.config.data.resize
+        return np.zeros((2, side, side, 3), np.uint8)
+
+    def inputs(self, photos: Pixels) -> Tensor:
+        """What the exported network is given for these photos."""
+        pixels = torch.from_numpy(photos)
+        return pixels if self.inside else self.augment(pixels).contiguous()
+
+    def scores(self, photos: Pixels) -> Scores:
+        """PyTorch's answers, of the network as it was trained, in float32."""
+        size = BATCH["cpu"]
+        device = next(self.model.parameters()).device
+        with torch.inference_mode():
+            parts = [
+                self.model(self.augment(torch.from_numpy(photos[start : start + size]).to(device))).float().cpu()
+                for start in range(0, len(photos), size)
+            ]
+        return torch.cat(parts).numpy()
