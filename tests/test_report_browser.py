@@ -133,6 +133,7 @@ def test_orders_and_zoom_keep_every_cell_with_its_row_and_column(page: "Page") -
     page.get_by_role("button", name="Error rate").click()
     first = page.locator('[role="grid"] tbody tr').first
     label = first.locator("td").first.get_attribute("data-label")
+    assert first.locator("td").first.get_attribute("data-said") == label
     assert first.locator("th").get_attribute("title") == page.locator('[role="grid"] thead th').first.get_attribute(
         "title"
     )

@@ -12,6 +12,7 @@ from leafdist.config import Config, from_dict
 from leafdist.data.decode import decode
 from leafdist.models import build_model
 from leafdist.report.pictures import SIDE
+from leafdist.run import read_config
 from leafdist.setup import augmentation, side
 
 Picture = NDArray[np.uint8]
@@ -28,6 +29,13 @@ def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> l
     seen = augmentation(data).for_evaluation()(rows)
     heat = grad_cam(model.eval(), seen, torch.tensor(labels)).numpy()
     return [overlay(_seen(folder / path, config), one) for path, one in zip(paths, heat, strict=True)]
+
+
+def places(run: Path) -> tuple[int, int]:
+    """Pixels that the network sees of a side, and the places that its last maps divide them into."""
+    config = read_config(run)
+    pixels = side(config.data)
+    return pixels, -(-pixels // 32) if config.model.name == "resnet50" else pixels // 8
 
 
 def _seen(path: Path, config: Config) -> Picture:

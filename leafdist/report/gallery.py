@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from leafdist.report.cams import Picture, attention
+from leafdist.report.cams import Picture, attention, places
 from leafdist.report.facts import Answers, Facts
 from leafdist.report.html import Child, Html, tag
 from leafdist.report.pictures import Pictures, picture
 from leafdist.report.words import percent, title_of
 
 MISTAKES, HITS, LOOKS = 18, 12, 8
+COARSE = 5  # places a side below which a map tells little
 OF_A_PAIR = 3  # most of one kind of mistake, so that others are seen too
 
 
@@ -107,6 +108,9 @@ def _looks(facts: Facts, pictures: Pictures, mistakes: list[int], hits: list[int
         "Bright places speak for the class named below (Grad-CAM): of a mistake for the answer, then for what is "
         "right. Heat beside the leaf is a reason to distrust an accuracy."
     )
+    pixels, parts = places(facts.path)
+    if parts < COARSE:
+        text += f" Of {pixels} pixels the last maps of this network are {parts} by {parts}: all of it is coarse."
     title = tag("h3", "Where the network looked")
     return tag("div", title, tag("p", text, class_="soft"), tag("div", figures, class_="looks"))
 
