@@ -133,7 +133,9 @@ def test_orders_and_zoom_keep_every_cell_with_its_row_and_column(page: "Page") -
     page.get_by_role("button", name="Error rate").click()
     first = page.locator('[role="grid"] tbody tr').first
     label = first.locator("td").first.get_attribute("data-label")
-    assert first.locator("td").first.get_attribute("data-said") == label
+    down = page.locator('[role="grid"] tbody td:nth-child(2)').evaluate_all("all => all.map(one => one.dataset.label)")
+    assert down != list(map(str, range(len(CLASSES))))
+    assert first.locator("td").evaluate_all("all => all.map(one => one.dataset.said)") == down
     assert first.locator("th").get_attribute("title") == page.locator('[role="grid"] thead th').first.get_attribute(
         "title"
     )
