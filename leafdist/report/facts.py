@@ -174,7 +174,7 @@ class Facts:
             found.append(Missing(f"predictions-{self.split}.csv: photos and their probabilities.", evaluate))
         if self.evaluation and not self.folder.is_dir():
             command = f"{evaluate} --split {self.split.partition('@')[0]} --data ROOT"
-            found.append(Missing(f"The photos: {self.folder} is not on this machine.", command))
+            found.append(Missing(f"The photos: {self.folder.absolute()} is not on this machine.", command))
         if self.evaluation and not self.calibrated:
             found.append(Missing(self._uncalibrated(), evaluate))
         return found
