@@ -51,14 +51,21 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     else:
         loader, matched = open_elsewhere(config.data, request.split, runtime, classes)
     predictions = judge(loader)
-    fitted = _calibration(run, config, classes, judge, runtime, own=own)
+    checkpoint = runtime.agree(lambda: best_id(run))
+    fitted = _calibration(run, config, classes, judge, runtime, checkpoint=checkpoint, own=own)
     names, predictions = _known(loader, predictions)
     index = loader.source.index
     name = request.split if own else f"{request.split}@{Path(config.data.root).resolve().name}"
     result = predictions.summary(name, classes)
     assert predictions.logits is not None
     result["calibration"] = calibration.report(predictions.logits, predictions.labels, fitted)
-    result |= {"tta": request.flips, "data": index.digest, **sources.origin(index), "root": str(index.folder.parent)}
+    about = {
+        "checkpoint": checkpoint,
+        "tta": request.flips,
+        "data": index.digest,
+        "root": str(index.folder.parent.resolve()),
+    }
+    result |= {**about, **sources.origin(index)}
     if matched is not None:
         result |= {"elsewhere": str(index.folder), **matched}
     if groups := request.groups:
@@ -83,10 +90,10 @@ def _calibration(
     judge: Callable[..., Predictions],
     runtime: Runtime,
     *,
+    checkpoint: str,
     own: bool,
 ) -> Calibration | None:
     """That of the best checkpoint, fitted on val when it is not there yet; None where the run's photos are gone."""
-    checkpoint = runtime.agree(lambda: best_id(run))
     fitted = runtime.agree(lambda: Calibration.load(run, checkpoint))
     if fitted or not own or not has_split(config.data, "val", runtime):
         return fitted

@@ -69,7 +69,14 @@ def evaluated(run: Path, classes: Sequence[str], photos: int, root: Path, random
     fitted = Calibration(TEMPERATURE, "val", photos, loss, loss, best_id(run))
     fitted.save(run)
     result = predictions.summary("test", tuple(classes)) | {"calibration": calibration.report(logits, labels, fitted)}
-    result |= {"tta": False, "data": "d" * 64, "split_digest": None, "leaf_disjoint": "no", "root": str(root)}
+    result |= {
+        "checkpoint": best_id(run),
+        "tta": False,
+        "data": "d" * 64,
+        "split_digest": None,
+        "leaf_disjoint": "no",
+        "root": str(root),
+    }
     files.write_json(run / "eval-test.json", result)
     write_predictions(run / "predictions-test.csv", names, classes, predictions)
     write_probabilities(run / "probabilities-test.csv", names, classes, predictions)

@@ -102,9 +102,15 @@ def test_a_calibration_of_another_checkpoint_is_not_used(run: Path) -> None:
     path = run / "calibration.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
     text = text_of(run)
-    assert "may be of an earlier one" in text
     assert "ece" in Figures(text).found
     assert "ece_calibrated" not in Figures(text).found
+
+
+def test_an_evaluation_of_another_checkpoint_is_said_to_be_of_an_earlier_one(run: Path) -> None:
+    assert "earlier one" not in text_of(run)
+    path = run / "eval-test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
+    assert "what stands here is of an earlier one" in text_of(run)
 
 
 def test_settings_that_differ_from_the_defaults_are_marked(run: Path) -> None:

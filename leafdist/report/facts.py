@@ -172,14 +172,11 @@ class Facts:
             found.append(Missing(f"The evaluation on test; what stands here is of {self.split}.", evaluate))
         elif self.answers is None:
             found.append(Missing(f"predictions-{self.split}.csv: photos and their probabilities.", evaluate))
+        if self.meta and self.evaluation and self.evaluation.get("checkpoint") != self.meta["sha256"]:
+            found.append(Missing("The evaluation of this checkpoint: what stands here is of an earlier one.", evaluate))
         if self.evaluation and not self.folder.is_dir():
             command = f"{evaluate} --split {self.split.partition('@')[0]} --data ROOT"
             found.append(Missing(f"The photos: {self.folder.absolute()} is not on this machine.", command))
         if self.evaluation and not self.calibrated:
-            found.append(Missing(self._uncalibrated(), evaluate))
+            found.append(Missing("Calibrated probabilities: the photos of val were not at hand.", evaluate))
         return found
-
-    def _uncalibrated(self) -> str:
-        if (self.path / "calibration.json").is_file() and self.temperature is None:
-            return "The evaluation of this checkpoint: what stands here may be of an earlier one."
-        return "Calibrated probabilities: the photos of val were not at hand."
