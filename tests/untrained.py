@@ -10,13 +10,14 @@ from torch import nn
 
 from leafdist import files, setup
 from leafdist.checkpoint import save_best, tensors_of
-from leafdist.config import Config, ModelConfig, resolve, to_dict
+from leafdist.config import Config, ModelConfig, TrainConfig, resolve, to_dict
 from leafdist.models import build_model
 
 
 def untrained_run(path: Path, model: str, classes: tuple[str, ...], **data: Any) -> Path:
     """Weights are drawn, so that answers differ between photos; `data`: settings of that section."""
-    given = Config(model=ModelConfig(name=model, weights="none"))  # type: ignore[arg-type]
+    network_config = ModelConfig(name=model, weights="none")  # type: ignore[arg-type]
+    given = Config(model=network_config, train=TrainConfig(precision="no"))
     config = resolve(replace(given, data=replace(given.data, **data)))
     network = build_model(model, len(classes), setup.side(config.data))
     spread(network)

@@ -28,6 +28,7 @@ def add(commands: Any) -> None:
     export.add_argument("--formats", default=",".join(FORMATS), help="which, with commas (default: %(default)s)")
     export.add_argument("--precision", default="fp32", help=f"of ONNX: of {', '.join(PRECISIONS)}, with commas")
     export.add_argument("--preprocess", action="store_true", help="take uint8 pixels: crop and normalise inside")
+    export.add_argument("--data", metavar="ROOT", help="where its split folders lie now (default: as in training)")
     export.add_argument("--calibrate", metavar="FOLDER", type=Path, help="photos for int8 (default: the run's val)")
     export.set_defaults(run=export_run)
 
@@ -44,7 +45,7 @@ def export_run(options: argparse.Namespace) -> None:
     if "onnx" in formats:
         onnx_file.check_installed()
     runtime = Runtime()
-    subject = Subject.load(options.folder, runtime, inside=options.preprocess)
+    subject = Subject.load(options.folder, runtime, options.data, inside=options.preprocess)
     photos = Photos(subject.config.data, subject.classes, runtime, options.calibrate)
     folder = options.to or options.folder / "export"
     Export(subject, folder, photos, console.say).run(formats, precisions)

@@ -32,9 +32,9 @@ class Subject:
     inside: bool
 
     @classmethod
-    def load(cls, run: Path, runtime: Runtime, *, inside: bool) -> "Subject":
-        """Raises ValueError for what is no run, or has no best checkpoint."""
-        return cls(RunRecord.open(run), *setup.load_run(run, runtime), inside)
+    def load(cls, run: Path, runtime: Runtime, root: str | None = None, *, inside: bool) -> "Subject":
+        """Its data lies at `root` where given. Raises ValueError for what is no run, or has no best checkpoint."""
+        return cls(RunRecord.open(run), *setup.load_run(run, runtime, root), inside)
 
     @property
     def augment(self) -> Augment:

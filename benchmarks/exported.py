@@ -1,0 +1,57 @@
+"""Latency of exported networks by onnxruntime, and of PyTorch, in turns: `python benchmarks/exported.py RUN FOLDER`.
+
+FOLDER is what `leafdist export RUN --preprocess --precision fp32,fp16,int8` wrote.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import torch
+
+from leafdist import console
+from leafdist.export import onnx_file
+from leafdist.export.subject import Subject
+from leafdist.runtime import Runtime
+
+TURNS = 60
+
+
+def main() -> None:
+    run, folder = map(Path, sys.argv[1:])
+    threads = len(os.sched_getaffinity(0))
+    subject = Subject.load(run, Runtime(), inside=True)
+    side = subject.config.data.resize
+    rows = []
+    for batch in (1, 32):
+        photos = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)
+        known: dict[str, Callable[[], object]] = {"PyTorch": lambda photos=photos: subject.scores(photos)}
+        for path in sorted(folder.glob("*.onnx")):
+            known[path.name] = lambda answer=onnx_file.answers_of(path, threads), photos=photos: answer(photos)
+        seconds = {name: [clock(work) for _ in range(3)][:0] for name, work in known.items()}
+        for _ in range(TURNS):
+            for name, work in known.items():
+                seconds[name].append(clock(work))
+        base = seconds["model.onnx"]
+        for name, taken in seconds.items():
+            ratio = median(one / other for one, other in zip(base, taken, strict=True))
+            rows.append([batch, name, f"{1000 * median(taken):.1f}", f"{1000 * min(taken):.1f}", f"{ratio:.2f}"])
+    console.table(["batch", "network", "median ms", "least ms", "times as fast as fp32"], rows)
+    print(f"{threads} thread(s), torch {torch.__version__}, {TURNS} turns")
+
+
+def clock(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
