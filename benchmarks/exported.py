@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -21,7 +22,7 @@ from leafdist.export import onnx_file
 from leafdist.export.subject import Subject
 from leafdist.runtime import Runtime
 
-TURNS = 60
+WARM, TURNS = 3, 60
 
 
 def main() -> None:
@@ -32,15 +33,16 @@ def main() -> None:
     rows = []
     for batch in (1, 32):
         photos = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)
-        known: dict[str, Callable[[], object]] = {"PyTorch": lambda photos=photos: subject.scores(photos)}
+        known: dict[str, Callable[[], object]] = {"PyTorch": partial(subject.scores, photos)}
         for path in sorted(folder.glob("*.onnx")):
-            known[path.name] = lambda answer=onnx_file.answers_of(path, threads), photos=photos: answer(photos)
-        seconds = {name: [clock(work) for _ in range(3)][:0] for name, work in known.items()}
-        for _ in range(TURNS):
+            known[path.name] = partial(onnx_file.answers_of(path, threads), photos)
+        seconds: dict[str, list[float]] = {name: [] for name in known}
+        for _ in range(WARM + TURNS):
             for name, work in known.items():
                 seconds[name].append(clock(work))
-        base = seconds["model.onnx"]
-        for name, taken in seconds.items():
+        base = seconds["model.onnx"][WARM:]
+        for name, every in seconds.items():
+            taken = every[WARM:]
             ratio = median(one / other for one, other in zip(base, taken, strict=True))
             rows.append([batch, name, f"{1000 * median(taken):.1f}", f"{1000 * min(taken):.1f}", f"{ratio:.2f}"])
     console.table(["batch", "network", "median ms", "least ms", "times as fast as fp32"], rows)
