@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, 2 for wrong input, 130 after Ctrl-C, or 1 where something was found bad."""
     parser = build_parser()
     options, settings = parser.parse_known_args(arguments)
-    if settings and options.command not in ("bench", "doctor"):
+    if settings and not getattr(options, "takes_settings", False):
         parser.error(f"unrecognized arguments: {' '.join(settings)}")
     options.settings, options.parser = settings, parser
     program = f"leafdist {options.command}"

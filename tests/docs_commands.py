@@ -81,8 +81,8 @@ def check(words: Sequence[str]) -> None:
 def check_program(name: str, rest: list[str]) -> None:
     """As `check`, but for SystemExit where a parser refuses it."""
     if name == "leafdist":
-        settings = build_parser().parse_known_args(rest)[1]
-        exists(not settings or rest[0] in ("bench", "doctor"), f"leafdist {rest[0]} {' '.join(settings)}")
+        options, settings = build_parser().parse_known_args(rest)
+        exists(not settings or hasattr(options, "takes_settings"), f"leafdist {rest[0]} {' '.join(settings)}")
         if settings:
             parse_config(settings)
     elif name in ("python", "bash"):
@@ -153,8 +153,7 @@ def exists(found: bool, what: str) -> None:
 def check_inline(page: str) -> None:
     """Commands and settings between backquotes: names and flags must be known; placeholders may stand for values."""
     prose = FENCE.sub("", page)
-    parser = build_parser()
-    known = parser._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    known = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
     for setting in SETTING.findall(prose):
         if setting not in KEYS and not setting.endswith(FILES):
             raise ValueError(f"`{setting}`: there is no such setting")
@@ -165,7 +164,7 @@ def check_inline(page: str) -> None:
         if words[1] not in known:  # type: ignore[operator]
             raise ValueError(f"`{text}`: there is no such command")
         flags = {word.strip("[]").split("=")[0] for word in words[2:] if word.strip("[]").startswith("--")}
-        own = known[words[1]]._option_string_actions  # type: ignore[index]
-        settings = {f"--{key}" for key in KEYS} | {"--config"} if words[1] == "bench" else set()
-        if unknown := flags - set(own) - settings:
+        parser = known[words[1]]  # type: ignore[index]
+        settings = {f"--{key}" for key in KEYS} | {"--config"} if parser.get_default("takes_settings") else set()
+        if unknown := flags - set(parser._option_string_actions) - settings:
             raise ValueError(f"`{text}`: {min(unknown)} is unknown")

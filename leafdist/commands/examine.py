@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
     doctor.add_argument(
         "--json", metavar="FILE", nargs="?", const=STDOUT, help="write all of it there too; no FILE: print nothing else"
     )
-    doctor.set_defaults(run=run_doctor)
+    doctor.set_defaults(takes_settings=True, run=run_doctor)
 
 
 def run_doctor(options: argparse.Namespace) -> int:

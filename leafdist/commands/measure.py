@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     bench.add_argument("--turns", type=int, default=5, help="of all that is compared (default: %(default)s)")
     bench.add_argument("--seconds", type=float, default=3, help="a turn (default: %(default)s)")
     bench.add_argument("--json", metavar="FILE", type=Path, help="where to write the figures too")
-    bench.set_defaults(run=run_bench)
+    bench.set_defaults(run=run_bench, takes_settings=True)  # train.py's, as they stand
 
 
 def run_bench(options: argparse.Namespace) -> None:
