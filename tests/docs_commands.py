@@ -16,7 +16,7 @@ from tests.conftest import REPO
 
 NEEDS = {"gpu", "cluster", "network", "minutes", "photos"}
 OTHERS = {"cat", "cd", "cp", "find", "head", "ls", "mkdir", "pip", "source", "tar"}  # not ours: left alone
-PROGRAMS = OTHERS | {"leafdist", "python", "accelerate", "torchrun", "sbatch", "make", "bash"}
+PROGRAMS = OTHERS | {"leafdist", "python", "accelerate", "torchrun", "srun", "sbatch", "make", "bash"}
 SBATCH = {"--gres", "--nodes", "--cpus-per-task", "--time", "--array", "--mem", "--partition", "--account", "--requeue"}
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
@@ -89,6 +89,8 @@ def check_program(name: str, rest: list[str]) -> None:
         check_python(rest)
     elif name in ("accelerate", "torchrun"):
         check_launcher(name, rest)
+    elif name == "srun":
+        check_program(rest[0], rest[1:])
     elif name == "sbatch":
         check_sbatch(rest)
     elif name == "make":
