@@ -47,7 +47,7 @@ def start(photos: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_rank_that_throws_ends_all_and_is_named(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
     began = time.monotonic()
-    done = program(FAULTY, "throw", victim, "--data.root", photos, *TINY, processes=2)
+    done = program(FAULTY, "throw", victim, "--data.root", photos, *TINY, processes=2, launcher=True)
     assert done.returncode != 0
     assert f"rank {victim} was the first to fail: KeyError: 'a mistake of ours'" in done.stderr
     assert 'raise KeyError("a mistake of ours")' in done.stderr, "a bug keeps its traceback"
@@ -61,7 +61,9 @@ def test_a_rank_that_throws_ends_all_and_is_named(victim: int, program: Program,
 def test_a_rank_that_hangs_is_named_and_every_rank_shows_its_stacks(
     victim: int, program: Program, photos: Path, tmp_path: Path
 ) -> None:
-    done = program(FAULTY, "hang", victim, "--data.root", photos, *TINY, "--train.timeout_minutes", 0.2, processes=2)
+    done = program(
+        FAULTY, "hang", victim, "--data.root", photos, *TINY, "--train.timeout_minutes", 0.2, processes=2, launcher=True
+    )
     assert done.returncode != 0
     for rank in (0, 1):
         assert re.search(rf"rank {rank}: no step for \d+ s. Its stacks:", done.stderr)
@@ -75,7 +77,7 @@ def test_a_rank_that_hangs_is_named_and_every_rank_shows_its_stacks(
 def test_of_four_ranks_the_one_that_died_is_named_and_not_one_that_waits_for_it(
     program: Program, photos: Path, tmp_path: Path
 ) -> None:
-    done = program(FAULTY, "die", 3, "--data.root", photos, *TINY, processes=4)
+    done = program(FAULTY, "die", 3, "--data.root", photos, *TINY, processes=4, launcher=True)
     assert done.returncode != 0
     assert "rank 3 was the first to fail: it died without a word" in done.stderr
     assert not re.search(r"rank [012] was the first to fail", done.stderr)
@@ -86,7 +88,7 @@ def test_a_rank_that_cannot_come_out_when_another_throws_is_ended_and_says_why(
     program: Program, photos: Path, tmp_path: Path
 ) -> None:
     """As in a collective of a GPU, which no error breaks."""
-    done = program(FAULTY, "desert", 1, "--data.root", photos, *TINY, processes=2)
+    done = program(FAULTY, "desert", 1, "--data.root", photos, *TINY, processes=2, launcher=True)
     assert done.returncode != 0
     assert "rank 0: rank 1 was the first to fail: KeyError: 'a mistake of ours'; leaving a collective" in done.stderr
     assert record(tmp_path)["state"] == "failed"
