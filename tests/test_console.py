@@ -28,7 +28,8 @@ def on_terminal(code: str, columns: int = 60, **environment: str) -> str:
     """What `code` writes to a terminal of so many columns."""
     master, slave = pty.openpty()
     termios.tcsetwinsize(slave, (24, columns))
-    values = os.environ | {"PYTHONPATH": str(REPO), "TERM": "xterm"} | environment
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # xdist's
+    values = inherited | {"PYTHONPATH": str(REPO), "TERM": "xterm"} | environment
     command = [sys.executable, "-c", code]
     child = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=values)
     os.close(slave)
