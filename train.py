@@ -8,6 +8,7 @@ sbatch slurm/train.sbatch --config configs/resnet50.yaml --optim.lr 3e-4
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from leafdist.tracking import Tracker
 
 
-def main() -> int:
-    """Returns the exit status: see docs/reliability.md."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Of the command line, unless given. Returns the exit status: see docs/reliability.md."""
     signals.install()
-    config = parse_config()
+    config = parse_config(arguments)
     from leafdist.job import run  # torch: imported once the configuration is known to be right
     from leafdist.run import continued
 

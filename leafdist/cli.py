@@ -90,8 +90,15 @@ def read_arguments(argv: Sequence[str], prog: str) -> tuple[Config, bool]:
     values.pop("config", None)
     print_it = values.pop("print_config", False)
     config = from_dict(values)
-    name = config.run.name or (Path(files[0]).stem if files else "run")
+    name = config.run.name or default_name(files)
     return resolve(replace(config, run=replace(config.run, name=name))), print_it
+
+
+def default_name(files: Sequence[str]) -> str:
+    """That of the file; in a sweep also W&B's id of the run, since all runs of it share the file."""
+    name = Path(files[0]).stem if files else "run"
+    run = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
+    return f"{name}-{run}" if run else name
 
 
 def build_parser(prog: str) -> "ArgumentParser":

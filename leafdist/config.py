@@ -12,7 +12,9 @@ from leafdist.settings import Section, key
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Section):
-    name: str | None = key(None, "folder of the run below run.folder; null: the config file's name")
+    name: str | None = key(
+        None, "folder of the run below run.folder; null: the config file's name, in a sweep with W&B's id"
+    )
     folder: str = key("runs", "where runs are kept")
     resume: Literal["auto", "never"] = key("auto", "auto: go on where the run stopped; never: refuse an existing run")
 
