@@ -13,6 +13,8 @@ from leafdist.checkpoint import save_best, tensors_of
 from leafdist.config import Config, ModelConfig, TrainConfig, resolve, to_dict
 from leafdist.models import build_model
 
+HEADS = {512: 0.5, 2048: 0.004}  # deviation by features: classes far from equally likely, and far from certain
+
 
 def untrained_run(path: Path, model: str, classes: tuple[str, ...], **data: Any) -> Path:
     """Weights are drawn, so that answers differ between photos; `data`: settings of that section."""
@@ -38,4 +40,4 @@ def spread(network: nn.Module) -> None:
                 values.normal_(0, 0.1, generator=generator)
     head = list(network.modules())[-1] if not hasattr(network, "fc") else network.fc
     assert isinstance(head, nn.Linear)
-    head.weight.data.normal_(0, 0.5, generator=generator)
+    head.weight.data.normal_(0, HEADS[head.in_features], generator=generator)
