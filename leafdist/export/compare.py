@@ -33,8 +33,8 @@ class Agreement:
         if not self.relative <= TOLERANCE[precision]:  # a NaN is no answer either
             raise ValueError(
                 f"{what} was not kept: it differs from PyTorch by {self.relative:.3g} of a photo's largest score, on "
-                f"{self.photos} photos, and {precision} explains {TOLERANCE[precision]}. Update onnxruntime and PyTorch, "
-                "or export --precision fp32"
+                f"{self.photos} photos, and {precision} explains {TOLERANCE[precision]}. Update onnxruntime and "
+                "PyTorch, or export --precision fp32"
             )
 
     def __str__(self) -> str:
