@@ -79,6 +79,7 @@ def test_every_command_is_one_that_its_program_takes(page: Path) -> None:
         ("sbatch --grease=gpu:1 slurm/train.sbatch", "sbatch --grease"),
         ("sbatch slurm/train.sbatch --data.rot x", "data.root"),
         ("make tests", "make tests"),
+        ("wandb sweep configs/absent.yaml", "configs/absent.yaml"),
         ("leafdits split raw splitted", "leafdits"),
     ],
 )
