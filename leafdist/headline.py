@@ -33,6 +33,9 @@ def remarks(result: dict[str, Any]) -> list[str]:
     """What the figures mean; for several runs the same, since the photos are."""
     fitted = result["calibration"]["temperature"]
     found = [f"ECE: {f'at temperature {fitted:.3f}, fitted on val' if fitted else 'uncalibrated, val is not at hand'}"]
+    found += ["--tta: means over four views, which help a run that was trained with flips and harm others"] * result[
+        "tta"
+    ]
     if "elsewhere" in result:
         unknown = ", ".join(f"{name} ({photos})" for name, photos in result["unknown"].items())
         absent = ", ".join(result["absent"])
