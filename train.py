@@ -73,6 +73,7 @@ def train(config: Config, runtime: Runtime) -> None:
             with folder.ending(track(trainer.state.place), active=runtime.is_main) as result:
                 result.update(trainer.state.result())
             report.attempt(folder.path, runtime)
+            runtime.gather(None, patient=True)  # uploads may take longer than a collective
         runtime.say(f"{folder.path} is finished: {trainer.state.step} steps. More train.epochs would go on")
         return
 
@@ -82,6 +83,7 @@ def train(config: Config, runtime: Runtime) -> None:
         trainer.fit(tracker)
         result.update(trainer.state.result())
     report.attempt(folder.path, runtime)
+    runtime.gather(None, patient=True)
     runtime.say(
         f"done: best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}. "
         f"Next: python evaluate.py {folder.path}"

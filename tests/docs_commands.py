@@ -15,7 +15,21 @@ from leafdist.config import KEYS, SECTIONS
 from tests.conftest import REPO
 
 NEEDS = {"gpu", "cluster", "network", "minutes", "photos"}
-OTHERS = {"cat", "cd", "cp", "find", "head", "ls", "mkdir", "pip", "source", "tar", "wandb"}  # not ours: left alone
+OTHERS = {
+    "cat",
+    "cd",
+    "cp",
+    "find",
+    "head",
+    "jupyter",
+    "ls",
+    "mkdir",
+    "pip",
+    "source",
+    "tar",
+    "tensorboard",
+    "wandb",
+}  # not ours
 PROGRAMS = OTHERS | {"leafdist", "python", "accelerate", "torchrun", "srun", "sbatch", "make", "bash"}
 SBATCH = {"--gres", "--nodes", "--cpus-per-task", "--time", "--array", "--mem", "--partition", "--account", "--requeue"}
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)

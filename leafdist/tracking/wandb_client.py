@@ -126,7 +126,13 @@ def log_model(run: "Run", paths: Sequence[Path], aliases: list[str], metadata: d
 
 @contextmanager
 def staging(run_dir: Path) -> Iterator[None]:
-    """What waits for an upload lies in the run folder, where `leafdist sync` on another node finds it, not in $HOME."""
+    """What waits for an upload lies in the run folder, where `leafdist sync` on another node finds it, not in $HOME.
+
+    wandb's own temporary folder may have been swept away since its import, days ago.
+    """
+    from wandb.sdk.data_types import _private
+
+    Path(_private.MEDIA_TMP.name).mkdir(parents=True, exist_ok=True)
     if "WANDB_DATA_DIR" in os.environ:
         yield
         return
