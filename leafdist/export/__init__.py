@@ -17,6 +17,7 @@ from leafdist.export.subject import Pixels, Scores, Subject
 ONNX = {"fp32": "model.onnx", "fp16": "model-fp16.onnx", "int8": "model-int8.onnx"}
 OTHERS = {"pt2": "model.pt2", "safetensors": "model.safetensors"}
 AT_ONCE = 64  # photos
+CALM = 0.98  # of the photos to calibrate on; docs/export.md has what that is worth
 Write = Callable[[Path], None]
 Answer = Callable[[Pixels], Scores]
 
@@ -55,11 +56,17 @@ class Export:
 
         def write(path: Path) -> None:
             if precision == "int8":
-                onnx_file.quantise(graph, path, subject.inputs(self.photos.to_calibrate()).numpy())
+                onnx_file.quantise(graph, path, subject.inputs(self.calm(self.photos.to_calibrate())).numpy())
             else:
                 onnx_file.save(graph, path)
 
         self.keep(ONNX[precision], precision, write, self.onnx_answers)
+
+    def calm(self, photos: Pixels) -> Pixels:
+        """Without the few that excite the network most: the ranges of all would be stretched to theirs."""
+        strongest = np.abs(self.subject.scores(photos)).max(1)
+        calm: Pixels = photos[strongest <= np.quantile(strongest, CALM)]
+        return calm
 
     def onnx_answers(self, path: Path) -> Answer:
         session = onnx_file.answers_of(path, self.photos.runtime.cpus)
