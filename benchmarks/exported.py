@@ -1,9 +1,9 @@
 """Latency of exported networks by onnxruntime, and of PyTorch, in turns: `python benchmarks/exported.py RUN FOLDER`.
 
-FOLDER is what `leafdist export RUN --preprocess --precision fp32,fp16,int8` wrote.
+FOLDER is what `leafdist export RUN --preprocess --precision fp32,fp16,int8` wrote. One thread each: idle pools of
+onnxruntime spin, and PyTorch's threads wait for one another, so that with more each would slow what comes after it.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -22,20 +22,20 @@ from leafdist.export import onnx_file
 from leafdist.export.subject import Subject
 from leafdist.runtime import Runtime
 
-WARM, TURNS = 3, 60
+WARM, TURNS = 3, 30
 
 
 def main() -> None:
     run, folder = map(Path, sys.argv[1:])
-    threads = len(os.sched_getaffinity(0))
     subject = Subject.load(run, Runtime(), inside=True)
+    torch.set_num_threads(1)
     side = subject.config.data.resize
     rows = []
     for batch in (1, 32):
         photos = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)
         known: dict[str, Callable[[], object]] = {"PyTorch": partial(subject.scores, photos)}
         for path in sorted(folder.glob("*.onnx")):
-            known[path.name] = partial(onnx_file.answers_of(path, threads), photos)
+            known[path.name] = partial(onnx_file.answers_of(path, 1), photos)
         seconds: dict[str, list[float]] = {name: [] for name in known}
         for _ in range(WARM + TURNS):
             for name, work in known.items():
@@ -46,7 +46,7 @@ def main() -> None:
             ratio = median(one / other for one, other in zip(base, taken, strict=True))
             rows.append([batch, name, f"{1000 * median(taken):.1f}", f"{1000 * min(taken):.1f}", f"{ratio:.2f}"])
     console.table(["batch", "network", "median ms", "least ms", "times as fast as fp32"], rows)
-    print(f"{threads} thread(s), torch {torch.__version__}, {TURNS} turns")
+    print(f"one thread each, torch {torch.__version__}, {TURNS} turns")
 
 
 def clock(work: Callable[[], object]) -> float:

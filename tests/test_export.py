@@ -29,7 +29,7 @@ from leafdist.export.compare import Agreement, Judged
 from leafdist.export.subject import Scores
 from leafdist.predict import Predictor
 from leafdist.runtime import Runtime
-from tests.conftest import CLASSES, draw
+from tests.conftest import CLASSES, REPO, draw
 from tests.untrained import untrained_run
 
 TEMPERATURE = 1.7
@@ -147,6 +147,18 @@ def said_by_predict(run: Path) -> list[str]:
 @pytest.mark.slow
 def test_the_program_in_the_card_says_what_predict_says(run: Path) -> None:
     assert said_by_the_card(run) == said_by_predict(run)
+
+
+@pytest.mark.slow
+def test_the_program_of_the_page_on_exports_says_what_predict_says(run: Path, tmp_path: Path) -> None:
+    """Its order of classes: it knows of no temperature."""
+    shutil.copytree(run / "export", tmp_path / "exported")
+    said_by_the_card(run)
+    shutil.copy(run / "export" / "leaf.jpg", tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", (REPO / "docs" / "export.md").read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+    names = [[line.rsplit(" ", 1)[0] for line in lines] for lines in (done.stdout.splitlines(), said_by_predict(run))]
+    assert names[0] == names[1]
 
 
 def test_the_card_is_one_that_hugging_face_reads_with_the_figures_of_the_evaluation(run: Path) -> None:

@@ -21,7 +21,7 @@ NEEDED = ("onnx", "onnxscript", "onnxruntime")  # the extra `export`
 INPUT, OUTPUT = "images", "scores"
 BATCH = torch.export.Dim("batch")
 CALIBRATED_AT_ONCE = 8  # all maps of so many photos are in memory together: 0.4 GB at 224 pixels
-QUANTISED = ["Conv", "Gemm"]  # where the time is; sums and pooling in 8 bits too cost a ResNet five more points
+QUANTISED = ["Conv", "Gemm"]  # where the time is; sums and pooling too cost a ResNet 1.6 points more
 Answer = Callable[[NDArray[Any]], Scores]
 
 
