@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
+from wandb.wandb_agent import Agent
 
 from leafdist.cli import parse_config
 from leafdist.config import KEYS
@@ -27,7 +27,7 @@ def lowest() -> dict[str, Any]:
 
 
 def command(chosen: dict[str, Any]) -> list[str]:
-    """As wandb_agent's Agent puts it together."""
+    """As W&B's agent puts it together."""
     args = create_sweep_command_args({"args": {name: {"value": value} for name, value in chosen.items()}})
     words = create_sweep_command(list(SWEEP["command"]))
     known = MACROS | args
@@ -55,17 +55,22 @@ def test_runs_of_a_sweep_do_not_share_a_folder(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-def test_an_agents_command_trains_under_the_id_of_the_agent(photos: Path, tmp_path: Path) -> None:
-    """W&B's file with the choices is there too, as an agent leaves it."""
-    choices = tmp_path / "config-abc123.yaml"
-    choices.write_text(yaml.safe_dump({"wandb_version": 1, **{k: {"value": v} for k, v in lowest().items()}}))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SLURM"))}
-    environment |= {"WANDB_SWEEP_ID": "s1", "WANDB_RUN_ID": "abc123", "WANDB_SWEEP_PARAM_PATH": str(choices)}
-    environment |= {"HOME": str(tmp_path), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+def test_an_agent_trains_under_its_own_id(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """W&B's agent itself, told by hand what its server would tell it."""
+    for name in [name for name in os.environ if name.startswith(("WANDB", "SLURM"))]:
+        monkeypatch.delenv(name)
+    for name in ("WANDB_RUN_ID", "WANDB_SWEEP_PARAM_PATH"):  # the agent sets them in this process
+        monkeypatch.setenv(name, "")
+    place = {"WANDB_SWEEP_ID": "s1", "WANDB_DIR": str(tmp_path), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    for name, value in (place | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(REPO)
+    agent: Any = Agent(api=None, queue=None, sweep_id="s1")
     extra = ["--train.epochs=1", f"--run.folder={tmp_path / 'runs'}", f"--data.root={photos}", "--track.wandb=offline"]
-    words = [*command(lowest() | {"train.batch_size": 8}), *extra]
-    done = subprocess.run(words, cwd=REPO, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    agent._sweep_command = [*SWEEP["command"], *extra]
+    chosen = {name: {"value": value} for name, value in (lowest() | {"train.batch_size": 8}).items()}
+    agent._command_run({"run_id": "abc123", "program": SWEEP["program"], "args": chosen})
+    assert agent._run_processes["abc123"].wait() == 0
     run = tmp_path / "runs" / "baseline-abc123"
     assert json.loads((run / "run.json").read_text())["state"] == "finished"
     (piece,) = (run / "wandb").glob("offline-run-*-abc123")
