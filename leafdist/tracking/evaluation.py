@@ -28,7 +28,7 @@ def add_evaluation(run_dir: Path, name: str, say: Say = print) -> None:
         result = record.evaluations[name]
         run.summary.update({f"{name}/{key}": value for key, value in numbers(result)})
         if track.tables:
-            step = record.steps[-1]["step"] if record.steps else 0
+            step = max((event["step"] for event in [*record.steps, *record.epochs]), default=0)
             photos = Path(result.get("elsewhere") or Path(result["root"], result["split"]))
             shown = Showcase(name=name, photos=photos, fit=record.config.data.fit)
             show_findings(run, run_dir, run_dir / f"predictions-{name}.csv", step, shown)
