@@ -40,13 +40,14 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
     from leafdist import headline, report
     from leafdist.assessment import Request, assess
-    from leafdist.comparison import compare, text
 
     request = Request(options.split, options.data, options.groups, options.tta)
     results = {run: assess(run, request, runtime) for run in options.runs}
     if runtime.is_main:
         headline.show(results, options.split)
     if len(results) > 1 and len({result["data"] for result in results.values()}) == 1:
+        from leafdist.comparison import compare, text
+
         split = results[options.runs[0]]["split"]
         runtime.agree(lambda: text.show(compare(options.runs, split, options.groups)))
     for run in results:

@@ -10,7 +10,6 @@ import numpy as np
 from leafdist import calibration, files, setup, sources
 from leafdist.answers import write_predictions, write_probabilities
 from leafdist.calibration import Calibration
-from leafdist.checkpoint import best_id
 from leafdist.config import Config
 from leafdist.data.loader import Loader
 from leafdist.elsewhere import has_split, is_own, open_elsewhere
@@ -37,7 +36,8 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
 
     Photos that are not the run's own give `<split>@<folder>` instead of `<split>`. Raises ValueError.
     """
-    config, model, classes = setup.load_run(run, runtime, request.root)
+    config, model, classes, meta = setup.load_run(run, runtime, request.root)
+    checkpoint = meta["sha256"]
     augment = setup.augmentation(config.data).for_evaluation()
 
     def judge(loader: Loader, *, flips: bool = request.flips) -> Predictions:
@@ -51,7 +51,6 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     else:
         loader, matched = open_elsewhere(config.data, request.split, runtime, classes)
     predictions = judge(loader)
-    checkpoint = runtime.agree(lambda: best_id(run))
     fitted = _calibration(run, config, classes, judge, runtime, checkpoint=checkpoint, own=own)
     names, predictions = _known(loader, predictions)
     index = loader.source.index
@@ -94,7 +93,7 @@ def _calibration(
     own: bool,
 ) -> Calibration | None:
     """That of the best checkpoint, fitted on val when it is not there yet; None where the run's photos are gone."""
-    fitted = runtime.agree(lambda: Calibration.load(run, checkpoint))
+    fitted, _ = runtime.agree(lambda: calibration.find(run, checkpoint))
     if fitted or not own or not has_split(config.data, "val", runtime):
         return fitted
     loader = sources.open_loaders(config.data, ("val",), runtime, classes)["val"]

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 from leafdist import files
@@ -31,22 +30,29 @@ class Calibration:
     def save(self, run: Path) -> None:
         files.write_json(run / "calibration.json", asdict(self))
 
-    @classmethod
-    def load(cls, run: Path, checkpoint: str) -> "Calibration | None":
-        """None where there is none for this checkpoint. Raises ValueError where the file is damaged."""
-        path = run / "calibration.json"
-        if not path.exists():
-            return None
-        try:
-            found = cls(**files.read_json(path))
-        except TypeError as error:
-            raise ValueError(f"{path} is damaged ({error}). Remove it: evaluate.py makes it anew") from error
-        return found if found.checkpoint == checkpoint else None
+
+def find(run: Path, checkpoint: str | None) -> tuple[Calibration | None, str]:
+    """What calibration.json says of this checkpoint, and an empty text; else None and why there is none.
+
+    Raises ValueError where the file is damaged.
+    """
+    path = run / "calibration.json"
+    if not path.exists():
+        return None, f"not calibrated: {path} is missing; python evaluate.py {run} --split val writes it"
+    try:
+        found = Calibration(**files.read_object(path, temperature=float, checkpoint=str))
+    except TypeError as error:
+        raise ValueError(f"{path} is damaged ({error}). Remove it: evaluate.py makes it anew") from error
+    if found.checkpoint != checkpoint:
+        return None, f"not calibrated: {path} is of another checkpoint; evaluate this one again"
+    return found, ""
 
 
 def fit(logits: Logits, labels: Labels, split: str, checkpoint: str) -> Calibration:
     """Temperature scaling (Guo et al. 2017, arXiv 1706.04599): the one number that logits are divided by for the least
     cross-entropy. logits (n,C), labels (n,)."""
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415 - a training starts without it
+
     found = minimize_scalar(
         lambda log: cross_entropy(logits / np.exp(log), labels),
         bounds=tuple(np.log(RANGE)),

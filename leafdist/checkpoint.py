@@ -157,12 +157,6 @@ def save_best(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) ->
     files.write_json(folder / "meta.json", meta)
 
 
-def best_id(run: Path) -> str:
-    """The sha256 of the best checkpoint's tensors, as its file says: what a calibration belongs to."""
-    with safe_open(run / "best" / "model.safetensors", "pt") as file:
-        return str(json.loads(file.metadata()["leafdist"])["sha256"])
-
-
 def load_best(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a run's best checkpoint. Raises ValueError where it is missing or damaged."""
     path = run / "best" / "model.safetensors"

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from leafdist import setup
+from leafdist.calibration import find
 from leafdist.cam import grad_cam, overlay
 from leafdist.data.decode import UnreadablePhotoError, decode
 from leafdist.evaluation import BATCH
-from leafdist.records import RunRecord
 from leafdist.runtime import Runtime
 
 PICTURE = 448  # pixels of a Grad-CAM picture's side
@@ -39,11 +39,11 @@ class Predictor:
 
     def __init__(self, run: Path, runtime: Runtime, say: Say) -> None:
         self.runtime = runtime
-        self.config, self.model, self.classes = setup.load_run(run, runtime)
+        self.config, self.model, self.classes, meta = setup.load_run(run, runtime)
         self.augment = setup.augmentation(self.config.data).for_evaluation()
-        calibration, missing = RunRecord(run, {}).calibration
+        calibration, missing = find(run, meta["sha256"])
         self.calibrated = calibration is not None
-        self.temperature = float(calibration["temperature"]) if calibration else 1.0
+        self.temperature = calibration.temperature if calibration else 1.0
         if missing:
             say(missing)
         if self.config.data.eval_crop == "random":

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from leafdist.calibration import Calibration
+
 STATES = ("new", "running", "dead", "interrupted", "failed", "finished")
 
 
@@ -137,15 +139,11 @@ class RunRecord:
         return {path.stem.removeprefix("eval-"): files.read_object(path, accuracy=float, images=int) for path in found}
 
     @cached_property
-    def calibration(self) -> tuple[dict[str, Any] | None, str]:
-        """calibration.json where it is of this checkpoint, and an empty text; else None and why there is none."""
-        path = self.path / "calibration.json"
-        if not path.exists():
-            return None, f"not calibrated: {path} is missing; python evaluate.py {self.path} --split val writes it"
-        found = files.read_object(path, temperature=float, checkpoint=str)
-        if self.meta is None or found["checkpoint"] != self.meta["sha256"]:
-            return None, f"not calibrated: {path} is of another checkpoint; evaluate this one again"
-        return found, ""
+    def calibration(self) -> "tuple[Calibration | None, str]":
+        """Of the best checkpoint, and an empty text; else None and why there is none."""
+        from leafdist.calibration import find
+
+        return find(self.path, self.meta["sha256"] if self.meta else None)
 
     def predictions(self, split: str) -> list[dict[str, str]]:
         """A dictionary a photo: path, label, predicted (empty: unreadable), confidence. Raises ValueError."""

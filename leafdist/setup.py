@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -85,9 +85,20 @@ def describe(config: Config, num_samples: int, runtime: Runtime) -> None:
     )
 
 
-def load_run(run: Path, runtime: Runtime, root: str | None = None) -> tuple[Config, nn.Module, tuple[str, ...]]:
-    """Configuration, best model and classes of a run; its data lies at `root` where given."""
+class Loaded(NamedTuple):
+    """A run's best checkpoint: meta is what stands in its file."""
+
+    config: Config
+    model: nn.Module
+    classes: tuple[str, ...]
+    meta: dict[str, Any]
+
+
+def load_run(run: Path, runtime: Runtime, root: str | None = None) -> Loaded:
+    """In eval mode, on the device; its data lies at `root` where given. Raises ValueError."""
     tensors, meta = runtime.agree(lambda: load_best(run), on="all")
+    if len(set(runtime.gather(meta["sha256"]))) > 1:
+        raise ValueError(f"{run}/best was replaced while the processes read it: the run trains. Try again")
     config = from_dict(meta["config"])
     root = root or config.data.root  # a single pass over a folder is not worth a copy
     config = replace(config, data=replace(config.data, root=root, stage=Path(root).is_file()))
@@ -97,7 +108,7 @@ def load_run(run: Path, runtime: Runtime, root: str | None = None) -> tuple[Conf
     model.load_state_dict(tensors)
     layout = torch.channels_last if config.train.channels_last else torch.contiguous_format
     model = model.to(runtime.device, memory_format=layout)  # type: ignore[call-overload]
-    return config, model.eval(), classes
+    return Loaded(config, model.eval(), classes, meta)
 
 
 def crop_seed(config: Config) -> int | None:

@@ -11,7 +11,7 @@ from PIL import Image
 from leafdist import calibration, files
 from leafdist.answers import write_predictions, write_probabilities
 from leafdist.calibration import Calibration
-from leafdist.checkpoint import best_id, save_best, tensors_of
+from leafdist.checkpoint import load_best, save_best, tensors_of
 from leafdist.config import Config, DataConfig, ModelConfig, OptimConfig, RunConfig, TrackConfig, resolve, to_dict
 from leafdist.metrics import Predictions
 from leafdist.models import build_model
@@ -66,11 +66,11 @@ def evaluated(run: Path, classes: Sequence[str], photos: int, root: Path, random
     loss = calibration.cross_entropy(logits, labels)
     confidence = np.exp(logits - np.logaddexp.reduce(logits, 1, keepdims=True)).max(1)
     predictions = Predictions(labels, logits.argmax(1), np.full(photos, loss), confidence, logits)
-    fitted = Calibration(TEMPERATURE, "val", photos, loss, loss, best_id(run))
+    fitted = Calibration(TEMPERATURE, "val", photos, loss, loss, load_best(run)[1]["sha256"])
     fitted.save(run)
     result = predictions.summary("test", tuple(classes)) | {"calibration": calibration.report(logits, labels, fitted)}
     result |= {
-        "checkpoint": best_id(run),
+        "checkpoint": load_best(run)[1]["sha256"],
         "tta": False,
         "data": "d" * 64,
         "split_digest": None,

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
 from leafdist.config import Config, DataConfig, RunConfig, TrainConfig, resolve
 from leafdist.doctor import cores, device, folders, loading, shared
@@ -36,7 +37,7 @@ def test_gpus_that_slurm_gave_and_nobody_sees_are_an_error(tmp_path: Path, monke
     assert "gave this job 2 GPU(s)" in bad(device.without_gpu("", tmp_path), "gpu")
 
 
-@pytest.mark.skipif(device.torch_cuda(), reason="a GPU has fp16")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has fp16")
 def test_a_precision_that_the_device_lacks_is_an_error() -> None:
     fine(device.check_precision(settings()))
     assert "no gradient scaling" in bad(device.check_precision(settings(train=TrainConfig(precision="fp16"))), "bf16")

@@ -22,7 +22,7 @@ from torchvision.models import resnet50
 from leafdist import files
 from leafdist.__main__ import main
 from leafdist.calibration import Calibration
-from leafdist.checkpoint import best_id
+from leafdist.checkpoint import load_best
 from leafdist.data.decode import decode
 from leafdist.export import onnx_file, tensors
 from leafdist.export.compare import Agreement, Judged
@@ -45,7 +45,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of the baseline, with its data, calibrated, exported in every form."""
     place = tmp_path_factory.mktemp("export")
     made = untrained_run(place / "run", "baseline", CLASSES, crop=48, root=str(leaves(place / "data")))
-    Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, best_id(made)).save(made)
+    Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1]["sha256"]).save(made)
     evaluation = {"split": "test", "images": 36, "correct": 12, "accuracy": 1 / 3, "interval": [0.2, 0.5]}
     rows = {name: {"images": 12, "precision": 0.5, "recall": 0.25, "f1": 1 / 3} for name in CLASSES}
     files.write_json(made / "eval-test.json", evaluation | {"macro_f1": 0.3, "classes": rows, "data": "d" * 64})
@@ -87,7 +87,7 @@ def test_the_file_alone_says_what_a_reader_must_know(run: Path) -> None:
     assert facts["classes"] == list(CLASSES)
     assert facts["preprocessing"]["resize"] == 64
     assert facts["temperature"] == TEMPERATURE
-    assert facts["checkpoint"] == best_id(run)
+    assert facts["checkpoint"] == load_best(run)[1]["sha256"]
 
 
 def test_the_smaller_precisions_are_smaller(run: Path) -> None:
@@ -167,7 +167,8 @@ def test_the_card_is_one_that_hugging_face_reads_with_the_figures_of_the_evaluat
     found = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert found == {"accuracy": pytest.approx(1 / 3, abs=1e-6), "f1": pytest.approx(0.3)}
     assert card.data.pipeline_tag == "image-classification"
-    for text in ("33.33 %", "20.00 % to 50.00 %", "| Corn___rust, common | 12 | 0.500 | 0.250 | 0.333 |", best_id(run)):
+    row, digest = "| Corn___rust, common | 12 | 0.500 | 0.250 | 0.333 |", load_best(run)[1]["sha256"]
+    for text in ("33.33 %", "20.00 % to 50.00 %", row, digest):
         assert text in card.text
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from leafdist import files, setup
 from leafdist.__main__ import main
 from leafdist.calibration import Calibration
-from leafdist.checkpoint import best_id
+from leafdist.checkpoint import load_best
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.source import FolderSource
@@ -141,7 +141,7 @@ def test_probabilities_are_calibrated_by_the_checkpoints_own_temperature_alone(
     command = ["predict", str(run), str(photos / "test"), "--jsonl"]
     assert main(command) == 0
     plain = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    Calibration(2.0, "val", 9, 1.0, 0.9, best_id(run) if own else "0" * 64).save(run)
+    Calibration(2.0, "val", 9, 1.0, 0.9, load_best(run)[1]["sha256"] if own else "0" * 64).save(run)
     assert main(command) == 0
     output = capsys.readouterr()
     answers = [json.loads(line) for line in output.out.splitlines()]

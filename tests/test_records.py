@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 from leafdist import files
+from leafdist.calibration import Calibration
 from leafdist.records import RunRecord
 from leafdist.run import RunFolder
 from tests.conftest import CLASSES
@@ -57,11 +59,10 @@ def test_a_calibration_of_another_checkpoint_is_none(tmp_path: Path) -> None:
     assert "is missing" in RunRecord.open(path).calibration[1]
     meta = RunRecord.open(path).meta
     assert meta
-    files.write_json(path / "calibration.json", {"temperature": 1.5, "checkpoint": meta["sha256"]})
-    values, fault = RunRecord.open(path).calibration
-    assert values
-    assert (values["temperature"], fault) == (1.5, "")
-    files.write_json(path / "calibration.json", {"temperature": 1.5, "checkpoint": "0" * 64})
+    fitted = Calibration(1.5, "val", 9, 1.0, 0.9, meta["sha256"])
+    fitted.save(path)
+    assert RunRecord.open(path).calibration == (fitted, "")
+    replace(fitted, checkpoint="0" * 64).save(path)
     assert RunRecord.open(path).calibration[0] is None
     assert "another checkpoint" in RunRecord.open(path).calibration[1]
 

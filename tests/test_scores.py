@@ -10,7 +10,6 @@ from sklearn import metrics
 
 from leafdist import calibration, scores
 from leafdist.answers import write_predictions, write_probabilities
-from leafdist.calibration import Calibration
 from leafdist.metrics import Predictions
 
 CLASSES = ("Apple___healthy", "Apple___rust", "Corn___healthy", "Corn___blight", "Fig___spot")
@@ -100,11 +99,11 @@ def test_the_temperature_that_logits_were_sharpened_by_is_found_again(tmp_path: 
     if temperature == 3:
         assert result["ece"] > 0.1
     fitted.save(tmp_path)
-    assert Calibration.load(tmp_path, "abc") == fitted
-    assert Calibration.load(tmp_path, "of another checkpoint") is None
-    (tmp_path / "calibration.json").write_text('{"temperature": 2}')
+    assert calibration.find(tmp_path, "abc") == (fitted, "")
+    assert calibration.find(tmp_path, "of another")[0] is None
+    (tmp_path / "calibration.json").write_text('{"temperature": 2.0, "checkpoint": "abc"}')
     with pytest.raises(ValueError, match=r"calibration\.json is damaged"):
-        Calibration.load(tmp_path, "abc")
+        calibration.find(tmp_path, "abc")
 
 
 def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:

@@ -26,12 +26,6 @@ def check_devices(place: Place) -> Iterator[Finding]:
         yield without_gpu(" ".join(str(line.message) for line in said))
 
 
-def torch_cuda() -> bool:
-    import torch
-
-    return torch.cuda.is_available()
-
-
 def without_gpu(said: str, root: Path = Path("/")) -> Finding:
     """Why there is none: hidden, no driver, one too old, a build without CUDA, or none at all. `root` is for tests."""
     import torch

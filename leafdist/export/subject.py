@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leafdist import setup
+from leafdist.calibration import find
 from leafdist.config import Config
 from leafdist.data.augment import Augment
 from leafdist.evaluation import BATCH
@@ -29,6 +30,7 @@ class Subject:
     config: Config
     model: nn.Module
     classes: tuple[str, ...]
+    meta: dict[str, Any]
     inside: bool
 
     @classmethod
@@ -41,14 +43,9 @@ class Subject:
         return setup.augmentation(self.config.data).for_evaluation()
 
     @property
-    def meta(self) -> dict[str, Any]:
-        assert self.record.meta
-        return self.record.meta
-
-    @property
     def temperature(self) -> float | None:
-        calibration, _ = self.record.calibration
-        return float(calibration["temperature"]) if calibration else None
+        calibration, _ = find(self.record.path, self.meta["sha256"])
+        return calibration.temperature if calibration else None
 
     def network(self, *, half: bool = False) -> Portable:
         return Portable(self.model, self.augment if self.inside else None, half=half)

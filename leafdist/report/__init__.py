@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from leafdist import files
-from leafdist.report.facts import Facts
-from leafdist.report.page import single
-from leafdist.report.pair import double
 from leafdist.runtime import Runtime
 
 
 def write(run: Path, other: Path | None = None) -> Path:
     """With `other`, a page of both, beside that of `run`. Raises ValueError where one is no run or is damaged."""
+    from leafdist.report.facts import Facts  # noqa: PLC0415 - with SciPy, 0.7 s that a training starts without
+    from leafdist.report.page import single  # noqa: PLC0415
+    from leafdist.report.pair import double  # noqa: PLC0415
+
     if other is None:
         target, text = run / "report.html", single(Facts(run))
     else:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist import files
+from leafdist.intervals import RESAMPLES
 from leafdist.records import RunRecord
 
 SPLITS = ("test", "val", "train")  # the first that is evaluated is shown
-RESAMPLES = 2000
 
 
 class Missing(NamedTuple):
@@ -92,7 +92,7 @@ class Facts:
     def temperature(self) -> float | None:
         """None where the run is not calibrated, or was so for another checkpoint."""
         found = self.record.calibration[0]
-        return None if found is None else float(found["temperature"])
+        return None if found is None else found.temperature
 
     @property
     def calibrated(self) -> bool:
