@@ -19,6 +19,8 @@ from leafdist.metrics import Predictions
 from leafdist.runtime import Runtime
 from leafdist.tracking.evaluation import add_evaluation
 
+LEAVES_ELSEWHERE = "unknown: other photos than those that the run was split from"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -66,7 +68,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     }
     result |= {**about, **sources.origin(index)}
     if matched is not None:
-        result |= {"elsewhere": str(index.folder), **matched}
+        result |= {"elsewhere": str(index.folder), "leaf_disjoint": LEAVES_ELSEWHERE, **matched}
     if groups := request.groups:
         leaves = runtime.agree(lambda: sources.leaves_of(names, groups))
         result["interval_by_leaf"] = by_leaf(predictions.hits, leaves)

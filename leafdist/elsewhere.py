@@ -12,6 +12,7 @@ from leafdist.config import DataConfig
 from leafdist.data.folds import fold_root
 from leafdist.data.index import Index, scan
 from leafdist.data.loader import Loader
+from leafdist.data.pack import cache_folder
 from leafdist.runtime import Runtime
 from leafdist.sources import open_loaders
 
@@ -45,7 +46,8 @@ def open_elsewhere(
     """
     if not has_split(data, split, runtime):
         root = Path(data.root).resolve()
-        data, split = replace(data, root=str(root.parent), fold=None), root.name
+        cache = str(cache_folder(root, data.cache))  # not beside the folder: its parent is none of ours
+        data, split = replace(data, root=str(root.parent), cache=cache, fold=None), root.name
     loader = open_loaders(data, (split,), runtime)[split]
     index = loader.source.index
     labels = match(index.classes, classes)

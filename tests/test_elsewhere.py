@@ -35,5 +35,7 @@ def test_other_photos_are_matched_by_class_and_what_does_not_match_is_said(
     assert (result["images"], result["unknown"], result["absent"]) == (4, {"Rose___rust": 2}, [CLASSES[1]])
     assert [row["images"] for row in result["classes"].values()] == [2, 0, 2]
     assert result["calibration"]["fitted_on"] == "val"
+    assert result["leaf_disjoint"].startswith("unknown")
+    assert [(field / ".leafdist").is_dir(), (tmp_path / ".leafdist").exists()] == [True, False]
     rows = (run / "predictions-test@field.csv").read_text().splitlines()
     assert [row.split(",")[0] for row in rows[1:3]] == [f"{CLASSES[0].upper()}/{n:03}.png" for n in range(2)]

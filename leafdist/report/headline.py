@@ -17,7 +17,7 @@ MEANING = {
     "come from the same source, and photos from elsewhere may do worse.",
     "no": "The split did not keep photos of one leaf together, so others of the same leaves were likely trained on: "
     "this tells how well the model knows leaves it has met, and new ones may do worse. A split by leaf tells how much.",
-    "unknown": "Whether other photos of the same leaves were trained on is not known, as the data has no split.json: "
+    "unknown": "Whether other photos of the same leaves were trained on is not known: "
     "on new leaves the model may do worse. A split by leaf tells how much.",
 }
 SPLIT = "leafdist split RAW DEST --groups FILE"
