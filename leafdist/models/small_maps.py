@@ -22,7 +22,10 @@ class SmallMapConv2d(nn.Conv2d):
         pixels = x.permute(0, 2, 3, 1)
         if self.kernel_size == (1, 1):
             step = self.stride[0]
-            return F.linear(pixels[:, ::step, ::step], self.weight.flatten(1)).permute(0, 3, 1, 2)
+            seen = pixels[:, ::step, ::step]
+            # flat rows: for strided ones in bf16 torch.matmul would copy the weights once a row of pixels
+            rows = F.linear(seen.flatten(0, 2), self.weight.flatten(1))
+            return rows.view(*seen.shape[:3], -1).permute(0, 3, 1, 2)
         if x.shape[-2:] == (2, 2) and self.kernel_size == (3, 3) and self.stride == (1, 1):
             rows = F.linear(pixels.flatten(1), _as_matrix(self.weight))
             return rows.view(len(x), 2, 2, -1).permute(0, 3, 1, 2)
