@@ -12,6 +12,8 @@ from leafdist.settings import Section, key
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig(Section):
+    """Where a run is kept, and whether it goes on."""
+
     name: str | None = key(
         None, "folder of the run below run.folder; null: the config file's name, in a sweep with W&B's id"
     )
@@ -26,6 +28,8 @@ class RunConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section):
+    """Which photos, how they are read, and what is done to their pixels."""
+
     root: str = key("splitted", "folder of {train,val,test}/<class>/<photo>")
     fold: int | None = key(None, "which part of `leafdist split --folds` is val; null: root has no folds", low=0)
     source: Literal["auto", "pack", "folder"] = key("auto", "pack: decode once and map into memory; folder: each time")
@@ -58,6 +62,8 @@ class ModelConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Section):
+    """How long, in what steps, and with what arithmetic."""
+
     epochs: int = key(30, "passes over the training photos", low=1)
     batch_size: int = key(256, "photos an optimizer step, over all processes", low=1)
     accumulate: int = key(1, "least number of micro-batches a step", low=1)
@@ -78,6 +84,8 @@ class TrainConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class OptimConfig(Section):
+    """The optimizer and its learning rate over time."""
+
     name: Literal["adam", "adamw", "sgd"] = key("adam", "the optimizer")
     lr: float = key(1e-3, "learning rate, of the global batch", above=0)
     weight_decay: float = key(0.0, "weight decay", low=0)

@@ -33,6 +33,7 @@ class Section:
 
 
 def check_range(name: str, value: Any, setting: Field[Any]) -> None:
+    """Raises ValueError where a number is not finite or beyond the limits of its key."""
     if not isinstance(value, (int, float)):  # auto, null, a name
         return
     if not math.isfinite(value):

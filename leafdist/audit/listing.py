@@ -11,6 +11,8 @@ SPLITS = ("train", "val", "test")
 
 
 class Photo(NamedTuple):
+    """A photo by its place: `split/label/file` below the audited folder."""
+
     split: str  # empty where the folder is not split
     label: str
     file: str

@@ -24,6 +24,7 @@ def add(commands: Any) -> None:
 
 
 def compare_runs(options: argparse.Namespace) -> None:
+    """Print the comparison; write its tables where asked. Raises ValueError."""
     from leafdist import files
     from leafdist.comparison import compare
     from leafdist.comparison.pair import write_photos

@@ -96,6 +96,7 @@ def sink(options: argparse.Namespace, top: int, *, calibrated: bool) -> Iterator
 
 @contextmanager
 def csv_file(path: Path, top: int) -> Iterator[Take]:
+    """Takes answers, a row a photo; in place once all are written."""
     from leafdist import files
 
     more = [f"{name}_{place}" for place in range(2, top + 1) for name in ("predicted", "confidence")]

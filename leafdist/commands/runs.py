@@ -35,6 +35,7 @@ def add(commands: Any) -> None:
 
 
 def list_folder(options: argparse.Namespace) -> None:
+    """Print the runs of a folder, chosen and ordered as asked."""
     from leafdist import console
     from leafdist.runlist import chosen, list_runs, ordered
 

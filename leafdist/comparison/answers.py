@@ -43,6 +43,7 @@ def read_all(runs: Sequence[Path], split: str) -> list[Answers]:
 
 
 def read(path: Path, split: str) -> Answers:
+    """The answers of an evaluated run. Raises ValueError where the split was not evaluated, or by an older form."""
     run = RunRecord.open(path)
     if split not in run.evaluations:
         known = ", ".join(run.evaluations) or "nothing yet"

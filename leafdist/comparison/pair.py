@@ -96,6 +96,7 @@ def chance(gains: Ints, leaves: Ints | None) -> float:
 
 
 def class_differences(answers: Sequence[Answers], leaves: Ints | None) -> list[ClassDifference]:
+    """Class by class, with chances corrected for their number (Holm 1979)."""
     first, second = (one.hits for one in answers)
     gains = second.astype(np.int64) - first
     labels = np.array(answers[0].labels)
@@ -117,6 +118,7 @@ def class_differences(answers: Sequence[Answers], leaves: Ints | None) -> list[C
 
 
 def photos_of(names: Sequence[str], answers: Sequence[Answers], gains: Ints) -> list[Photo]:
+    """The photos that one of the two gets right alone; `gains` is +1 where the second does, -1 the first."""
     found = []
     for place in np.flatnonzero(gains):
         right = int(gains[place] > 0)

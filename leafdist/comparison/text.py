@@ -31,6 +31,7 @@ def show(comparison: Comparison) -> None:
 
 
 def show_runs(comparison: Comparison) -> None:
+    """A row a run: accuracy, time and cost."""
     columns = ("run", "accuracy", "95 % interval", "best val", "epochs", "time", "photos/s", "GPU hours", "restarts")
     rows = []
     for name, answers in zip(comparison.names, comparison.answers, strict=True):
@@ -44,6 +45,7 @@ def show_runs(comparison: Comparison) -> None:
 
 
 def show_pair(pair: Pair, pairs: int) -> None:
+    """What two runs differ by, how surely, and on what."""
     low, high = (f"{100 * end:+.2f}" for end in pair.interval)
     holm = f", Holm over {pairs} comparisons" if pairs > 1 else ""
     sure = "beyond chance" if pair.p < BEYOND_CHANCE else "within chance"

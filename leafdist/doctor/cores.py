@@ -16,6 +16,7 @@ COLLECTIVES = 64 << 20  # bytes of shared memory that NCCL may want
 
 
 def check_cores(config: Config, place: Place) -> Iterator[Finding]:
+    """Cores that can be used, against processes, threads and workers."""
     from leafdist.runtime import usable_cpus
 
     machine, mask, limit = os.cpu_count() or 1, len(os.sched_getaffinity(0)), quota()

@@ -59,6 +59,7 @@ def _reason() -> str:
 
 
 def check_cards(place: Place) -> Iterator[Finding]:
+    """Whether each local process has a card of its own that works."""
     import torch
 
     count, built = torch.cuda.device_count(), torch.cuda.get_arch_list()
@@ -87,6 +88,7 @@ def check_cards(place: Place) -> Iterator[Finding]:
 
 
 def check_precision(config: Config) -> Finding:
+    """Whether the device has the precision asked for in hardware."""
     from leafdist.runtime import resolve_precision
 
     asked = config.train.precision

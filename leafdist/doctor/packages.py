@@ -67,6 +67,7 @@ def check_imports() -> Iterator[Finding]:
 
 
 def check_pillow() -> Finding:
+    """Which Pillow decodes the photos."""
     plain, simd = _named("pillow"), _named("pillow-simd")
     if plain and simd:
         text = f"Pillow {plain.version} and Pillow-SIMD {simd.version} are both installed, in the same folder"

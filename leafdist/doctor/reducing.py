@@ -18,6 +18,7 @@ MEBIBYTES = {"cpu": 16, "cuda": 64}
 
 
 def main(arguments: list[str]) -> None:
+    """One process of the all-reduce: join, sum, print. Arguments: words of a command line."""
     address, port, rank, world, local_rank, seconds, rounds = arguments
     limit, card = timedelta(seconds=float(seconds)), torch.cuda.is_available()
     if card and int(local_rank) >= torch.cuda.device_count():

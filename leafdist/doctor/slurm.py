@@ -9,6 +9,7 @@ from leafdist.doctor.place import Place
 
 
 def check(variables: Mapping[str, str], place: Place) -> Iterator[Finding]:
+    """What Slurm says of the job, against the processes that are there."""
     expected = variables.get("LEAFDIST_EXPECT_WORLD")
     if expected and expected != str(place.world):
         way = "accelerate launch needs --multi_gpu above one process, also on CPUs; srun needs RANK, WORLD_SIZE, …"

@@ -51,6 +51,7 @@ def evaluation(subject: Subject) -> dict[str, Any] | None:
 
 
 def front_matter(subject: Subject, exports: Sequence[Exported]) -> str:
+    """YAML as the Hugging Face hub reads it."""
     formats = sorted({Path(made.name).suffix[1:] for made in exports})
     values: dict[str, Any] = {
         "library_name": "leafdist",
@@ -76,6 +77,7 @@ def data_name(subject: Subject) -> str:
 
 
 def introduction(subject: Subject) -> str:
+    """What it is, what it was trained on, and how a photo becomes its input."""
     settings = subject.config.data
     inside = "inside the files, which take uint8 pixels" if subject.inside else "left to the caller"
     return (
@@ -98,6 +100,7 @@ def percent(share: float) -> str:
 
 
 def results(subject: Subject) -> str:
+    """The evaluation as a table, with intervals; the command for it where there is none."""
     found = evaluation(subject)
     if not found:
         return "## Results\n\nNot evaluated: `python evaluate.py` measures it, and another export puts it here."
@@ -118,6 +121,7 @@ def results(subject: Subject) -> str:
 
 
 def how_to_use(subject: Subject, exports: Sequence[Exported]) -> str:
+    """Programs that load the files written."""
     parts = ["## How to use"]
     graphs = [made.name for made in exports if made.name.endswith(".onnx")]
     if graphs:
@@ -133,6 +137,7 @@ def how_to_use(subject: Subject, exports: Sequence[Exported]) -> str:
 
 
 def file_table(exports: Sequence[Exported], kind: str) -> str:
+    """A row a file: size, agreement with PyTorch, accuracy, checksum."""
     rows = [
         f"| {made.name} | {made.precision} | {made.size / 1e6:.1f} MB | {made.agreement.same} of "
         f"{made.agreement.photos} | {made.agreement.largest:.2g} | "
@@ -164,6 +169,7 @@ def data(subject: Subject) -> str:
 
 
 def training(subject: Subject) -> str:
+    """How the run was made, from its own records."""
     config, starts = subject.config, subject.record.starts
     lines = [
         f"- start: {config.model.weights if config.model.weights != 'none' else 'random weights'}, frozen: "
@@ -180,6 +186,7 @@ def training(subject: Subject) -> str:
 
 
 def limits(subject: Subject) -> str:
+    """What the figures do not promise."""
     found = evaluation(subject)
     apart = str((found or {}).get("leaf_disjoint", "unknown"))
     lines = [
@@ -195,6 +202,7 @@ def limits(subject: Subject) -> str:
 
 
 def class_table(subject: Subject) -> str:
+    """Each class with its own figures; the bare list where it was not evaluated."""
     found = evaluation(subject)
     if not found:
         return "## Classes\n\n" + "\n".join(f"- {name}" for name in subject.classes)

@@ -12,6 +12,7 @@ HIST = 34
 
 
 def calibration(facts: Facts) -> Html | None:
+    """Reliability diagram, before and after the temperature."""
     found = (facts.evaluation or {}).get("calibration")
     if not found:
         return None

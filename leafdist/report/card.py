@@ -11,6 +11,7 @@ DIGITS = 16  # of a digest: enough to compare by eye, the whole one is in the ti
 
 
 def data_card(facts: Facts) -> Html:
+    """Which photos these were, with digests."""
     result = facts.evaluation or {}
     known: dict[str, Any] = facts.record.run.get("data", {})
     splits = [(split, facts.photos(split), (known.get(split) or {}).get("digest")) for split in ("train", "val")]

@@ -12,6 +12,7 @@ HEAD = ("Class", "Photos", "Precision", "Recall", "F1")
 
 
 def classes(facts: Facts) -> Html | None:
+    """Precision, recall and F1 of each class, sortable."""
     result = facts.evaluation
     if not result:
         return None

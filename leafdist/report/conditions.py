@@ -14,6 +14,7 @@ NAMES = {"run.name", "run.folder"}  # differ always, and say nothing
 
 
 def configuration(facts: Facts) -> Html:
+    """All settings by section; those that differ from the defaults are marked."""
     values, defaults = flatten(to_dict(facts.record.config)), _defaults(facts.record.config)
     changed = [key for key in values if values[key] != defaults[key] and key not in NAMES]
     rows = [_setting(key, values[key], defaults[key], changed=key in changed) for key in values]
@@ -52,6 +53,7 @@ def _shown(value: object) -> str:
 
 
 def environment(facts: Facts) -> Html:
+    """Machines, versions, restarts and cost."""
     starts = facts.record.starts
     last: dict[str, Any] = starts[-1] if starts else {}
     rows: list[tuple[str, Child]] = [

@@ -47,6 +47,8 @@ class Answers:
 
 
 class Facts:
+    """All that a report says of a run, read once from its folder. Raises ValueError where it is none."""
+
     def __init__(self, run: Path) -> None:
         self.path = run
         self.record = RunRecord.open(run)

@@ -14,6 +14,7 @@ OF_A_PAIR = 3  # most of one kind of mistake, so that others are seen too
 
 
 def gallery(facts: Facts, pictures: Pictures) -> Html | None:
+    """The surest mistakes and typical hits; None where the photos are gone."""
     answers = facts.answers
     if answers is None or not pictures.folder.is_dir():
         return None

@@ -24,6 +24,7 @@ SPLIT = "leafdist split RAW DEST --groups FILE"
 
 
 def headline(facts: Facts) -> Html:
+    """The figures that a reader wants first."""
     figures = [*_evaluated(facts), _best(facts)] if facts.evaluation else [_best(facts)]
     order = sorted((figure for figure in figures if figure), key=lambda figure: 'class="hero"' not in figure)
     return tag(

@@ -18,6 +18,7 @@ ORDERS = (("class", "Class order"), ("crop", "Crop"), ("errors", "Error rate"))
 
 
 def matrix(facts: Facts, pictures: Pictures) -> Html | None:
+    """The confusion matrix, to be used by mouse, keyboard and screen reader."""
     result = facts.evaluation
     if not result:
         return None

@@ -24,6 +24,7 @@ Part = tuple[str, str, Html | None]  # id, name in the table of contents, conten
 
 
 def single(facts: Facts) -> str:
+    """The whole page of one run."""
     pictures = Pictures(facts.folder, facts.record.config.data.fit)
     confusion, photos = matrix(facts, pictures), gallery(facts, pictures)
     parts: list[Part] = [
@@ -61,6 +62,7 @@ def missing(facts: Facts, gone: int) -> Html | None:
 
 
 def page(title: str, below: str, above: list[Html | None], parts: list[Part]) -> str:
+    """One file of HTML that needs no other: styles, scripts and pictures inside."""
     shown = [(key, name, content) for key, name, content in parts if content]
     links = tag("ol", [tag("li", tag("a", name, href=f"#{key}")) for key, name, _ in shown])
     script = join([Html(_asset(name)) for name in SCRIPTS])

@@ -18,6 +18,7 @@ Both = tuple[Facts, Facts]
 
 
 def double(both: Both) -> str:
+    """The whole page of two runs, side by side."""
     names = _names(both)
     comparison, reason = _comparison(both)
     parts: list[Part] = [
