@@ -1,10 +1,12 @@
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from leafdist.models import build_model
 from leafdist.models.dropout import BlockDropout, seek
@@ -71,6 +73,23 @@ def test_convolutions_of_small_maps_are_convolutions(side: int, kernel: int, str
         results.append((y.detach(), entries.grad, layer.weight.grad))
     torch.testing.assert_close(*results)
     assert model(x).is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_strided_convolution_of_a_small_map_copies_no_weights() -> None:
+    calls: list[str] = []
+
+    class Record(TorchDispatchMode):
+        def __torch_dispatch__(self, call: Any, types: Any, words: Any = (), options: Any = None) -> Any:
+            calls.append(str(call))
+            return call(*words, **(options or {}))
+
+    model = nn.Sequential(nn.Conv2d(6, 10, 1, 2, bias=False)).bfloat16()
+    use_small_maps(model)
+    x = torch.rand(3, 6, 4, 4, dtype=torch.bfloat16).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad(), Record():
+        model(x)
+    assert "aten.mm.default" in calls
+    assert "aten.bmm.default" not in calls
 
 
 @pytest.mark.parametrize(("freeze", "trained"), [("none", 161), ("layer1", 128), ("all", 2)])

@@ -1,7 +1,7 @@
 """ResNet-50 on a folder of photos, trained the way two peers have it: python loops.py torchvision|lightning|timm DATA.
 
-fp32, channels_last, random weights, Adam 1e-3, one epoch; the last line is photos a second of that epoch. timm runs its
-own train.py, given with --timm. No module of leafdist is imported.
+fp32 or bf16 autocast, channels_last, random weights, Adam 1e-3, one epoch; the last line is photos a second of that
+epoch. timm runs its own train.py, given with --timm. No module of leafdist is imported.
 """
 
 import argparse
@@ -54,7 +54,8 @@ def torchvision(options: argparse.Namespace) -> float:
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
     began = time.perf_counter()
     for images, labels in photos:
-        loss = F.cross_entropy(model(images.to(memory_format=torch.channels_last)), labels)
+        with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+            loss = F.cross_entropy(model(images.to(memory_format=torch.channels_last)), labels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -87,7 +88,8 @@ def lightning(options: argparse.Namespace) -> float:
 
     module = Classifier()
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    Trainer(accelerator="cpu", max_epochs=1, **quiet).fit(module, photos)
+    precision = {"no": "32-true", "bf16": "bf16-mixed"}[options.precision]
+    Trainer(accelerator="cpu", max_epochs=1, precision=precision, **quiet).fit(module, photos)
     return len(photos.dataset) / module.seconds
 
 
@@ -99,6 +101,8 @@ def timm(options: argparse.Namespace) -> float:
     )
     words += f" --num-classes {classes} --input-size 3 52 52 --no-aug -b {options.batch} -j {options.workers}"
     words += " --opt adam --lr 1e-3 --epochs 1 --warmup-epochs 0 --channels-last --log-interval 1 --output /tmp"
+    if options.precision == "bf16":
+        words += " --amp --amp-dtype bfloat16"
     sys.argv, log = words.split(), StringIO()
     with redirect_stdout(log), redirect_stderr(log):
         runpy.run_path(str(options.timm), run_name="__main__")
@@ -117,6 +121,7 @@ def main() -> None:
     parser.add_argument("root", type=Path, help="folder of {train,val}/<class>/<photo>")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--precision", choices=("no", "bf16"), default="no")
     parser.add_argument("--timm", type=Path, help="timm's train.py, of the release that is installed")
     options = parser.parse_args()
     if options.way == "timm" and options.timm is None:

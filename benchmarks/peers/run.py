@@ -2,7 +2,8 @@
 
 PEERS is the python of an environment with the peers, `pip install -r benchmarks/peers/requirements.txt`; --timm names
 timm's train.py, which its package lacks (without it timm is left out). ResNet-50 from random weights at 52 of 64
-pixels, fp32, channels_last, batch 256, Adam: photos a second of a whole epoch's training, each a process of its own.
+pixels, channels_last, batch 256, Adam, one precision for all: photos a second of a whole epoch's training, each a
+process of its own.
 """
 
 import argparse
@@ -27,8 +28,9 @@ def ours(options: argparse.Namespace, *extra: object) -> float:
     steps = -(-photos // options.batch)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "train.py", "--config", "configs/resnet50.yaml", "--data.root", options.root]
-        command += ["--run.folder", folder, "--track.wandb", "off", "--train.epochs", 1, "--train.precision", "no"]
-        command += ["--train.batch_size", options.batch, "--train.log_every", steps, *extra]
+        command += ["--run.folder", folder, "--track.wandb", "off", "--train.epochs", 1]
+        command += ["--train.precision", options.precision, "--train.batch_size", options.batch]
+        command += ["--train.log_every", steps, *extra]
         subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, check=True)
         lines = (Path(folder) / "resnet50" / "metrics.jsonl").read_text().splitlines()
     return next(event["images_per_second"] for event in map(json.loads, lines) if event["event"] == "step")
@@ -36,7 +38,8 @@ def ours(options: argparse.Namespace, *extra: object) -> float:
 
 def peer(options: argparse.Namespace, way: str) -> float:
     command = [options.python, "benchmarks/peers/loops.py", way, options.root, "--batch", options.batch]
-    command += ["--workers", options.workers] + (["--timm", options.timm] if options.timm else [])
+    command += ["--workers", options.workers, "--precision", options.precision]
+    command += ["--timm", options.timm] if options.timm else []
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])
 
@@ -49,6 +52,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--precision", choices=("no", "bf16"), default="no")
     options = parser.parse_args()
     options.root = options.root.resolve()
     subprocess.run([sys.executable, "-m", "leafdist", "pack", options.root], cwd=ROOT, check=True, capture_output=True)
