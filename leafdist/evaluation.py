@@ -16,7 +16,7 @@ from leafdist.data.index import Index
 from leafdist.data.loader import Batch, Loader
 from leafdist.data.plan import Purpose, stream_key, uniform_rows
 from leafdist.metrics import Predictions
-from leafdist.runtime import Runtime
+from leafdist.runtime import Runtime, cast_once
 
 FACTS = 4  # of each photo: seen, predicted, loss, confidence
 BATCH = {"cpu": 64, "cuda": 256}  # fixed, with fixed places: no number depends on who evaluates what; 64 fit in caches
@@ -48,7 +48,7 @@ def evaluate(
             key = stream_key(random_crop_seed, 0, Purpose.EVALUATE)
             draws = torch.from_numpy(uniform_rows(key, int(rows[0]), len(rows))).to(runtime.device)
         with torch.inference_mode(), runtime.autocast(precision):
-            answers = _answers(model, augment(images, draws), flips=flips)
+            answers = _answers(network, augment(images, draws), flips=flips)
             table[rows] = _judge(answers, labels)[:, : table.shape[1]]
 
     index = loader.source.index
@@ -59,6 +59,7 @@ def evaluate(
     mine = [places[start : start + size] for start in range(0, len(index), size)][runtime.rank :: runtime.world]
     was_training = model.training
     model.eval()
+    network = cast_once(model, precision)
     with _batch_a_core(runtime) as run:
         batches = loader.batches(mine)
         (rounds,) = runtime.highest(-(-len(mine) // runtime.cpus))

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +20,7 @@ from leafdist.signals import Interrupted
 from leafdist.writer import SaveError
 
 T = TypeVar("T")
+AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
 
 
@@ -111,8 +113,7 @@ class Runtime:
 
     def autocast(self, precision: str) -> torch.autocast:
         """For a model that was not wrapped: evaluation in the precision of the training."""
-        dtype = torch.float16 if precision == "fp16" else torch.bfloat16
-        return torch.autocast(self.device.type, dtype, enabled=precision != "no")
+        return torch.autocast(self.device.type, AMP.get(precision), enabled=precision in AMP)
 
     @property
     def scaler(self) -> torch.amp.GradScaler:
@@ -161,6 +162,17 @@ class Runtime:
         self.barrier()
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def cast_once(model: nn.Module, precision: str) -> nn.Module:
+    """For inference: a copy with the weights that autocast would make anew for each batch. The answers are the same."""
+    if precision not in AMP:
+        return model
+    cast = deepcopy(model)
+    for module in cast.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.to(AMP[precision])
+    return cast
 
 
 def resolve_precision(precision: str) -> Literal["no", "bf16", "fp16"]:

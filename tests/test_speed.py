@@ -21,7 +21,7 @@ from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack
 from leafdist.data.source import PackSource
 from leafdist.models import build_model
-from leafdist.runtime import Runtime
+from leafdist.runtime import Runtime, cast_once
 from leafdist.setup import check_sync_batchnorm
 from leafdist.step import _memory_for
 from tests.conftest import REPO, Program
@@ -68,6 +68,16 @@ def test_too_little_memory_names_the_way_out() -> None:
         torch.empty(2**50)
     with pytest.raises(RuntimeError, match="shape"), _memory_for(96):
         torch.ones(2, 3) @ torch.ones(2, 3)
+
+
+@pytest.mark.parametrize("name", ["baseline", "resnet50"])
+def test_weights_cast_once_give_the_answers_of_autocast_bit_for_bit(name: str) -> None:
+    model = build_model(name, 3, 32).eval()
+    pixels, before = torch.rand(4, 3, 32, 32), model.state_dict()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(cast_once(model, "bf16")(pixels), model(pixels))
+    assert {tensor.dtype for tensor in before.values()} <= {torch.float32, torch.int64}
+    assert cast_once(model, "no") is model
 
 
 def test_sync_batchnorm_is_for_gpus_and_for_equal_parts() -> None:
