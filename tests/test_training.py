@@ -53,12 +53,14 @@ def test_a_finished_run_says_so(program: Program, photos: Path) -> None:
         assert text in done.stdout
 
 
-@pytest.mark.parametrize(("model", "world"), [("baseline", 1), ("resnet50", 2)])
+@pytest.mark.parametrize(("network", "world"), [("baseline in no", 1), ("resnet50 in bf16", 2)])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
-    model: str, world: int, program: Program, photos: Path, tmp_path: Path
+    network: str, world: int, program: Program, photos: Path, tmp_path: Path
 ) -> None:
     """Stopped after two epochs and again in mid-epoch: the best value, the totals and every tensor go on."""
+    model, precision = network.split(" in ")
     common = ["train.py", "--data.root", photos, *TINY, "--model.name", model, "--model.weights", "none"]
+    common += ["--train.precision", precision]
     common += ["--train.batch_size", 6, "--train.log_every", 5]  # 6, 6 and 5 rows: with fewer, sums have one order
     cut = [*common, "--train.save_every", 2, "--run.name", "parts"]
     whole, parts = tmp_path / "runs" / "whole", tmp_path / "runs" / "parts"
@@ -108,6 +110,7 @@ def test_a_step_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state(
 
 def test_evaluation_is_identical_for_any_number_of_processes(program: Program, photos: Path, tmp_path: Path) -> None:
     arguments = [value if value != "baseline" else "resnet50" for value in TINY] + ["--model.weights", "none"]
+    arguments += ["--train.precision", "bf16"]
     run = tmp_path / "runs" / "run"
     done = program("train.py", "--data.root", photos, *arguments, "--train.epochs", 1)
     assert done.returncode == 0, done.stderr
