@@ -21,7 +21,7 @@ from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack
 from leafdist.data.source import PackSource
 from leafdist.models import build_model
-from leafdist.runtime import Runtime, cast_once
+from leafdist.runtime import Runtime, cast_once, resolve_precision
 from leafdist.setup import check_sync_batchnorm
 from leafdist.step import _memory_for
 from tests.conftest import REPO, Program
@@ -141,8 +141,9 @@ def test_the_script_for_gpus_goes_through_on_a_cpu(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "bench-baseline.json").read_text())
     rows = {part: [row["name"] for row in result[part]] for part in ("ceiling", "training", "evaluation", "loading")}
-    assert rows["training"] == ["no, channels_last", "from the pack", "from the folder"]
-    assert rows["ceiling"][-1] == "no, channels_last, compile=default"
+    best = f"{resolve_precision('auto')}, channels_last"
+    assert rows["training"] == [best, "from the pack", "from the folder"]
+    assert rows["ceiling"][-1] == f"{best}, compile=default"
     assert rows["loading"][0] == "the protocol's loader"
     assert len(result["verdict"]) == 2
     assert json.loads((tmp_path / "speedrun.json").read_text())["reached"] == 1

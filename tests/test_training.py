@@ -17,6 +17,7 @@ from tests.conftest import CLASSES, REPO, Program
 
 pytestmark = pytest.mark.slow
 TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
+TINY += ["--train.precision", "no"]  # auto would be another on another machine
 VOLATILE = ("seconds", "images_per_second")
 
 
