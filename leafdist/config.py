@@ -72,7 +72,7 @@ class TrainConfig(Section):
     precision: Literal["auto", "no", "bf16", "fp16"] = key("auto", "auto: bf16 where the device has it, else no")
     channels_last: bool = key(default=True, text="memory format of the device's convolutions")
     compile: bool = key(default=False, text="torch.compile the network: minutes to start, then faster on most devices")
-    sync_batchnorm: bool = key(default=False, text="BatchNorm's statistics over all processes; on GPUs only")
+    sync_batchnorm: bool = key(default=False, text="BatchNorm's statistics over the photos of all processes")
     clip_norm: float | None = key(None, "largest norm of the gradient; null: no clipping", above=0)
     log_every: int = key(10, "optimizer steps between lines of metrics.jsonl", low=1)
     save_every: int = key(0, "optimizer steps between checkpoints; 0: at the end of an epoch only", low=0)

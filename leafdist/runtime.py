@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributed.distributed_c10d import _get_default_store
 from torch.nn.parallel import DistributedDataParallel
 
+from leafdist.batchnorm import synchronize
 from leafdist.sentinel import Sentinel
 from leafdist.signals import Interrupted
 from leafdist.writer import SaveError
@@ -98,14 +99,9 @@ class Runtime:
         return values
 
     def wrap(self, model: nn.Module, *, sync_batchnorm: bool = False) -> nn.Module:
-        """Onto the device, under autocast, and in DistributedDataParallel where there are several processes.
-
-        Raises ValueError for `sync_batchnorm` between CPUs.
-        """
+        """Onto the device, under autocast, and in DistributedDataParallel where there are several processes."""
         if sync_batchnorm and self.world > 1:
-            if self.device.type != "cuda":
-                raise ValueError("train.sync_batchnorm=true: PyTorch has it for GPUs alone; leave it false on CPUs")
-            model = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            synchronize(model)
         wrapped: nn.Module = self.accelerator.prepare_model(model)
         if isinstance(wrapped, DistributedDataParallel):
             wrapped.broadcast_buffers = False  # as an argument it is deprecated since torch 2.14, with a warning
@@ -141,17 +137,6 @@ class Runtime:
         if self.control:
             dist.all_reduce(answer, dist.ReduceOp.MAX, group=self.control)
         return list(map(int, answer))
-
-    def average_batchnorm(self, model: nn.Module, weight: float) -> None:
-        """Running statistics of layers in training become the mean over the processes, weighted by their rows."""
-        kind = nn.modules.batchnorm._BatchNorm
-        layers = [m for m in model.modules() if isinstance(m, kind) and m.training]
-        layers = [m for m in layers if not isinstance(m, nn.SyncBatchNorm)]  # the same everywhere already
-        buffers = [value for layer in layers for value in (layer.running_mean, layer.running_var) if value is not None]
-        if self.world == 1 or not buffers:
-            return
-        flat = self.sum(torch.cat(buffers) * weight)
-        torch._foreach_copy_(buffers, list(flat.split([len(buffer) for buffer in buffers])))
 
     def barrier(self) -> None:
         if self.control:

@@ -49,7 +49,8 @@ def make_model(config: ModelConfig, num_classes: int, pixels: int, seed: int, ru
 
 def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
     """Raises ValueError where trainable BatchNorm would see one value a channel: its variance would be undefined."""
-    rows = smallest_part(num_samples, config.train.batch_size, world, config.train.accumulate, config.train.max_rows)
+    train, parts = config.train, 1 if config.train.sync_batchnorm else world
+    rows = smallest_part(num_samples, train.batch_size, parts, train.accumulate, train.max_rows)
     if rows == 1 and side(config.data) <= 32 and trains_batchnorm(model):
         raise ValueError(
             f"train.batch_size={config.train.batch_size} over {world} process(es) leaves a rank with one row of "
@@ -59,12 +60,14 @@ def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: i
 
 def check_sync_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
     """Raises ValueError where some process would have fewer parts in a step: the others would wait for it in vain."""
-    if not config.train.sync_batchnorm or world == 1 or not trains_batchnorm(model):
+    train, size = config.train, config.train.batch_size
+    if not train.sync_batchnorm or world == 1 or not trains_batchnorm(model):
         return
-    size = config.train.batch_size
     for total in {min(size, num_samples), num_samples % size or size}:
         shares = [chunk(total, rank, world) for rank in (0, world - 1)]
-        parts = [micro_batches(s.stop - s.start, config.train.accumulate, config.train.max_rows) for s in shares]
+        parts = [
+            micro_batches(max(1, s.stop - s.start), config.train.accumulate, config.train.max_rows) for s in shares
+        ]
         if len(parts[0]) != len(parts[1]):
             raise ValueError(
                 f"train.sync_batchnorm=true: a batch of {total} photos gives {len(parts[0])} part(s) to one of {world} "

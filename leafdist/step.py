@@ -1,13 +1,14 @@
 """One optimizer step on a rank's share of a global batch: the same update however the batch is cut."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leafdist import batchnorm
 from leafdist.config import Config
 from leafdist.data.plan import Share, micro_batches
 from leafdist.models.dropout import seek
@@ -43,9 +44,8 @@ class TrainStep:
         """Update the weights with uint8 (b,H,W,3) and int64 (b,); returns this rank's sums of loss, hits and rows."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step)
-        if share.empty:
-            _batchnorm_eval(self.wrapped)
-        loss, correct = self._accumulate(step, share, images, labels)
+        with batchnorm.stand_in(self.model) if share.empty else nullcontext():
+            loss, correct = self._accumulate(step, share, images, labels)
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.model.parameters(), self.config.train.clip_norm)
@@ -53,10 +53,8 @@ class TrainStep:
         self.optimizer.step()
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        if share.empty:
-            self.wrapped.train()
         rows = 0 if share.empty else len(share)
-        self.runtime.average_batchnorm(self.model, rows / share.total)
+        batchnorm.average(self.model, rows / share.total)
         return loss, correct, rows
 
     def _accumulate(self, step: int, share: Share, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,9 +94,7 @@ class TrainStep:
         if self.runtime.world == 1:
             return
         pixels = side(self.config.data)
-        self.wrapped.train()
-        _batchnorm_eval(self.wrapped)
-        seek(self.model, self.config.seed, 0, 0)
+        self.wrapped.eval()
         for _ in range(2):
             blank = torch.zeros((1, 3, pixels, pixels), device=self.runtime.device)
             (self.wrapped(blank.contiguous(memory_format=self.memory_format)).sum() * 0).backward()
@@ -117,10 +113,3 @@ def _memory_for(rows: int) -> Iterator[None]:
             f"out of memory with {rows} photos at once. Set train.max_rows={max(1, rows // 2)} or lower: the batch is "
             "then taken in more parts, and stays the same"
         ) from error
-
-
-def _batchnorm_eval(model: nn.Module) -> None:
-    """A stand-in row must not move the statistics, and alone it has none of its own."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()

@@ -48,7 +48,7 @@ def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:
 
 TrainStep.__call__ = recorded_step  # type: ignore[method-assign]
 BlockDropout.bytes_for = recorded_bytes  # type: ignore[method-assign]
-if "resnet50" in arguments:  # the statistics of a batch depend on the cut by design; all else must not
+if "resnet50" in arguments and "--train.sync_batchnorm" not in arguments:  # then these alone depend on the cut
     ResNet50.train = lambda self, mode=True: torch.nn.Module.train(self, False)  # type: ignore[method-assign]
 sys.argv = ["train.py", *arguments]
 status = main()

@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 LAYERS = [
-    "settings intervals console status",
+    "settings intervals console status batchnorm",
     "config files signals locks scores",
     "cli sentinel writer children terminal calibration",
     "data.images data.names requeue",
