@@ -19,7 +19,7 @@ class UnreadablePhotoError(ValueError):
     """A photo that cannot be used; any rank may be the one that meets it."""
 
 
-def decode(path: Path, side: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
+def decode(path: Path | str, side: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
     """Decode, turn as EXIF says, convert to RGB and resize: (side, side, 3) uint8.
 
     stretch: the protocol's `transforms.Resize([64, 64])` on a PIL image, bilinear with antialias, the aspect ratio not

@@ -6,7 +6,7 @@ The header is written last: it is what makes a pack exist. Data sets may share a
 
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,8 @@ from leafdist import children, console, files, locks, signals
 from leafdist.data.decode import DECODER, Fit, decode
 from leafdist.data.index import Index
 
-FORMAT = 1
-BLOCK = 256  # rows a task and a checksum
+FORMAT = 2
+BLOCK = 128  # rows a task and a checksum
 FOREVER = -1  # a large data set takes as long as it takes
 
 
@@ -85,15 +85,15 @@ def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | No
 
 def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch") -> None:
     """Decode all photos in parallel processes, each of which writes its own rows."""
-    paths = [index.folder / name for name in index.names]
-    blocks = [(start, paths[start : start + BLOCK]) for start in range(0, len(paths), BLOCK)]
+    count, folder = len(index), str(index.folder)
     path.with_suffix(".json").unlink(missing_ok=True)
     with files.atomic_path(path) as temporary:
         with temporary.open("wb") as file:
-            file.truncate(len(paths) * side * side * 3)
-        tasks = [(temporary, side, fit, start, block) for start, block in blocks]
+            file.truncate(count * side * side * 3)
+        starts = range(0, count, BLOCK)
+        tasks = [(temporary, side, fit, start, folder, index.names[start : start + BLOCK]) for start in starts]
         checksums = [0] * len(tasks)
-        with console.bar(len(paths), "photo", f"packing {index.folder.name}") as bar:
+        with console.bar(count, "photo", f"packing {index.folder.name}") as bar:
             for place, checksum in children.share_out(_pack_block, tasks, workers):
                 checksums[place] = checksum
                 bar.update(len(tasks[place][-1]))
@@ -105,12 +105,12 @@ def _header(index: Index, side: int, fit: Fit) -> dict[str, Any]:
     return {"format": FORMAT, "photos": len(index), **kind, "folder": index.stamp}
 
 
-def _pack_block(task: tuple[Path, int, Fit, int, list[Path]]) -> int:
-    path, side, fit, start, photos = task
-    rows = np.empty((len(photos), side, side, 3), np.uint8)
-    for row, photo in zip(rows, photos, strict=True):
+def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]]) -> int:
+    path, side, fit, start, folder, names = task
+    rows = np.empty((len(names), side, side, 3), np.uint8)
+    for row, name in zip(rows, names, strict=True):
         signals.check()  # in the process that was asked to stop; its helpers never see a signal
-        row[:] = decode(photo, side, fit)
+        row[:] = decode(f"{folder}/{name}", side, fit)
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)
         file.write(rows.data)
