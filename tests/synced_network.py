@@ -13,7 +13,7 @@ from leafdist.data.plan import chunk
 def network() -> nn.Sequential:
     torch.manual_seed(1)
     stages = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3), nn.BatchNorm2d(4)
-    return nn.Sequential(*stages).to(memory_format=torch.channels_last)  
+    return nn.Sequential(*stages).to(memory_format=torch.channels_last)
 
 
 def step(model: nn.Module, images: Tensor, targets: Tensor, weight: float = 1) -> None:

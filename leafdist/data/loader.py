@@ -1,6 +1,7 @@
 """Feeds a rank its rows: PyTorch's DataLoader over index lists that the plan drew, on to the device."""
 
 import atexit
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -43,6 +44,12 @@ def _prepare(_: int) -> None:
     children.leave_with_parent()
 
 
+def _prepare_beside_training(worker: int) -> None:
+    """On a CPU the network has the same cores: its threads wait for the slowest of them, so workers give way."""
+    _prepare(worker)
+    os.nice(19)
+
+
 class _Planned(Sampler[Any]):
     """Index lists set anew for each pass, so that workers live as long as the run."""
 
@@ -66,6 +73,7 @@ class Loader:
             self.pack = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
         self.sampler = _Planned()
         workers = workers if isinstance(source, FolderSource) else 0
+        prepare = _prepare_beside_training if device.type == "cpu" else _prepare
         self.loader = DataLoader(
             _Rows(source),
             batch_size=None,
@@ -73,7 +81,7 @@ class Loader:
             num_workers=workers,
             persistent_workers=workers > 0,
             multiprocessing_context="forkserver" if workers else None,
-            worker_init_fn=_prepare if workers else None,
+            worker_init_fn=prepare if workers else None,
             pin_memory=device.type == "cuda",
         )
 
