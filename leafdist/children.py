@@ -65,6 +65,11 @@ def _from_both_ends(
         front = stop
 
 
+def usable_cores() -> int:
+    """Those that this process may run on, where the system can say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def leave_with_parent() -> None:
     """Called in a helper: end it when the process that asked for it is gone, killed, with nobody left to say so.
 

@@ -16,6 +16,7 @@ from torch.distributed.distributed_c10d import _get_default_store
 from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.batchnorm import synchronize
+from leafdist.children import usable_cores
 from leafdist.sentinel import Sentinel
 from leafdist.signals import Interrupted
 from leafdist.writer import SaveError
@@ -188,7 +189,7 @@ def check_world_size(world: int) -> None:
 def usable_cpus(local_world: int, world: int) -> int:
     """Cores for this process: those of its affinity mask, shared with the other processes of the node."""
     per_task = os.environ.get("SLURM_CPUS_PER_TASK") if "SLURM_PROCID" in os.environ else None
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = usable_cores()
     if per_task and int(os.environ.get("SLURM_NTASKS", "1")) == world:  # a task a process: its share already
         return min(cpus, int(per_task))
     return max(1, cpus // local_world)

@@ -47,6 +47,7 @@ def test_a_clean_folder_has_no_findings_and_says_what_is_not_known(root: Path) -
     assert not report.failed
     assert report.totals == {"train": 18, "val": 6, "test": 6}
     assert "not known without --groups" in report.verdict[0]
+    assert audit(root.parent).root == str(root), "the one folder that it holds"
 
 
 def test_files_at_fault_are_named_with_the_reason(root: Path) -> None:
@@ -173,7 +174,7 @@ def test_the_command_writes_json_that_names_all_and_a_page_that_loads_nothing(
 
 def test_a_broken_photo_has_no_picture_on_the_page(root: Path) -> None:
     (root / "train" / LABELS[0] / "01.jpg").write_bytes(b"no photo")
-    assert "no picture" in page(audit(root), root)
+    assert "no picture" in page(audit(root))
 
 
 def test_a_folder_without_photos_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from leafdist.data.groups import read_groups
-from leafdist.data.images import UNFINISHED, list_classes, list_images
+from leafdist.data.images import UNFINISHED, below_single_folders, list_classes, list_images
 from leafdist.data.partition import RATIOS, take, take_groups
 from leafdist.data.split import split
 
@@ -169,6 +169,16 @@ def test_photos_are_told_by_their_ending_and_everything_else_is_counted(tmp_path
     photos, skipped = list_images(tmp_path)
     assert [photo.name for photo in photos] == ["a.jpeg", "b.JPG", "c.TiFf", "d.webp"]
     assert skipped == 5
+
+
+def test_classes_below_the_folder_that_an_archive_was_packed_with_are_found(tmp_path: Path) -> None:
+    make_raw(tmp_path / "fetched" / "data" / "leaf", a=5, b=5)
+    (tmp_path / "fetched" / "fetch.json").write_text("{}")
+    split(tmp_path / "fetched", tmp_path / "splitted")
+    assert len(names(tmp_path / "splitted", "train", "a")) == len(names(tmp_path / "splitted", "train", "b")) == 3
+    make_raw(tmp_path / "one", a=5)
+    assert below_single_folders(tmp_path / "one") == tmp_path / "one", "a class alone is no folder around classes"
+    assert below_single_folders(tmp_path / "splitted" / "train" / "a") == tmp_path / "splitted" / "train" / "a"
 
 
 def test_a_folder_without_classes_names_the_way_out(tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def audit(root: Path, groups: Path | None = None, workers: int = 1, seed: int = 
     ids: LeafIds = read_groups(groups) if groups else {}
     unknown = unknown_classes(ids, listing.labels, groups) if groups else []
     photos = listing.photos
-    features = read_features([root / photo.path for photo in photos], workers)
+    features = read_features([listing.root / photo.path for photo in photos], workers)
     twins = find_twins(features, workers)
     pairs = chains(leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)
     probes = probe_shortcuts(photos, features, join(len(photos), np.concatenate(pairs)), seed)
@@ -45,4 +45,4 @@ def audit(root: Path, groups: Path | None = None, workers: int = 1, seed: int = 
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     seen = seen_in_train(photos, twins, ids)
     lines = verdict(findings, seen, probes, with_ids=groups is not None)
-    return Report(str(root), count(listing), findings, seen, probes, lines, time.monotonic() - start)
+    return Report(str(listing.root), count(listing), findings, seen, probes, lines, time.monotonic() - start)

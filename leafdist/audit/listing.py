@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from leafdist.data.images import check_finished, list_classes, list_images
-
-SPLITS = ("train", "val", "test")
+from leafdist.data.images import SPLITS, below_single_folders, check_finished, list_classes, list_images
 
 
 class Photo(NamedTuple):
@@ -39,10 +37,11 @@ class Listing:
 
 
 def list_folder(root: Path) -> Listing:
-    """`root/{train,val,test}/<class>/` where one of these exists, else `root/<class>/`.
+    """`root/{train,val,test}/<class>/` where one of these exists, else `root/<class>/`, also below single folders.
 
     Raises ValueError where there is no photo, or no class, or the split is unfinished.
     """
+    root = below_single_folders(root)
     check_finished(root)
     if folds := sorted(path.name for path in root.glob("fold-*") if (path / "train").is_dir()):
         raise ValueError(f"{root} holds {len(folds)} folds: audit one of them, such as {root / folds[0]}")

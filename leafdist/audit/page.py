@@ -44,9 +44,9 @@ td.bar { width: 30% } td.bar i { display: block; height: .6rem; border-radius: .
 """
 
 
-def page(report: Report, root: Path) -> str:
-    """HTML of the report; photos are read from `root` again, those that are shown."""
-    return "\n".join(_parts(report, root)) + "\n"
+def page(report: Report) -> str:
+    """HTML of the report; the photos that are shown are read again."""
+    return "\n".join(_parts(report, Path(report.root))) + "\n"
 
 
 def _parts(report: Report, root: Path) -> Iterator[str]:

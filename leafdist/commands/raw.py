@@ -82,25 +82,25 @@ def fetch_data(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command goes on") from None
     console.say(
-        f"{options.dest} holds {record['files']} files, {record['size']} bytes; archive sha256 {record['sha256']}"
+        f"{options.dest} holds {record['files']} files, {record['size']} bytes; archive sha256 {record['sha256']}. "
+        f"Next: leafdist audit {options.dest}"
     )
 
 
 def audit_data(options: argparse.Namespace) -> int:
     """1 where --strict is given and there are errors."""
-    import os
-
     from leafdist import files
     from leafdist.audit import audit
     from leafdist.audit.page import page
+    from leafdist.children import usable_cores
 
-    report = audit(options.root, options.groups, len(os.sched_getaffinity(0)))
+    report = audit(options.root, options.groups, usable_cores())
     for line in report.text().splitlines():
         console.say(line, STYLES.get(line.split(" ")[0], ""))
     if options.json:
         files.write_json(options.json, report.json())
     if options.html:
-        files.write_text(options.html, page(report, options.root))
+        files.write_text(options.html, page(report))
     return int(options.strict and report.failed)
 
 

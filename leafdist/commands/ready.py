@@ -33,8 +33,7 @@ def add(commands: Any) -> None:
 
 def pack_data(options: argparse.Namespace) -> None:
     """Prints where the packs lie."""
-    import os
-
+    from leafdist.children import usable_cores
     from leafdist.data.folds import fold_root
     from leafdist.data.index import scan
     from leafdist.data.pack import cache_folder, ensure_pack
@@ -44,7 +43,7 @@ def pack_data(options: argparse.Namespace) -> None:
     classes = scan(options.root, "train").classes
     for name in ("train", "val", "test"):
         index = scan(options.root, name, classes)
-        path = ensure_pack(index, options.resize, folder, len(os.sched_getaffinity(0)), fit=options.fit)
+        path = ensure_pack(index, options.resize, folder, usable_cores(), fit=options.fit)
         console.say(str(path))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})  # in any case
 
+SPLITS = ("train", "val", "test")
 UNFINISHED = ".split-unfinished"  # in the destination of a split while photos are copied
 
 
@@ -36,6 +37,23 @@ def list_classes(root: Path) -> list[str]:
     if not names:
         raise ValueError(f"{root} holds no class folder: photos lie in one folder a class. {_WAY_OUT}")
     return names
+
+
+def below_single_folders(root: Path) -> Path:
+    """`root`, or what it holds alone, however deep, as an archive does that was packed with its folder.
+
+    A folder of photos, and one part of a split, are never gone into. Raises ValueError where one cannot be read.
+    """
+    while True:
+        inside = _folders(root)
+        if len(inside) != 1 or inside[0].name in SPLITS or not _folders(inside[0]):
+            return root
+        root = inside[0]
+
+
+def _folders(root: Path) -> list[Path]:
+    with _readable(root):
+        return [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
 
 
 _WAY_OUT = "Point to such a folder, or make one with `leafdist split RAW DEST` or `leafdist sample-data DEST`"

@@ -3,7 +3,6 @@
 Each photo has its own generator, keyed by (seed, class, photo), so that it is the same whoever draws it.
 """
 
-import os
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -107,7 +106,7 @@ def draw_sample(dest: Path, *, per_class: int = 40, side: int = 256, seed: int =
 
 
 def _draw_classes(draw: Callable[[int], None], per_class: int) -> None:
-    workers = min(len(os.sched_getaffinity(0)), 8, per_class // 5)  # starting one costs as much as drawing 30 photos
+    workers = min(children.usable_cores(), 8, per_class // 5)  # starting one costs as much as drawing 30 photos
     with console.bar(len(CLASSES), "class", "drawing") as bar:
         for _ in children.share_out(draw, range(len(CLASSES)), workers):
             bar.update()

@@ -11,9 +11,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal
 
+from leafdist.children import usable_cores
 from leafdist.data.folds import fold_name
 from leafdist.data.groups import read_groups, unknown_classes
-from leafdist.data.images import list_classes, list_images
+from leafdist.data.images import below_single_folders, list_classes, list_images
 from leafdist.data.partition import RATIOS, ClassSplit, Groups, Photo, fold, split_classes
 from leafdist.data.transfer import Mode, transfer
 from leafdist.data.unfinished import unfinished
@@ -41,6 +42,7 @@ def split(
 ) -> dict[str, Any]:
     """Put the photos of `raw/<class>/` into `dest/{train,val,test}/<class>/`; returns the content of `split.json`.
 
+    The class folders may lie below single folders, as an archive brings them.
     A class of n photos gives floor(0.6 n), floor(0.2 n) and floor(0.2 n); up to two are left over and unused. `listed`
     takes them in listing order, as the protocol does, which means sorted by name here, since the order of os.listdir
     is not defined. `groups` is a TSV with the columns class, stem and leaf_id: all photos of one leaf go to one side,
@@ -54,6 +56,7 @@ def split(
     if folds is not None and folds < 2:
         raise ValueError(f"--folds {folds}: must be at least 2; leave it out for one split")
     _check_apart(raw, dest)
+    raw = below_single_folders(raw)
     names, skipped = list_photos(raw, order, seed)
     found, facts = find_groups(raw, names, groups, say)
     plan = split_classes(names, skipped, found, folds)
@@ -131,7 +134,7 @@ def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, dict[str, Any
     from leafdist.data.grouping import near_groups  # noqa: PLC0415  # scipy, for those who ask
 
     photos = [(label, file) for label, files in names.items() for file in files]
-    numbers = near_groups(raw, sorted(photos), len(os.sched_getaffinity(0)))
+    numbers = near_groups(raw, sorted(photos), usable_cores())
     found = dict(zip(sorted(photos), numbers.tolist(), strict=True))
     sizes = Counter(found.values())
     classes = Counter(number for _, number in {(label, number) for (label, _), number in found.items()})

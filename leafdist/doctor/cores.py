@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from leafdist.children import usable_cores
 from leafdist.config import Config
 from leafdist.doctor.finding import Finding, note, ok, warning
 from leafdist.doctor.place import Place
@@ -19,7 +20,7 @@ def check_cores(config: Config, place: Place) -> Iterator[Finding]:
     """Cores that can be used, against processes, threads and workers."""
     from leafdist.runtime import usable_cpus
 
-    machine, mask, limit = os.cpu_count() or 1, len(os.sched_getaffinity(0)), quota()
+    machine, mask, limit = os.cpu_count() or 1, usable_cores(), quota()
     share = usable_cpus(place.local_world, place.world)
     asked, before = config.data.workers, "ask for more: --cpus-per-task (Slurm), --cpus (Docker)"
     if limit is not None and limit < mask:

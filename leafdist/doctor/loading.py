@@ -1,12 +1,12 @@
 """Photos that a core decodes a second, against those that the device trains on in that time."""
 
 import math
-import os
 import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from leafdist.children import usable_cores
 from leafdist.config import Config, DataConfig
 from leafdist.doctor.cores import quota
 from leafdist.doctor.finding import Finding, error, note, ok, warning
@@ -114,7 +114,7 @@ def trained_a_second(config: Config, place: Place) -> float:
 
 def verdict(data: DataConfig, rate: float, demand: float, photos: int, pace: str) -> Finding:
     """How many cores keep up with the device, or that it does not matter."""
-    cores = int(min(len(os.sched_getaffinity(0)), quota() or math.inf)) or 1
+    cores = int(min(usable_cores(), quota() or math.inf)) or 1
     figures = {"rate": rate, "demand": demand, "needed": math.ceil(demand / rate)}
     text = f"{pace}; a core decodes {{rate:,.0f}}"
     if data.source != "folder":
