@@ -78,9 +78,14 @@ def by_crop(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict
     return found
 
 
+def is_healthy(name: str) -> bool:
+    """Of a class named `Crop___healthy`."""
+    return name.partition("___")[2].lower() == "healthy"
+
+
 def health(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict[str, Any] | None:
     """Healthy or not, whatever the crop and the disease; None where no class is named `Crop___healthy`."""
-    healthy = np.array([name.partition("___")[2].lower() == "healthy" for name in classes])
+    healthy = np.array([is_healthy(name) for name in classes])
     if not healthy.any() or healthy.all():
         return None
     answered = predicted != UNREADABLE

@@ -11,6 +11,9 @@ import pytest
 
 from leafdist import report
 from leafdist.__main__ import main
+from leafdist.comparison import compare
+from leafdist.report.facts import Facts
+from leafdist.report.pair import calibrated
 from tests.drawn_run import draw_run
 
 CLASSES = ("Apple___healthy", "Apple___scab", "Grape___black_rot", 'Pepper,_bell___<spot> & "rot"', "Grape___healthy")
@@ -115,7 +118,7 @@ def test_an_evaluation_of_another_checkpoint_is_said_to_be_of_an_earlier_one(run
 
 def test_settings_that_differ_from_the_defaults_are_marked(run: Path) -> None:
     marked = re.findall(r'<tr class="changed"><th[^>]*>([^<]+)', text_of(run))
-    assert marked == ["root", "name", "wandb"]
+    assert marked == ["root", "name", "wandb"] * 2, "apart, and among all"
 
 
 def test_the_command_says_where_the_page_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,6 +152,20 @@ def test_two_runs_stand_side_by_side(
     changed = re.findall(r'<th scope="row">([a-z_.]+)</th><td><code>([^<]*)</code></td><td><code>([^<]*)', text)
     assert changed == [("optim.lr", "0.001", "0.0003")]
     assert main(["report", str(run), str(other), str(run)]) == 2
+
+
+def test_a_photo_has_one_confidence_on_the_page_of_its_run_and_on_that_of_two(run: Path, tmp_path: Path) -> None:
+    both = Facts(run), Facts(draw_run(tmp_path / "other", CLASSES, 200, Facts(run).root, seed=5))
+    shown = calibrated(both, compare([facts.path for facts in both]).pairs[0])
+    sure = {
+        facts.record.name: dict(zip(facts.answers.paths, facts.answers.confidence, strict=True))
+        for facts in both
+        if facts.answers
+    }
+    assert len(shown) > 20
+    for photo in shown:
+        assert photo.confidence == sure[photo.wrong][photo.path]
+        assert photo.right_confidence == sure[photo.right][photo.path]
 
 
 def test_runs_that_cannot_be_compared_say_why(run: Path, tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_every_cell_is_told_in_words(page: "Page", run: Path) -> None:
 
 def test_orders_and_zoom_keep_every_cell_with_its_row_and_column(page: "Page") -> None:
     before = cell(page, 3, 4).bounding_box()
-    page.get_by_role("button", name="Error rate").click()
+    page.get_by_role("button", name="Worst class first").click()
     first = page.locator('[role="grid"] tbody tr').first
     label = first.locator("td").first.get_attribute("data-label")
     down = page.locator('[role="grid"] tbody td:nth-child(2)').evaluate_all("all => all.map(one => one.dataset.label)")
@@ -145,7 +145,7 @@ def test_orders_and_zoom_keep_every_cell_with_its_row_and_column(page: "Page") -
         "[...document.querySelectorAll('[role=grid] tbody tr')].map(r => +r.querySelector('.hit').textContent)"
     )
     assert rates == sorted(rates)
-    page.get_by_role("button", name="Class order").click()
+    page.get_by_role("button", name="By class").click()
     page.get_by_role("button", name="larger cells").click()
     assert cell(page, 3, 4).bounding_box()["width"] > before["width"]
     page.get_by_role("button", name="fit to width").click()

@@ -51,7 +51,7 @@ class Comparison:
         lines = [f"{name} was trained on other photos than {self.names[0]}" for name in other]
         if len({bool(one.evaluation.get("tta")) for one in self.answers}) > 1:
             lines.append("some were evaluated with --tta and some without")
-        return [*lines, "this is about these checkpoints: another seed of the same settings gives another one"]
+        return [*lines, "These are one checkpoint each: another seed of the same settings may come out otherwise"]
 
     def json(self) -> dict[str, Any]:
         """Plain values, without the photos."""

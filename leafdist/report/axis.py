@@ -57,10 +57,10 @@ def log_ticks(low: float, high: float) -> list[float]:
 
 
 def short(value: float) -> str:
-    """`0.25`, `12`, `2.5e-4`, `25k`."""
+    """`0.25`, `12`, `1500`, `2.5e-4`, `25k`."""
     if abs(value) >= 10_000:
         return f"{value / 1000:.3g}k"
     if 0 < abs(value) < 1e-3:
         digits, power = f"{value:.2e}".split("e")
         return f"{float(digits):g}e{int(power)}"
-    return f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"

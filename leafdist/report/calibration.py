@@ -42,7 +42,8 @@ def _words(facts: Facts, found: dict[str, Any]) -> Html:
     ]
     help_ = (
         "Photos are sorted into bins by the model's confidence. On the straight line it is right as often as it is "
-        "sure; below it, it is too sure. A larger dot, and a taller bar below, is a bin of more photos."
+        "sure; below it, it is too sure. A larger dot, and a taller bar below, is a bin of more photos, by the square "
+        "root."
     )
     table = tag(
         "table",

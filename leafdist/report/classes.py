@@ -8,7 +8,7 @@ from leafdist.report.facts import Facts
 from leafdist.report.html import Html, tag
 from leafdist.report.words import count, crop_of, data, disease_of, interval, percent, plain
 
-HEAD = ("Class", "Photos", "Precision", "Recall", "F1")
+HEAD = ("Precision", "Recall", "F1")
 
 
 def classes(facts: Facts) -> Html | None:
@@ -17,14 +17,15 @@ def classes(facts: Facts) -> Html | None:
     if not result:
         return None
     trained = facts.training_photos
-    head = [*HEAD, "Trained on"] if trained else list(HEAD)
+    head = ["Class", f"{facts.split.capitalize()} photos", *HEAD, *(["Training photos"] if trained else [])]
     rows = [_row(name, entry, trained) for name, entry in result["classes"].items()]
     return tag(
         "section",
         tag("h2", "Classes", id="classes"),
         tag(
             "p",
-            f"Of the {facts.split} photos. The dark end of a recall is its 95 % interval. Click a heading to sort.",
+            "The line across the end of a recall is its 95 % interval.",
+            tag("span", " Click a heading to sort.", class_="screen"),
             class_="soft",
         ),
         tag("div", _sortable("Figures of each class", head, rows), class_="scroll"),

@@ -14,21 +14,25 @@ NAMES = {"run.name", "run.folder"}  # differ always, and say nothing
 
 
 def configuration(facts: Facts) -> Html:
-    """All settings by section; those that differ from the defaults are marked."""
+    """Settings that differ from the defaults, with these beside them, then all by section."""
     values, defaults = flatten(to_dict(facts.record.config)), _defaults(facts.record.config)
     changed = [key for key in values if values[key] != defaults[key] and key not in NAMES]
-    rows = [_setting(key, values[key], defaults[key], changed=key in changed) for key in values]
-    sections: dict[str, list[Html]] = {}
-    for key, row in zip(values, rows, strict=True):
-        sections.setdefault(key.rpartition(".")[0], []).append(row)
-    tables = [_section(name, section) for name, section in sections.items()]
+    rows = {key: _setting(key, values[key], defaults[key], changed=key in changed) for key in values}
     summary = f"{len(changed)} of {len(values)} settings differ from the defaults" if changed else "All as by default"
     return tag(
         "section",
         tag("h2", "Configuration", id="configuration"),
-        tag("p", f"{summary}; they are marked, with the default beside them.", class_="soft") if changed else None,
-        tag("div", tables, class_="columns"),
+        tag("p", f"{summary}.", class_="soft"),
+        _by_section({key: rows[key] for key in changed}),
+        tag("details", tag("summary", f"All {len(values)} settings"), _by_section(rows)),
     )
+
+
+def _by_section(rows: dict[str, Html]) -> Html:
+    sections: dict[str, list[Html]] = {}
+    for key, row in rows.items():
+        sections.setdefault(key.rpartition(".")[0], []).append(row)
+    return tag("div", [_section(name, section) for name, section in sections.items()], class_="columns")
 
 
 def _defaults(config: Config) -> dict[str, Any]:

@@ -13,7 +13,7 @@ LOSS = Scale(short, short, log=True)
 SHARE = Scale(lambda value: f"{100 * value:.3g}{THIN}%", percent, "percent")
 RATE = Scale(short, short, zero=True)
 RATE_IN_STEPS = Scale(short, short, log=True)  # of ten or more, one below the other
-SPEED = Scale(short, lambda value: f"{value:.3g}", zero=True)
+SPEED = Scale(short, short, zero=True)
 
 
 def curves(facts: Facts) -> Html:

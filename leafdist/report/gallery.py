@@ -105,13 +105,12 @@ def _looks(facts: Facts, pictures: Pictures, mistakes: list[int], hits: list[int
         )
         for place in wrong + right
     ]
-    text = (
+    pixels, parts = places(facts.path)
+    coarse = f"Coarse: of {pixels} by {pixels} pixels this network keeps {parts} by {parts} places to tell apart. "
+    text = (coarse if parts < COARSE else "") + (
         "Bright places speak for the class named below (Grad-CAM): of a mistake for the answer, then for what is "
         "right. Heat beside the leaf is a reason to distrust an accuracy."
     )
-    pixels, parts = places(facts.path)
-    if parts < COARSE:
-        text += f" Of {pixels} pixels the last maps of this network are {parts} by {parts}: all of it is coarse."
     title = tag("h3", "Where the network looked")
     return tag("div", title, tag("p", text, class_="soft"), tag("div", figures, class_="looks"))
 

@@ -7,6 +7,7 @@ from leafdist.intervals import wilson
 from leafdist.report.facts import Facts
 from leafdist.report.html import Child, Html, tag
 from leafdist.report.words import THIN, count, data, interval, many, number, percent
+from leafdist.scores import is_healthy
 
 MANY = 2000  # photos from which on a second digit says something
 
@@ -130,7 +131,7 @@ def _calibration(facts: Facts, result: dict[str, Any]) -> Iterator[Html]:
         "Calibration error",
         data(found["ece_calibrated"], percent(found["ece_calibrated"]), "ece_calibrated"),
         "mean gap between confidence and accuracy",
-        f"{before} dividing logits by {facts.temperature:.2f}, fitted on {found['fitted_on']}",
+        f"{before} it was calibrated on {found['fitted_on']}",
     )
 
 
@@ -138,10 +139,11 @@ def _healthy(result: dict[str, Any]) -> Iterator[Html]:
     found = result.get("healthy")
     if not found:
         return
-    missed = f"{many(found['missed'], 'diseased leaf', 'diseased leaves')} called healthy"
+    healthy = sum(entry["images"] for name, entry in result["classes"].items() if is_healthy(name))
+    missed = f"{count(found['missed'])} of {many(found['images'] - healthy, 'photo')} of diseased leaves called healthy"
     yield _figure(
         "Healthy or diseased",
         data(found["accuracy"], percent(found["accuracy"]), "healthy"),
         _between(found["interval"]),
-        f"{missed}, {many(found['false_alarms'], 'false alarm')}",
+        f"{missed}, {count(found['false_alarms'])} of {count(healthy)} of healthy ones called diseased",
     )

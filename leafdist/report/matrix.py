@@ -6,15 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from leafdist.report.facts import Facts
-from leafdist.report.html import Html, tag
+from leafdist.report.html import Child, Html, tag
 from leafdist.report.pictures import Pictures
-from leafdist.report.words import count, crop_of, data, many, percent, title_of
+from leafdist.report.words import count, crop_of, data, disease_of, many, percent, title_of
 
 LISTED = 12  # photos of a cell that the page names
 LISTED_IN_ALL = 4000
 PAIRS = 10
 PAIR_PHOTOS = 4
-ORDERS = (("class", "Class order"), ("crop", "Crop"), ("errors", "Error rate"))
+ORDERS = (("class", "By class"), ("crop", "Worst crop first"), ("errors", "Worst class first"))
 
 
 def matrix(facts: Facts, pictures: Pictures) -> Html | None:
@@ -24,12 +24,13 @@ def matrix(facts: Facts, pictures: Pictures) -> Html | None:
         return None
     help_ = (
         "A row holds the photos of a class, a column those called so. Grey on the diagonal is right, colour beside it "
-        "is wrong, stronger for a larger share of the row. Arrow keys move, Enter lists the photos of a cell."
+        "is wrong, stronger for a larger share of the row (its square root)."
     )
+    keys = " Tap or click a cell for its photos, or walk with the arrow keys and press Enter."
     return tag(
         "section",
         tag("h2", "Confusion", id="confusion"),
-        tag("p", help_, class_="soft"),
+        tag("p", help_, tag("span", keys, class_="screen"), class_="soft"),
         _tools(),
         tag("p", class_="readout", id="readout", aria_hidden="true"),
         tag("div", _grid(list(result["classes"]), result["confusion"], facts), class_="matrix", id="matrix"),
@@ -65,8 +66,8 @@ def _grid(names: Sequence[str], confusion: Sequence[Sequence[int]], facts: Facts
     corner = tag("td", tag("span", "label ↓  called →"), class_="corner")
     head = [tag("th", tag("span", title), scope="col", title=title) for title in titles]
     rows = [
-        tag("tr", tag("th", tag("span", title), scope="row", title=title), _cells(label, row), data_class=label)
-        for label, (title, row) in enumerate(zip(titles, confusion, strict=True))
+        tag("tr", tag("th", tag("span", _short(name)), scope="row", title=title), _cells(label, row), data_class=label)
+        for label, (name, title, row) in enumerate(zip(names, titles, confusion, strict=True))
     ]
     return tag(
         "table",
@@ -78,6 +79,12 @@ def _grid(names: Sequence[str], confusion: Sequence[Sequence[int]], facts: Facts
         aria_colcount=len(names) + 1,
         style=f"--n:{len(names)}",
     )
+
+
+def _short(name: str) -> list[Child]:
+    """The crop apart: on a phone it is cut, and the disease is not."""
+    crop = crop_of(name)
+    return [tag("i", crop), " · ", disease_of(name)] if crop else [disease_of(name)]
 
 
 def _cells(label: int, row: Sequence[int]) -> list[Html]:

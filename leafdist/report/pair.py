@@ -113,7 +113,7 @@ def _verdict(pair: Pair) -> Html:
     low, high = sorted(abs(bound) if bound * pair.difference > 0 else -abs(bound) for bound in pair.interval)
     sure = "beyond chance" if pair.p < 0.05 else "which chance alone may do"
     text = (
-        f"{better} is right on {_points(abs(pair.difference))} percentage points more of the photos than {other}, "
+        f"{better} is right on {_points(abs(pair.difference))} percentage points more photos than {other}, "
         f"{sure} (95{THIN}% interval {_points(low)} to {_points(high)}; McNemar's test, p{THIN}={THIN}{pair.p:.2g})."
     )
     if not pair.difference:
@@ -136,7 +136,7 @@ def _learning(both: Both, names: Sequence[str]) -> Html | None:
 
 
 def _classes(pair: Pair) -> Html:
-    head = ["Class", "Photos", pair.first, pair.second, "p"]
+    head = ["Class", "Photos", pair.first, pair.second, "p, corrected"]
     rows = [
         tag(
             "tr",
@@ -149,7 +149,7 @@ def _classes(pair: Pair) -> Html:
     table = tag(
         "table", tag("caption", "Classes that differ", class_="unseen"), header, tag("tbody", rows), class_="plain"
     )
-    told = "Accuracy in classes where the two differ beyond chance, corrected for their number."
+    told = "Recall of the classes in which the two differ beyond chance; p is corrected for their number."
     none = f"In none of {len(pair.classes)} classes do the two differ beyond chance, corrected for their number."
     text = tag("p", told if rows else none, class_="soft")
     return tag(
@@ -162,10 +162,25 @@ def _photos(both: Both, pair: Pair) -> Html | None:
     if not folder.is_dir():
         return None
     pictures = Pictures(folder, both[0].record.config.data.fit)
-    sides = [
-        _side(pictures, [one for one in pair.photos if one.right == name], name) for name in (pair.second, pair.first)
-    ]
+    photos = calibrated(both, pair)
+    sides = [_side(pictures, [one for one in photos if one.right == name], name) for name in (pair.second, pair.first)]
     return tag("section", tag("h2", "Photos", id="photos"), sides)
+
+
+def calibrated(both: Both, pair: Pair) -> list[Photo]:
+    """The photos that part the two, with the confidences that the page of each run shows, surest mistakes first."""
+    known = {
+        name: dict(zip(facts.answers.paths, facts.answers.confidence.tolist(), strict=True)) if facts.answers else {}
+        for name, facts in zip((pair.first, pair.second), both, strict=True)
+    }
+    photos = [
+        one._replace(
+            confidence=known[one.wrong].get(one.path, one.confidence),
+            right_confidence=known[one.right].get(one.path, one.right_confidence),
+        )
+        for one in pair.photos
+    ]
+    return sorted(photos, key=lambda one: -one.confidence)
 
 
 def _side(pictures: Pictures, photos: Sequence[Photo], name: str) -> list[Child]:
@@ -175,13 +190,15 @@ def _side(pictures: Pictures, photos: Sequence[Photo], name: str) -> list[Child]
         image = pictures.photo(one.path, f"A photo of {title_of(one.label)}")
         said = title_of(one.predicted) if one.predicted else "nothing"
         words = [
-            tag("span", "is ", class_="soft"), tag("b", title_of(one.label)),
+            tag("span", f"{one.right} said ", class_="soft"), tag("b", title_of(one.label)),
             tag("span", percent(one.right_confidence), class_="sure"), tag("br"),
             tag("span", f"{one.wrong} said ", class_="soft"), tag("b", said),
             tag("span", percent(one.confidence), class_="sure"),
         ]  # fmt: skip
         figures += [tag("figure", image, tag("figcaption", words), title=one.path)] if image else []
-    return [tag("h3", f"Right only with {name}: {many(len(photos), 'photo')}"), tag("div", figures, class_="gallery")]
+    shown = f", {len(figures)} shown" if len(figures) < len(photos) else ""
+    title = tag("h3", f"Right only with {name}: {many(len(photos), 'photo')}{shown}")
+    return [title, tag("div", figures, class_="gallery")]
 
 
 def _settings(both: Both, names: Sequence[str]) -> Html:

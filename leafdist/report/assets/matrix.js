@@ -25,7 +25,7 @@
   };
   const idle = () => {
     const wrong = counts.flatMap((row, label) => row.filter((_, said) => said !== label)).reduce((sum, value) => sum + value, 0);
-    return `${wrong} photos were given a wrong class. Point at a cell, or move to one with the arrow keys.`;
+    return `${wrong} photos were given a wrong class. Point at a cell, tap it, or move to one with the arrow keys.`;
   };
 
   cells.forEach((row, label) => row.forEach((cell, said) => {
@@ -61,7 +61,8 @@
     const image = document.querySelector(`main > section img[data-path="${CSS.escape(path)}"]`);
     const item = document.createElement(image ? "figure" : "li");
     const text = document.createElement(image ? "figcaption" : "span");
-    text.textContent = `${image ? path.split("/").pop() : path}, ${share(sure, 1)} sure`;
+    text.textContent = image ? `${share(sure, 1)} sure` : `${path}, ${share(sure, 1)} sure`;
+    item.title = path;
     if (image) item.append(Object.assign(image.cloneNode(), { loading: "eager" }));
     item.append(text);
     return item;
@@ -93,6 +94,8 @@
       rest.textContent = found.length ? `and ${value - found.length} more in the predictions table of the run.` : "";
       panel.append(rest);
     }
+    const down = Object.assign(document.createElement("a"), { href: "#selection", tabIndex: -1, textContent: "photos ↓" });
+    readout.append(" ", down);
   };
   const list = (tag, className, items) => {
     const element = Object.assign(document.createElement(tag), { className });
