@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leafdist import signals
-from leafdist.cli import parse_config
+from leafdist.cli import parse_config, refusing
 from leafdist.config import Config, check_world
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from leafdist.job import run  # torch: imported once the configuration is known to be right
     from leafdist.run import continued
 
-    config = continued(config)
+    with refusing("train.py"):
+        config = continued(config)
     status = run(
         lambda runtime: train(config, runtime),
         precision=config.train.precision,
@@ -67,7 +68,7 @@ def train(config: Config, runtime: Runtime) -> None:
         about: dict[str, Any] = {"photos": loaders["val"].source.index.folder, "facts": sources.counts(loaders)}
         return open_tracker(config, folder.path, active=runtime.is_main, place=place, **about)
 
-    resumed = trainer.resume()
+    trainer.resume()
     if trainer.finished:
         if runtime.agree(lambda: folder.record["state"]) != "finished":  # killed at its very end
             with folder.ending(track(trainer.state.place), active=runtime.is_main) as result:
@@ -78,7 +79,7 @@ def train(config: Config, runtime: Runtime) -> None:
         return
 
     runtime.agree(lambda: folder.start(config, facts, runtime.world, str(runtime.device), trainer.state.step))
-    tracker = track(trainer.state.place if resumed else (0, 0))
+    tracker = track(trainer.state.place)
     with folder.ending(tracker, active=runtime.is_main) as result, runtime.watching(folder.abandon):
         trainer.fit(tracker)
         result.update(trainer.state.result())

@@ -43,7 +43,7 @@ class _Normalize(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: SyncBatchNorm2d) -> tuple[Tensor, ...]:
         scratch = torch.empty_like(weight), torch.empty_like(weight)
         mean, variance = aten.batch_norm_update_stats(x, *scratch, 1.0)
-        count = mean.new_tensor([x.numel() // x.shape[1] if layer.counted else 0])
+        count = mean.new_full((1,), x.numel() // x.shape[1] if layer.counted else 0)  # the host waits for no copy
         means, variances, counts = _gather(torch.cat([mean, variance, count])).split([len(mean), len(mean), 1], dim=1)
         count = counts.sum()
         share = counts / count
@@ -89,10 +89,8 @@ def synchronize(model: nn.Module) -> None:
 
 def average(model: nn.Module, weight: float) -> None:
     """Running statistics of layers in training become the mean over the processes, weighted by their rows."""
-    kind = nn.modules.batchnorm._BatchNorm
-    layers = [m for m in model.modules() if isinstance(m, kind) and m.training]
-    layers = [m for m in layers if not isinstance(m, SyncBatchNorm2d)]  # the same everywhere already
-    buffers = [value for layer in layers for value in (layer.running_mean, layer.running_var) if value is not None]
+    layers = [layer for layer in _training(model) if not isinstance(layer, SyncBatchNorm2d)]  # these are the same
+    buffers = _statistics(layers)
     if not buffers or not dist.is_initialized():
         return
     flat = torch.cat(buffers) * weight
@@ -103,7 +101,7 @@ def average(model: nn.Module, weight: float) -> None:
 @contextmanager
 def stand_in(model: nn.Module) -> Iterator[None]:
     """Rows inside must not move the statistics; alone they have none of their own."""
-    layers = [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+    layers = _training(model)
     synced = [layer for layer in layers if isinstance(layer, SyncBatchNorm2d)]
     for layer in layers:
         layer.train(layer in synced)
@@ -114,3 +112,22 @@ def stand_in(model: nn.Module) -> Iterator[None]:
         layer.counted = True
     for layer in layers:
         layer.train()
+
+
+def snapshot(model: nn.Module) -> list[Tensor]:
+    """Copies of the running statistics of layers in training, for `restore`."""
+    return [buffer.clone() for buffer in _statistics(_training(model))]
+
+
+def restore(model: nn.Module, before: list[Tensor], bad: Tensor) -> None:
+    """Statistics of a step that was refused (`bad` is 1) are as `before`; decided on the device."""
+    for buffer, old in zip(_statistics(_training(model)), before, strict=True):
+        buffer.copy_(torch.where(bad.bool(), old, buffer))
+
+
+def _training(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+
+
+def _statistics(layers: list[nn.modules.batchnorm._BatchNorm]) -> list[Tensor]:
+    return [value for layer in layers for value in (layer.running_mean, layer.running_var) if value is not None]

@@ -23,6 +23,7 @@ from leafdist import files
 FORMAT = 1
 KEEP = 2  # generations of last/
 UNVALIDATED = "-unvalidated"
+DAMAGED = ".damaged"
 Say = Callable[[str], None]
 
 
@@ -56,7 +57,7 @@ def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = 
     temporary.rename(target)
     files.flush(folder)
     kept = [path for path in generations(folder) if _age(path) <= _age(target)][:KEEP]
-    for old in set(generations(folder)) - set(kept):
+    for old in {*generations(folder), *folder.glob(f".step-*{DAMAGED}")} - set(kept):
         shutil.rmtree(old, ignore_errors=True)  # NFS keeps a file that somebody reads
 
 
@@ -83,14 +84,18 @@ def _age(path: Path) -> tuple[str, bool]:
 
 
 def newest(folder: Path, say: Say) -> Path | None:
-    """The newest checkpoint that verifies; damaged ones are named and passed over. None where there is none at all.
+    """The newest checkpoint that verifies; damaged ones are named and put aside. None where there is none at all.
 
     Raises ValueError where all are damaged: starting over would replace what is left of the run.
     """
+    faults: dict[Path, str] = {}
     for path in generations(folder):
         fault = damage(path)
         if fault is None:
+            for bad in faults:  # it must not count as one of those that stay
+                bad.rename(bad.with_name(f".{bad.name}{DAMAGED}"))
             return path
+        faults[path] = fault
         say(f"warning: {path} is damaged ({fault}) and passed over")
     if generations(folder):
         raise ValueError(

@@ -8,8 +8,8 @@ import os
 import re
 import sys
 from argparse import RawDescriptionHelpFormatter
-from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
@@ -58,16 +58,22 @@ ConfigLoader.add_implicit_resolver(
 )
 
 
+@contextmanager
+def refusing(prog: str) -> Iterator[None]:
+    """Wrong input that is met inside ends the program with status 2 and one message, of rank 0."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        if os.environ.get("RANK", "0") == "0":
+            print(f"{prog}: error: {error}", file=sys.stderr)
+        raise SystemExit(WRONG_INPUT) from None
+
+
 def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> Config:
     """Leaves with status 2 and one message on wrong input; 0 after --help or --print_config. Only rank 0 speaks."""
     silent = os.environ.get("RANK", "0") != "0"
-    with redirect_stdout(io.StringIO()) if silent else nullcontext():
-        try:
-            config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
-        except (ValueError, OSError) as error:
-            if not silent:
-                print(f"{prog}: error: {error}", file=sys.stderr)
-            raise SystemExit(WRONG_INPUT) from None
+    with redirect_stdout(io.StringIO()) if silent else nullcontext(), refusing(prog):
+        config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
         if print_it:
             print(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), end="")
             raise SystemExit(0)

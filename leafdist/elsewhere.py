@@ -13,6 +13,7 @@ from leafdist.data.folds import fold_root
 from leafdist.data.index import Index, scan
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder
+from leafdist.data.quarantine import set_bad_aside
 from leafdist.runtime import Runtime
 from leafdist.sources import open_loaders
 
@@ -27,7 +28,14 @@ def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     root = Path(data.root)
     if root.is_file():
         return bool(open_loaders(data, ("val",), runtime)["val"].source.index.digest == facts["digest"])
-    return runtime.agree(lambda: bool(scan(fold_root(root, data.fold), "val").digest == facts["digest"]))
+
+    def digest() -> str:
+        index = scan(place := fold_root(root, data.fold), "val")
+        if data.on_corrupt == "quarantine":
+            index = set_bad_aside(index, cache_folder(place, data.cache), runtime.cpus, runtime.say)
+        return index.digest
+
+    return bool(runtime.agree(digest) == facts["digest"])
 
 
 def has_split(data: DataConfig, split: str, runtime: Runtime) -> bool:

@@ -34,6 +34,7 @@ class Runtime:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(mode=True)
         self.precision: Literal["no", "bf16", "fp16"] = resolve_precision(precision)
+        check_devices()
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
             mixed_precision=self.precision,
@@ -53,12 +54,19 @@ class Runtime:
         several, limit = self.world > 1, timedelta(minutes=timeout_minutes)
         self.control: Any = dist.new_group(backend="gloo", timeout=limit) if several else None
         self.patient: Any = dist.new_group(backend="gloo", timeout=PATIENCE) if several else None
+        self.check_alike()
         self.sentinel = Sentinel(_get_default_store() if several else None, self.rank, self.world, 60 * timeout_minutes)
         if self.device.type == "cuda" and not deterministic:
             torch.set_float32_matmul_precision("high")  # TF32, as PyTorch has it for convolutions by default
         self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
+
+    def check_alike(self) -> None:
+        """Raises ValueError where `auto` came out otherwise on another node: the processes would train apart."""
+        if len(set(found := self.gather(self.precision))) > 1:
+            each = ", ".join(f"{precision} on rank {rank}" for rank, precision in enumerate(found))
+            raise ValueError(f"train.precision=auto is not the same on all nodes ({each}). Set it to no or bf16")
 
     def say(self, text: str) -> None:
         """Print, once for all processes."""
@@ -173,6 +181,13 @@ def resolve_precision(precision: str) -> Literal["no", "bf16", "fp16"]:
         fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu.get("avx512_bf16", False)
         return "bf16" if fast else "no"
     return "bf16" if precision == "bf16" else "no"
+
+
+def check_devices() -> None:
+    """Raises ValueError where a process of this node would have no GPU of its own."""
+    here, cards = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
+    if torch.cuda.is_available() and here > cards:
+        raise ValueError(f"{here} processes on a node with {cards} usable GPU(s): start one a GPU")
 
 
 def check_world_size(world: int) -> None:

@@ -49,8 +49,11 @@ def make_model(config: ModelConfig, num_classes: int, pixels: int, seed: int, ru
 
 def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
     """Raises ValueError where trainable BatchNorm would see one value a channel: its variance would be undefined."""
-    train, parts = config.train, 1 if config.train.sync_batchnorm else world
-    rows = smallest_part(num_samples, train.batch_size, parts, train.accumulate, train.max_rows)
+    train = config.train
+    if train.sync_batchnorm and world > 1:  # each part is that of all processes
+        rows = min(num_samples, train.batch_size, num_samples % train.batch_size or train.batch_size)
+    else:
+        rows = smallest_part(num_samples, train.batch_size, world, train.accumulate, train.max_rows)
     if rows == 1 and side(config.data) <= 32 and trains_batchnorm(model):
         raise ValueError(
             f"train.batch_size={config.train.batch_size} over {world} process(es) leaves a rank with one row of "

@@ -29,7 +29,7 @@ def open_loaders(
 ) -> dict[str, Loader]:
     """A loader a split; classes are those of the first split where none are given."""
     sources = open_sources(data, splits, runtime, classes)
-    resident = on_device(data, sources, runtime)
+    resident = runtime.agree(lambda: on_device(data, sources, runtime), on="all")
     return {
         split: Loader(source, runtime.device, workers(data, runtime), resident=resident)
         for split, source in sources.items()
@@ -72,7 +72,8 @@ def open_sources(
         }
 
     cpus = runtime.cpus * runtime.local_world
-    indexes = {split: at_hand(index) for split, index in runtime.agree(scan_all).items()}
+    scanned = runtime.agree(scan_all)
+    indexes = runtime.agree(lambda: {split: at_hand(index) for split, index in scanned.items()}, on="all")
     if data.source == "folder":
         loaded = {split: replace(index, names=index.names.loaded()) for split, index in indexes.items()}
         return {split: FolderSource(index, data.resize, data.fit) for split, index in loaded.items()}

@@ -44,17 +44,21 @@ class TrainStep:
         """Update the weights with uint8 (b,H,W,3) and int64 (b,); returns this rank's sums of loss, hits and rows."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step)
+        statistics = batchnorm.snapshot(self.model) if self.scaler.is_enabled() else None  # a bad step may pass then
         with batchnorm.stand_in(self.model) if share.empty else nullcontext():
             loss, correct = self._accumulate(step, share, images, labels)
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.model.parameters(), self.config.train.clip_norm)
-        self.watch.push(guard_update(self.optimizer, norm), step)
+        bad = guard_update(self.optimizer, norm)
+        self.watch.push(bad, step)
         self.optimizer.step()
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         rows = 0 if share.empty else len(share)
         batchnorm.average(self.model, rows / share.total)
+        if statistics is not None:
+            batchnorm.restore(self.model, statistics, bad)
         return loss, correct, rows
 
     def _accumulate(self, step: int, share: Share, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -110,6 +114,6 @@ def _memory_for(rows: int) -> Iterator[None]:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         raise OSError(
-            f"out of memory with {rows} photos at once. Set train.max_rows={max(1, rows // 2)} or lower: the batch is "
-            "then taken in more parts, and stays the same"
+            f"out of memory with {rows} photos at once. Set train.max_rows={max(1, rows // 2)} or lower: the batch "
+            "stays, in more parts, from each of which BatchNorm in training takes its statistics"
         ) from error

@@ -49,16 +49,16 @@ class Trainer:
         self.writer = Writer()
         self.saved_place, self.saved_time = self.state.place, time.monotonic()
 
-    def resume(self) -> bool:
+    def resume(self) -> None:
         """Go on from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
         path = self.runtime.agree(lambda: checkpoint.newest(self.folder / "last", self.runtime.say))
         if path is not None:
-            values = checkpoint.load_last(path, self.step.model, self.step.optimizer)
+            load = partial(checkpoint.load_last, path, self.step.model, self.step.optimizer)
+            values = self.runtime.agree(load, on="all")
             self.step.load_scaler(values.pop("scaler", None))
             self.state = TrainState.from_dict(values)
             self.saved_place = self.state.place
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
-        return path is not None
 
     @property
     def finished(self) -> bool:

@@ -34,7 +34,7 @@ def replace_by_file(folder: Path) -> None:
 
 
 def put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 
 
@@ -63,6 +63,11 @@ def test_a_bad_photo_met_while_training_from_the_folder_is_named(program: Progra
     truncate(photos / PHOTO)
     message = refused(program, "train.py", "--data.root", photos, "--data.source", "folder", "--data.workers", 1, *TINY)
     assert "002.png" in message
+
+
+def test_a_damaged_configuration_of_the_run_is_named(program: Program, photos: Path, tmp_path: Path) -> None:
+    put(tmp_path / "runs" / "run" / "config.yaml", b"train: [")
+    assert "config.yaml is damaged" in refused(program, "train.py", "--data.root", photos, "--run.name", "run", *TINY)
 
 
 @pytest.mark.parametrize("count", [2, 3])

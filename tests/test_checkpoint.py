@@ -90,6 +90,16 @@ def test_checkpoints_that_were_passed_over_go_and_new_ones_stay(tmp_path: Path) 
     assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000090"
     checkpoint.save_last(tmp_path, 95, Snapshot.of(*trained(), {}))
     assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000095", "step-000000090"]
+    assert {path.name for path in tmp_path.iterdir()} == {"step-000000095", "step-000000090"}
+
+
+def test_a_damaged_checkpoint_is_none_of_the_two_that_stay(tmp_path: Path) -> None:
+    for step in (10, 20):
+        checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
+    flip(tmp_path / "step-000000020" / "state.json")
+    assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000010"
+    checkpoint.save_last(tmp_path, 25, Snapshot.of(*trained(), {}))
+    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000025", "step-000000010"]
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_over(tmp_path: Path) -> None:

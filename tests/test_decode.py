@@ -1,5 +1,6 @@
 """Whatever people have on disk, to the same known colours."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,20 @@ def test_of_16_bits_the_upper_eight_count(tmp_path: Path) -> None:
 def test_a_mode_without_one_meaning_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnreadablePhotoError, match=r"a\.tif has colour mode F, read are"):
         decode(put(tmp_path / "a.tif", Image.new("F", (8, 8), 0.5)), 8)
+
+
+@pytest.mark.parametrize("odd", [
+    (0x0128, 9, struct.pack("<i", -1)),  # a unit of resolution below zero
+    (0x011A, 2, b"abc\0"),  # a resolution in letters
+])  # fmt: skip
+def test_a_photo_is_turned_as_exif_says_whatever_else_exif_holds(odd: tuple[int, int, bytes], tmp_path: Path) -> None:
+    tags = [(0x0112, 3, struct.pack("<HH", 6, 0)), odd]
+    entries = b"".join(struct.pack("<HHI", tag, kind, 4 if kind == 2 else 1) + value for tag, kind, value in tags)
+    exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
+    pixels = np.zeros((32, 32, 3), np.uint8)
+    pixels[:16] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif)
+    assert decode(tmp_path / "a.jpg", 32)[16, [2, 29], 0].tolist() == [0, 255], "its top is to the right"
 
 
 def test_crop_keeps_the_shape_of_a_leaf_and_stretch_all_of_it(tmp_path: Path) -> None:

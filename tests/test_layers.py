@@ -5,13 +5,13 @@ from pathlib import Path
 
 LAYERS = [
     "settings intervals console status batchnorm",
-    "config files signals locks scores",
-    "cli sentinel writer children terminal calibration",
-    "data.images data.names requeue",
+    "config files signals scores",
+    "cli locks sentinel writer children terminal calibration",
+    "data.images data.names data.decode requeue",
     "data.groups data.features data.partition data.transfer data.unfinished data.folds",
     "data.near",
     "data.grouping",
-    "data.split data.leaf data.shuffle data.decode data.index data.walk",
+    "data.split data.leaf data.shuffle data.index data.walk",
     "tracking.events tracking.probe tracking.findings",
     "tracking.wandb_client tracking.tensorboard",
     "tracking.showcase",

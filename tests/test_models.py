@@ -54,6 +54,7 @@ def test_dropout_drops_the_rate_asked_for_and_keeps_the_mean() -> None:
     assert result.double().mean().item() == pytest.approx(1, abs=0.004)
     assert not torch.equal(result, masks(layer, x, 0, step=4))
     assert torch.equal(layer.eval()(x), x)
+    assert torch.isfinite(masks(BlockDropout(0.999), x, 0)).all()
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 5])

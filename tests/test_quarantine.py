@@ -77,3 +77,6 @@ def test_training_goes_on_without_bad_photos_and_evaluation_counts_them_as_wrong
         rows = list(csv.DictReader(file))
     assert [row["path"] for row in rows] == [f"{name}/{n:03}.png" for name in CLASSES for n in range(3)]
     assert [row["path"] for row in rows if not row["predicted"]] == [BAD["test"]]
+    done = program("evaluate.py", run, "--split", "val", "--data", damaged.rename(tmp_path / "moved"))
+    assert done.returncode == 0, done.stderr
+    assert (run / "eval-val.json").exists(), "the run's own photos, though one of them cannot be read"

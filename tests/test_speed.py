@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +15,14 @@ from safetensors.torch import load_file
 
 from leafdist.bench.report import verdict
 from leafdist.bench.timing import Case, Row, in_turns
-from leafdist.config import Config, TrainConfig
+from leafdist.config import Config, DataConfig, ModelConfig, TrainConfig, resolve
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack
 from leafdist.data.source import PackSource
 from leafdist.models import build_model
 from leafdist.runtime import cast_once, resolve_precision
-from leafdist.setup import check_sync_batchnorm
+from leafdist.setup import check_batchnorm, check_sync_batchnorm
 from leafdist.step import _memory_for
 from tests.conftest import REPO, Program
 from tests.test_training import TINY, events
@@ -55,8 +56,10 @@ def test_a_pack_on_the_device_gives_the_same_batches(photos: Path) -> None:
     source = PackSource(index, 24, ensure_pack(index, 24, photos / "cache", 1))
     lists = [np.array([3, 1, 16]), np.array([0])]
     loaders = [Loader(source, torch.device("cpu"), 0, resident=resident) for resident in (False, True)]
-    for host, device in zip(*(loader.batches(lists) for loader in loaders), strict=True):
-        assert all(torch.equal(mine, theirs) for mine, theirs in zip(host, device, strict=True))
+    for labels in (index.labels, index.labels + 1):  # as photos from elsewhere are labelled anew
+        source.index = replace(index, labels=labels)
+        for host, device in zip(*(loader.batches(lists) for loader in loaders), strict=True):
+            assert all(torch.equal(mine, theirs) for mine, theirs in zip(host, device, strict=True))
 
 
 def test_too_little_memory_names_the_way_out() -> None:
@@ -86,6 +89,16 @@ def test_sync_batchnorm_is_for_equal_parts() -> None:
     check_sync_batchnorm(model, config, 17, world=2)  # one photo is left for a batch: a stand-in is one part too
     with pytest.raises(ValueError, match=r"a batch of 7 photos gives 4 part\(s\) to one of 2 processes and 3"):
         check_sync_batchnorm(model, config, 15, world=2)
+
+
+def test_a_batch_of_one_row_has_no_statistics_and_synchronized_rows_count_together() -> None:
+    model = build_model("resnet50", 3, 32)
+    config = resolve(Config(data=DataConfig(crop=32), model=ModelConfig(weights="none")))
+    synced = replace(config, train=TrainConfig(batch_size=2, sync_batchnorm=True, max_rows=1))
+    check_batchnorm(model, synced, 4, world=2)
+    for refused, photos in ((replace(config, train=TrainConfig(batch_size=2)), 4), (synced, 3)):
+        with pytest.raises(ValueError, match="no variance for BatchNorm"):
+            check_batchnorm(model, refused, photos, world=2)
 
 
 def test_cases_are_measured_in_turns() -> None:

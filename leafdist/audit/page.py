@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
 
 from leafdist.audit.finding import Finding
 from leafdist.audit.report import Report
+from leafdist.data.decode import turned
 
 SHOWN = 24  # groups of photos a finding
 TOGETHER = 4  # photos a group
@@ -89,7 +90,7 @@ def _picture(path: Path) -> str:
     try:
         with Image.open(path) as image:
             image.draft("RGB", (2 * SIDE, 2 * SIDE))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = turned(image).convert("RGB")
         upright.thumbnail((SIDE, SIDE))
         content = io.BytesIO()
         upright.save(content, "JPEG", quality=80)

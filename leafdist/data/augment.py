@@ -1,6 +1,7 @@
 """Flip, crop and normalise a batch on its device, driven by the plan's draws; equal to torchvision's own transforms."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ class Augment:
         batch, height, width, _ = window.shape
         rows = window.reshape(batch, height, 3 * width).to(torch.get_default_dtype()).div_(255)
         if self.normalize in MEANS:  # over whole rows of pixels, which is several times as fast as over three values
-            mean, deviation = (rows.new_tensor(values).repeat(width) for values in MEANS[self.normalize])
+            mean, deviation = _moments(self.normalize, width, rows.dtype, rows.device)
             rows = rows.sub_(mean).div_(deviation)
         return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
@@ -75,3 +76,10 @@ class Augment:
 
     def for_evaluation(self) -> "Augment":
         return Augment(crop=self.crop, normalize=self.normalize)
+
+
+@cache
+def _moments(normalize: str, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of a row of pixels, (3 width,); kept, since the host waits for each copy to a device."""
+    mean, deviation = (torch.tensor(values, dtype=dtype, device=device).repeat(width) for values in MEANS[normalize])
+    return mean, deviation

@@ -6,11 +6,14 @@ from typing import Literal
 import numpy as np
 import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 # modes that become RGB in one way only; alpha is dropped, CMYK read as PIL does, without a colour profile
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
 SIXTEEN = {"I;16", "I;16L", "I;16B"}  # grey, of which the upper 8 bits count
+_METHODS = Image.Transpose  # by EXIF's orientation; 1 is upright
+TURNS = {2: _METHODS.FLIP_LEFT_RIGHT, 3: _METHODS.ROTATE_180, 4: _METHODS.FLIP_TOP_BOTTOM, 5: _METHODS.TRANSPOSE}
+TURNS |= {6: _METHODS.ROTATE_270, 7: _METHODS.TRANSVERSE, 8: _METHODS.ROTATE_90}
 DECODER = f"Pillow {PIL.__version__}, EXIF applied, bilinear with antialias"
 Fit = Literal["stretch", "crop"]
 
@@ -28,15 +31,23 @@ def decode(path: Path | str, side: int, fit: Fit = "stretch") -> NDArray[np.uint
     try:
         with Image.open(path) as image:
             mode = image.mode
-            square = _square(_rgb(ImageOps.exif_transpose(image)), side, fit)
+            square = _square(_rgb(turned(image)), side, fit)
             return np.asarray(square)
     except _ModeError:
         readable = ", ".join(sorted(MODES | SIXTEEN))
         raise UnreadablePhotoError(f"{path} has colour mode {mode}, read are {readable}. Convert it to RGB") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what PIL raises on bad files
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001  # a damaged file may raise anything in a decoder
         raise UnreadablePhotoError(
             f"{path} cannot be decoded ({type(error).__name__}: {error}). Replace the file or remove it"
         ) from error
+
+
+def turned(image: Image.Image) -> Image.Image:
+    """As EXIF says. Pillow's own exif_transpose writes the other tags anew, and fails where one of them is odd."""
+    turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return image if turn is None else image.transpose(turn)
 
 
 class _ModeError(Exception):

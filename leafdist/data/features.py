@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 from leafdist import children, console
+from leafdist.data.decode import turned
 
 SIDE = 32  # pixels of a thumbnail
 DRAFT = 512  # a JPEG at least twice as large is decoded at a fraction of its size: all that follows is smaller
@@ -81,7 +82,7 @@ def look_at(photo: Path) -> Look:
             facts = facts._replace(format=image.format or "", mode=image.mode, orientation=orientation)
             facts = facts._replace(width=image.width, height=image.height)
             image.draft(None, (DRAFT, DRAFT))
-            upright = ImageOps.exif_transpose(image).convert("RGB")
+            upright = turned(image).convert("RGB")
     except Exception as error:  # noqa: BLE001  # a damaged file may raise anything in a decoder; it is what we look for
         return facts._replace(fault=f"{type(error).__name__}: {error}".replace(str(photo), "")), 0, 0
     pixels = np.asarray(upright)

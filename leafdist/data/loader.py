@@ -67,10 +67,9 @@ class Loader:
 
     def __init__(self, source: Source, device: torch.device, workers: int, *, resident: bool = False) -> None:
         self.source, self.device = source, device
-        self.pack: tuple[Tensor, Tensor] | None = None
+        self.pack: Tensor | None = None
         if resident and isinstance(source, PackSource):
-            images, labels, _ = source.read(np.arange(len(source.index)))
-            self.pack = torch.from_numpy(images).to(device), torch.from_numpy(labels).to(device)
+            self.pack = torch.from_numpy(source.read(np.arange(len(source.index)))[0]).to(device)
         self.sampler = _Planned()
         workers = workers if isinstance(source, FolderSource) else 0
         prepare = _prepare_beside_training if device.type == "cpu" else _prepare
@@ -87,8 +86,9 @@ class Loader:
 
     def batches(self, indices: Iterable[Indices] | Sequence[Indices]) -> Iterator[Batch]:
         """A batch a list. Raises UnreadablePhotoError or LoaderError."""
-        if self.pack:
-            yield from _gather(*self.pack, indices)
+        if self.pack is not None:
+            labels = torch.from_numpy(self.source.index.labels.astype(np.int64)).to(self.device)  # as they are now
+            yield from _gather(self.pack, labels, indices)
             return
         yield from (
             _copied_ahead(self._read(indices), self.device) if self.device.type == "cuda" else self._read(indices)

@@ -16,7 +16,7 @@ class BlockDropout(nn.Module):
 
     def __init__(self, p: float) -> None:
         super().__init__()
-        self.threshold = round(256 * p)
+        self.threshold = min(255, round(256 * p))
         self.layer = 0
         self.place: tuple[int, int, int] | None = None  # seed, step, first row
 
