@@ -75,7 +75,7 @@ class TrainConfig(Section):
     sync_batchnorm: bool = key(default=False, text="BatchNorm's statistics over the photos of all processes")
     clip_norm: float | None = key(None, "largest norm of the gradient; null: no clipping", above=0)
     log_every: int = key(10, "optimizer steps between lines of metrics.jsonl", low=1)
-    save_every: int = key(0, "optimizer steps between checkpoints; 0: at the end of an epoch only", low=0)
+    save_every: int = key(0, "optimizer steps between checkpoints; 0: by save_minutes, and at an epoch's end", low=0)
     save_minutes: float = key(10.0, "minutes between checkpoints", above=0)
     max_steps: int | None = key(None, "stop after so many optimizer steps", low=1)
     deterministic: bool = key(default=False, text="deterministic kernels, bit for bit on GPUs too; slower")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,11 @@ def runnable(page: Path) -> str:
 def test_every_page_is_in_the_table_of_contents_once() -> None:
     assert sorted([*ORDER, CONTENTS.name]) == sorted(path.name for path in DOCS.glob("*.md"))
     assert ORDER[0] == START
+
+
+def test_the_page_of_settings_is_made_from_the_settings() -> None:
+    made = runpy.run_path(str(REPO / "scripts" / "configuration_page.py"))["page"]()
+    assert (DOCS / "configuration.md").read_text(encoding="utf-8") == made, "scripts/configuration_page.py makes it"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))

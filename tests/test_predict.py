@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from leafdist.data.walk import photos_below
 from leafdist.evaluation import evaluate
 from leafdist.predict import Predictor
 from leafdist.runtime import Runtime
-from tests.conftest import CLASSES, Program
+from tests.conftest import CLASSES, REPO, Program
 from tests.untrained import untrained_run
 
 
@@ -185,3 +186,14 @@ def test_wrong_input_ends_in_one_line_and_status_2(
     for arguments in ([str(run), "x.png", "--top", "0"], [str(tmp_path / "none"), "x.png"]):
         assert main(["predict", *arguments]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_the_program_of_the_page_runs_as_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    untrained_run(tmp_path / "runs" / "resnet50", "baseline", CLASSES)
+    Image.new("RGB", (64, 64), (40, 160, 80)).save(tmp_path / "leaf.jpg")
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", (REPO / "docs" / "predict.md").read_text(), re.DOTALL)
+    exec(program, {})
+    assert capsys.readouterr().out.splitlines()[-1].startswith("leaf.jpg ('")

@@ -38,7 +38,7 @@ def decode(path: Path | str, side: int, fit: Fit = "stretch") -> NDArray[np.uint
         raise UnreadablePhotoError(f"{path} has colour mode {mode}, read are {readable}. Convert it to RGB") from None
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  # a damaged file may raise anything in a decoder
+    except Exception as error:  # a damaged file may raise anything in a decoder
         raise UnreadablePhotoError(
             f"{path} cannot be decoded ({type(error).__name__}: {error}). Replace the file or remove it"
         ) from error

@@ -1,0 +1,58 @@
+"""docs/configuration.md from the settings themselves: python scripts/configuration_page.py > docs/configuration.md."""
+
+from dataclasses import fields
+from typing import get_args, get_origin
+
+from leafdist.config import FREE, KEYS, SECTIONS, Config
+from leafdist.settings import LIMITS, default_of
+
+HEAD = """# Configuration
+
+Defaults, then `--config FILE`, then flags such as `--optim.lr 3e-4`; `train.py --print_config` prints what comes of it,
+and each run keeps it as `config.yaml`. A run that goes on may change the settings with a dot, and train for more
+`train.epochs` unless the schedule is cosine; anything else is refused with a list of what differs.
+"""
+
+
+def page() -> str:
+    """A table a section."""
+    parts = [HEAD, table("", ["seed"])]
+    parts += [table(name, [key for key in KEYS if key.startswith(f"{name}.")]) for name in SECTIONS]
+    return "\n".join(parts)
+
+
+def table(section: str, keys: list[str]) -> str:
+    rows = [f"| `{key}` | {'·' if FREE.fullmatch(key) else ''} | `{shown(key)}` | {words(key)} |" for key in keys]
+    return "\n".join(
+        [
+            f"## {section or 'All'}\n",
+            "| key | may change | default | what it is |",
+            "| --- | :-: | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def shown(key: str) -> str:
+    value = default_of(KEYS[key])
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def words(key: str) -> str:
+    """What it is, what it may be, within which limits."""
+    setting = KEYS[key]
+    owner = Config if "." not in key else SECTIONS[key.partition(".")[0]]
+    kind = {item.name: item.type for item in fields(owner)}[setting.name]
+    text = str(setting.metadata["help"]).replace("<", "&lt;")
+    limits = [f"{LIMITS[name][0]} {value}" for name, value in setting.metadata.get("limits", {}).items()]
+    return "; ".join([text, *([f"one of {choices}"] if (choices := options(kind)) else []), *limits])
+
+
+def options(kind: object) -> str:
+    """Names that a setting may have, where these are all it may be."""
+    return ", ".join(f"`{name}`" for name in get_args(kind)) if "Literal" in str(get_origin(kind)) else ""
+
+
+if __name__ == "__main__":
+    print(page(), end="")
