@@ -57,6 +57,7 @@ def train(config: Config, runtime: Runtime) -> None:
     model = setup.make_model(config.model, len(index.classes), setup.side(config.data), config.seed, runtime)
     setup.check_batchnorm(model, config, len(index), runtime.world)
     setup.check_sync_batchnorm(model, config, len(index), runtime.world)
+    setup.describe_batchnorm(model, config, runtime)
 
     folder = RunFolder(Path(config.run.folder) / str(config.run.name))
     facts = sources.data_facts(loaders)

@@ -91,6 +91,15 @@ def describe(config: Config, num_samples: int, runtime: Runtime) -> None:
     )
 
 
+def describe_batchnorm(model: nn.Module, config: Config, runtime: Runtime) -> None:
+    """Where the number of processes matters, and what to do about it."""
+    if runtime.world > 1 and not config.train.sync_batchnorm and trains_batchnorm(model):
+        runtime.say(
+            "BatchNorm takes its statistics from each process's own rows; --train.sync_batchnorm true: from those of "
+            "all, as one process does"
+        )
+
+
 class Loaded(NamedTuple):
     """A run's best checkpoint: meta is what stands in its file."""
 
