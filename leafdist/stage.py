@@ -13,8 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import Timeout
-
 from leafdist import console, files, locks, signals
 from leafdist.data.decode import Fit
 from leafdist.data.index import Index, scan
@@ -112,11 +110,7 @@ def alone(place: Path, say: Say) -> Iterator[None]:
     """One process at a time works at `place`. What the disk answers becomes a ValueError."""
     path = place.with_name(f".{place.name}.lock")
     try:
-        try:
-            lock = locks.hold(path, 0, say)
-        except Timeout:
-            say(f"another process is staging {place}: waiting for it")
-            lock = locks.hold(path, FOREVER, say)
+        lock = locks.hold(path, FOREVER, say)
         try:
             yield
         finally:

@@ -136,7 +136,7 @@ def test_of_two_jobs_at_once_one_stages_and_the_other_waits(kind: str, many: Pat
     root, said = staged(source)
     assert first.communicate()[0] == f"{root}\n"
     assert tree(root) == tree(many)
-    assert [line.split(" ")[0] for line in said] == ["another", "found"]
+    assert [line.split(" ")[0] for line in said] == ["waiting", "found"]
 
 
 def test_the_command_prints_the_path_alone(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
