@@ -57,7 +57,7 @@ def step(gpus: int, rows: float, c: Constants) -> dict[str, float]:
 
 def table(title: str, per_gpu: int | None, c: Constants) -> None:
     """With so many rows a GPU, or 256 over all; efficiency: photos a second and GPU against those of one."""
-    columns = "arithmetic | compute | all-reduce | not hidden | heed | host | step, ms | photos/s | efficiency"
+    columns = "arithmetic | compute | all-reduce | not hidden | agreement | host | step, ms | photos/s | efficiency"
     print(f"\n{title}\n\n| GPUs | rows a GPU | {columns} |\n|" + " --- |" * 11)
     alone = 256 / step(1, 256, c)["step"] * 1e3
     for gpus in GPUS:

@@ -1,6 +1,6 @@
 """BatchNorm between processes: its statistics over the whole batch, or over each process's rows and averaged after.
 
-PyTorch's own SyncBatchNorm is for GPUs alone, and waits for ever for a process whose one row is a stand-in.
+PyTorch's own SyncBatchNorm is for GPUs alone, and would wait for ever for a process whose one row is a stand-in.
 """
 
 from collections.abc import Iterator
