@@ -45,13 +45,13 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     results = {run: assess(run, request, runtime) for run in options.runs}
     if runtime.is_main:
         headline.show(results, options.split)
-    if len(results) > 1 and len({result["data"] for result in results.values()}) == 1:
+    for run in results:
+        report.attempt(run, runtime)
+    if len(results) > 1 and len({(result["data"], result["split"]) for result in results.values()}) == 1:
         from leafdist.comparison import compare, text
 
         split = results[options.runs[0]]["split"]
         runtime.agree(lambda: text.show(compare(options.runs, split, options.groups)))
-    for run in results:
-        report.attempt(run, runtime)
 
 
 if __name__ == "__main__":

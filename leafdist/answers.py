@@ -43,7 +43,7 @@ def path_order(names: Sequence[str]) -> list[int]:
 
 
 def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with files.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

@@ -24,7 +24,9 @@ def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     """Whether `data.root` holds what the run was trained on, moved: the digest of its val photos tells."""
     if not has_split(data, "val", runtime):
         return False
-    facts = runtime.agree(lambda: dict(files.read_json(run / "run.json"))["data"]["val"])
+    facts = runtime.agree(lambda: trained_on(run))
+    if not facts:  # of a run only best/ is here
+        return False
     root = Path(data.root)
     if root.is_file():
         return bool(open_loaders(data, ("val",), runtime)["val"].source.index.digest == facts["digest"])
@@ -36,6 +38,12 @@ def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
         return index.digest
 
     return bool(runtime.agree(digest) == facts["digest"])
+
+
+def trained_on(run: Path) -> dict[str, Any]:
+    """What run.json says of the val photos; nothing where it is gone or does not say it."""
+    record = dict(files.read_json(run / "run.json")) if (run / "run.json").exists() else {}
+    return dict(record.get("data", {}).get("val", {}))
 
 
 def has_split(data: DataConfig, split: str, runtime: Runtime) -> bool:

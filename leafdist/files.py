@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files may hold any bytes
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -54,7 +56,7 @@ def flush(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, **TEXT)
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -64,8 +66,8 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Raises ValueError, naming the file, where it holds no JSON."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        return json.loads(path.read_text(**TEXT))
+    except json.JSONDecodeError as error:
         raise ValueError(f"{path} is damaged: not JSON ({error})") from error
 
 

@@ -10,12 +10,14 @@ FIGURES = ("95 % interval", "macro F1", "top 3", "loss", "ECE", "correct")
 
 
 def show(results: Mapping[Path, dict[str, Any]], split: str) -> None:
-    """A row a run, then what holds for all of them, since the photos are the same."""
+    """A row a run, then what the figures mean, once where it holds for all."""
     console.table(
         ["run", f"{split} accuracy", *FIGURES], [[str(run), *row_of(found)] for run, found in results.items()]
     )
-    for remark in remarks(list(results.values())[-1]):
-        console.say(remark)
+    told = {run: remarks(found) for run, found in results.items()}
+    for remark in dict.fromkeys(line for lines in told.values() for line in lines):
+        whose = [str(run) for run, lines in told.items() if remark in lines]
+        console.say(remark if len(whose) == len(told) else f"{', '.join(whose)}: {remark}")
 
 
 def row_of(result: dict[str, Any]) -> list[str]:
@@ -30,7 +32,7 @@ def row_of(result: dict[str, Any]) -> list[str]:
 
 
 def remarks(result: dict[str, Any]) -> list[str]:
-    """What the figures mean; for several runs the same, since the photos are."""
+    """What the figures mean."""
     fitted = result["calibration"]["temperature"]
     found = [f"ECE: {f'at temperature {fitted:.3f}, fitted on val' if fitted else 'uncalibrated, val is not at hand'}"]
     found += ["--tta: means over four views, which help a run that was trained with flips and harm others"] * result[

@@ -12,6 +12,8 @@ RESAMPLES = 2000
 
 def wilson(correct: int, images: int) -> tuple[float, float]:
     """Of a share of independent photos, 0 to 1: Wilson 1927, doi 10.1080/01621459.1927.10502953."""
+    if not images:
+        return 0.0, 1.0
     share, spread = correct / images, Z * Z / images
     middle = (share + spread / 2) / (1 + spread)
     half = Z * math.sqrt(share * (1 - share) / images + spread / images / 4) / (1 + spread)

@@ -166,7 +166,7 @@ class RunRecord:
         path = self.path / name
         if not path.is_file():
             raise ValueError(f"{path} is missing: run python evaluate.py {self.path} --split {path.stem.split('-')[1]}")
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(newline="", **files.TEXT) as file:
             header, *rows = list(csv.reader(file)) or [[]]
         if header[: len(first)] != list(first) or any(len(row) != len(header) for row in rows):
             raise ValueError(f"{path} is damaged: it is no table that begins with {','.join(first)}. Evaluate again")

@@ -65,7 +65,7 @@ def glance(path: Path) -> RunRow:
         epoch=max((event["epoch"] + (event["event"] == "epoch") for event in events), default=0),
         epochs=epochs,
         val=_best_val(path, run),
-        test=_test(path / "eval-test.json"),
+        test=_test(path),
         rate=median_rate(events),
         restarts=max(0, len(run["starts"]) - 1),
         age=max(0.0, age),
@@ -98,7 +98,12 @@ def _best_val(path: Path, run: dict[str, Any]) -> float | None:
 
 
 def _test(path: Path) -> float | None:
-    return float(files.read_object(path, accuracy=float)["accuracy"]) if path.exists() else None
+    """None for the accuracy of a checkpoint that a better one has replaced."""
+    if not (path / "eval-test.json").exists():
+        return None
+    found, meta = files.read_object(path / "eval-test.json", accuracy=float), path / "best" / "meta.json"
+    best = files.read_object(meta).get("sha256") if meta.exists() else None
+    return float(found["accuracy"]) if found.get("checkpoint", best) == best else None
 
 
 def _ended(run: dict[str, Any]) -> float:

@@ -11,7 +11,7 @@ import torch
 from leafdist import files
 from leafdist.config import DataConfig
 from leafdist.data.folds import fold_root
-from leafdist.data.groups import leaves_of_paths, read_groups
+from leafdist.data.groups import leaves_of_paths
 from leafdist.data.index import Index
 from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.loader import Loader
@@ -155,4 +155,4 @@ def origin(index: Index) -> dict[str, Any]:
 
 def leaves_of(names: Sequence[str], groups: Path) -> list[object]:
     """The leaf of each photo (`class/file`); one without an id is a leaf of its own. Raises ValueError."""
-    return list(leaves_of_paths(names, read_groups(groups)))
+    return list(leaves_of_paths(names, groups))

@@ -19,14 +19,15 @@ def sync(runs: list[Path]) -> int:
     for run, paths in found.items():
         command = ["wandb", "sync", "--include-online", "--id", wandb_id(run), *map(str, paths)]
         print(f"{run}: {' '.join(command)}", flush=True)
-        status = (
-            status or subprocess.run([sys.executable, "-m", *command], check=False, stdin=subprocess.DEVNULL).returncode
-        )
+        done = subprocess.run([sys.executable, "-m", *command], check=False, stdin=subprocess.DEVNULL)
+        status = status or done.returncode
     return status
 
 
 def pieces(run: Path) -> list[Path]:
     """One folder a start of the run, in the order of time."""
+    if not (run / "wandb").is_dir():
+        raise ValueError(f"{run} holds no W&B data. Name run folders such as runs/resnet50")
     folders = [path for kind in ("run", "offline-run") for path in (run / "wandb").glob(f"{kind}-*-{wandb_id(run)}")]
     if not folders:
         raise ValueError(f"{run} holds no W&B data. Name run folders such as runs/resnet50")

@@ -183,6 +183,13 @@ def test_a_folder_without_photos_is_wrong_input(tmp_path: Path, capsys: pytest.C
     assert "holds no photo" in capsys.readouterr().err
 
 
+def test_a_folder_of_one_photo_twice_is_looked_at_to_the_end(tmp_path: Path) -> None:
+    for label in LABELS[:2]:
+        (tmp_path / "raw" / label).mkdir(parents=True)
+        leaf(0).save(tmp_path / "raw" / label / "a.jpg", quality=90)
+    assert audit(tmp_path / "raw").failed, "one photo under two labels"
+
+
 def test_every_view_undoes_what_its_name_says() -> None:
     gray = np.random.default_rng(0).normal(size=(1, 32, 32)).astype(np.float32)
     turns = [

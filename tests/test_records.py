@@ -1,6 +1,7 @@
 """What a run folder tells: of one that is whole, of one that still trains, and of a damaged one."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,7 +13,9 @@ import pytest
 from filelock import FileLock
 
 from leafdist import files
+from leafdist.answers import write_predictions
 from leafdist.calibration import Calibration
+from leafdist.metrics import Predictions
 from leafdist.records import RunRecord
 from leafdist.run import RunFolder
 from tests.conftest import CLASSES
@@ -52,6 +55,16 @@ def test_probabilities_are_read_and_calibrated(tmp_path: Path) -> None:
     powers = np.exp(logits)
     np.testing.assert_allclose(found.at(2.0)[:3], powers / powers.sum(1, keepdims=True), rtol=1e-12)
     assert np.isnan(found.at(2.0)[3]).all()
+
+
+def test_names_of_files_may_hold_any_bytes(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    names = [os.fsdecode(b"a/\xe9.jpg"), "b/ä.jpg"]
+    answers = np.array([0, 1]), np.zeros(2), np.ones(2), np.zeros((2, 2))
+    write_predictions(run / "predictions-test.csv", names, ("a", "b"), Predictions(np.array([0, 1]), *answers))
+    assert [row["path"] for row in RunRecord.open(run).predictions("test")] == names
+    files.write_json(run / "names.json", names)
+    assert files.read_json(run / "names.json") == names
 
 
 def test_a_calibration_of_another_checkpoint_is_none(tmp_path: Path) -> None:

@@ -226,8 +226,8 @@ def step_of(job: Job, node: str) -> list[psutil.Process]:
 def test_an_array_trains_a_run_a_task_and_requeues_only_the_one_cut_off(job: Job, photos: Path) -> None:
     """The last task carries the id of the array itself: its warning and its requeue must not reach the others."""
     long, short = (" ".join(map(str, training(photos, epochs))) for epochs in (60, 2))
-    (job.checkout / "rates.txt").write_text(f"{short} --optim.lr 1e-4\n{long} --optim.lr 1e-3\n")
-    job.submit("--array=1-2", "slurm/sweep.sbatch", "rates.txt")
+    (job.checkout / "rates").write_text(f"{short} --optim.lr 1e-4\n{long} --optim.lr 1e-3\n")
+    job.submit("--array=1-2", "slurm/sweep.sbatch", "./rates")
     job.wait(lambda: job.trains("rates-2"))
     job.cluster.call("scancel", "--batch", "--signal=USR1", f"{job.id}_2")
     job.wait(lambda: all(job.run(f"rates-{task}")["state"] == "finished" for task in (1, 2)))

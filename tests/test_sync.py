@@ -1,5 +1,6 @@
 """`leafdist sync`: the pieces of a run in the order of time, and no hang where there is no network."""
 
+import shutil
 import stat
 import time
 from pathlib import Path
@@ -49,8 +50,10 @@ def test_the_command_names_the_id_and_the_pieces_and_passes_its_status_on(
     package.chmod(stat.S_IRUSR)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr("leafdist.sync.offline_reason", lambda: None)
+    other = shutil.copytree(run, tmp_path / "other")
     with pytest.raises(SystemExit) as left:
-        main(["sync", str(run)])
+        main(["sync", str(run), str(other)])
     assert left.value.code == 3
-    called = next(line for line in capfd.readouterr().out.splitlines() if line.startswith("called"))
-    assert called.split() == ["called", "sync", "--include-online", "--id", "abc", *map(str, pieces(run))]
+    called = [line.split() for line in capfd.readouterr().out.splitlines() if line.startswith("called")]
+    for one, words in zip((run, other), called, strict=True):
+        assert words == ["called", "sync", "--include-online", "--id", "abc", *map(str, pieces(one))]

@@ -231,3 +231,12 @@ def test_real_photos_arrive_as_tar_unpacks_them(tmp_path: Path) -> None:
     assert unpack(source, tmp_path / "data").files == len(expected)
     found = {str(p.relative_to(tmp_path / "data")): p.stat().st_size for p in (tmp_path / "data").rglob("*.*")}
     assert found == expected
+
+
+def test_a_zip_that_was_given_no_dates_is_unpacked(tmp_path: Path) -> None:
+    info = zip_entry("leaf/a.jpg", stat.S_IFREG | 0o644)
+    info.date_time = (1980, 0, 0, 0, 0, 0)
+    (tmp_path / "a.zip").write_bytes(zipped(info))
+    (tmp_path / "data").mkdir()
+    unpack(tmp_path / "a.zip", tmp_path / "data")
+    assert (tmp_path / "data" / "leaf" / "a.jpg").read_bytes() == b"x"

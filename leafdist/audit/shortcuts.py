@@ -49,6 +49,8 @@ def probe_shortcuts(photos: Sequence[Photo], features: Features, groups: NDArray
 
     Empty where there are too few photos or classes.
     """
+    if len(np.unique(groups)) < 2:
+        return []
     labels = np.unique([photo.label for photo in photos], return_inverse=True)[1]
     train, test = _sides(photos, groups, seed)
     random = np.random.default_rng(seed)

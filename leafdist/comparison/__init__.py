@@ -11,7 +11,7 @@ from leafdist.comparison.answers import Answers, names_of, read_all
 from leafdist.comparison.pair import Pair, compare_two
 from leafdist.comparison.paired import Ints, holm
 from leafdist.config import KEYS, flatten, to_dict
-from leafdist.data.groups import leaves_of_paths, read_groups
+from leafdist.data.groups import leaves_of_paths
 from leafdist.records import RunRecord
 
 
@@ -49,6 +49,10 @@ class Comparison:
         seen = [run.run.get("data", {}).get("train", {}).get("digest") for run in self.runs]
         other = [name for name, digest in zip(self.names, seen, strict=True) if digest != seen[0]]
         lines = [f"{name} was trained on other photos than {self.names[0]}" for name in other]
+        for one in self.answers:
+            best = (one.run.meta or {}).get("sha256")
+            if one.evaluation.get("checkpoint", best) != best:
+                lines.append(f"the answers of {one.run.path} are of an earlier checkpoint: run evaluate.py again")
         if len({bool(one.evaluation.get("tta")) for one in self.answers}) > 1:
             lines.append("some were evaluated with --tta and some without")
         return [*lines, "These are one checkpoint each: another seed of the same settings may come out otherwise"]
@@ -82,7 +86,7 @@ def compare(runs: Sequence[Path], split: str = "test", groups: Path | None = Non
 
 def leaf_numbers(paths: Sequence[str], groups: Path) -> Ints:
     """A number for the leaf of each photo. Raises ValueError."""
-    leaves = leaves_of_paths(paths, read_groups(groups))
+    leaves = leaves_of_paths(paths, groups)
     numbers = {leaf: number for number, leaf in enumerate(dict.fromkeys(leaves))}
     return np.array([numbers[leaf] for leaf in leaves], np.int64)
 

@@ -139,7 +139,7 @@ def photos_of(names: Sequence[str], answers: Sequence[Answers], gains: Ints) -> 
 
 def write_photos(path: Path, pairs: Iterable[Pair]) -> None:
     """CSV with the fields of Photo, every photo that one of a pair gets right and the other wrong."""
-    with files.atomic_path(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(Photo._fields)
         for pair in pairs:

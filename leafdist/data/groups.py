@@ -32,10 +32,17 @@ def read_groups(path: Path) -> LeafIds:
     return ids
 
 
-def leaves_of_paths(paths: Sequence[str], ids: LeafIds) -> list[tuple[str, object]]:
-    """The leaf of each photo `class/file`; one without an id is a leaf of its own."""
-    pairs = (path.split("/") for path in paths)
-    return [(name, ids.get((name, Path(file).stem)) or (file,)) for name, file in pairs]
+def leaves_of_paths(paths: Sequence[str], groups: Path) -> list[tuple[str, object]]:
+    """The leaf of each photo `class/file`; one without an id is a leaf of its own.
+
+    Raises ValueError for a file that cannot be read, misspells a class, or names none of the photos.
+    """
+    ids = read_groups(groups)
+    pairs = [(name, Path(file).stem, file) for name, file in (path.split("/") for path in paths)]
+    unknown_classes(ids, {name for name, _, _ in pairs}, groups)
+    if not any((name, stem) in ids for name, stem, _ in pairs):
+        raise ValueError(f"{groups} names none of these photos: class and stem must be folder and file name")
+    return [(name, ids.get((name, stem)) or (file,)) for name, stem, file in pairs]
 
 
 def unknown_classes(ids: LeafIds, classes: Collection[str], path: Path) -> list[str]:

@@ -46,8 +46,10 @@ def card(subject: Subject, exports: Sequence[Exported], kind: str) -> str:
 
 
 def evaluation(subject: Subject) -> dict[str, Any] | None:
-    """Of the run's own test split."""
-    return subject.record.evaluations.get("test")
+    """Of the run's own test split by this very checkpoint, one view a photo, as the files have it."""
+    found, sha = subject.record.evaluations.get("test"), subject.meta["sha256"]
+    same = found and found.get("checkpoint", sha) == sha and not found.get("tta")
+    return found if same else None
 
 
 def front_matter(subject: Subject, exports: Sequence[Exported]) -> str:

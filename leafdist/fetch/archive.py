@@ -196,7 +196,10 @@ class Archive:
         self.position, self.sha256 = self.size, digest
 
     def _zip_member(self, info: zipfile.ZipInfo, data: IO[bytes]) -> Member:
-        time = min(max(calendar.timegm(info.date_time) * 10**9, 0), LATEST)  # the same in every time zone
+        try:
+            time = min(max(calendar.timegm(info.date_time) * 10**9, 0), LATEST)  # the same in every time zone
+        except ValueError:  # month 0: none was written
+            time = 0
         mode = stat.S_IFMT(info.external_attr >> 16)
         if info.is_dir():
             return Member(info.filename, "folder", 0, time)

@@ -174,6 +174,10 @@ def from_drive(url: str, path: Path) -> None:
     except ImportError as error:
         raise ValueError(f"{url}: for Google Drive, pip install 'leafdist[drive]' first") from error
     whole = path.with_name("drive")
+    if noted(path).get("url") != url:  # what lies there is of another one
+        for left in path.parent.glob("drive*"):
+            left.unlink()
+    files.write_json(notes(path), {"url": url})
     try:
         gdown.download(url=url, output=str(whole), resume=True, retries=len(WAITS), timeout=SILENCE, use_cookies=False)
     except (DownloadError, RequestException) as error:

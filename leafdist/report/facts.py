@@ -131,11 +131,12 @@ class Facts:
         cells = np.array(result["confusion"], np.float64)
         photos = np.array([entry["images"] for entry in result["classes"].values()], np.float64)
         cells = np.column_stack([cells, photos - cells.sum(1)])  # unreadable ones are in no column
-        share, present = (cells / cells.sum()).ravel(), photos > 0
+        share = (cells / cells.sum()).ravel()
         drawn = np.random.default_rng(0).multinomial(int(photos.sum()), share, RESAMPLES).reshape(-1, *cells.shape)
         hits = np.einsum("rii->ri", drawn[:, :, :-1])
-        both = drawn.sum(2) + drawn.sum(1)[:, :-1]
-        low, high = np.quantile((2 * hits / np.maximum(both, 1))[:, present].mean(1), [0.025, 0.975])
+        labelled = drawn.sum(2)
+        each, present = 2 * hits / np.maximum(labelled + drawn.sum(1)[:, :-1], 1), labelled > 0
+        low, high = np.quantile((each * present).sum(1) / present.sum(1), [0.025, 0.975])
         return float(low), float(high)
 
     @cached_property

@@ -23,7 +23,7 @@ def gallery(facts: Facts, pictures: Pictures) -> Html | None:
         "section",
         tag("h2", "Photos", id="photos"),
         tag("h3", "Mistakes of which the model was surest"),
-        _grid(facts, pictures, mistakes) or tag("p", "None: every photo was recognised."),
+        _grid(facts, pictures, mistakes) or tag("p", "They cannot be shown." if mistakes else "None of those it read."),
         tag("h3", "Typical hits"),
         _grid(facts, pictures, hits),
         _looks(facts, pictures, mistakes, hits),

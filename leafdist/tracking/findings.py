@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist import calibration, scores
+from leafdist import calibration, files, scores
 
 MISTAKES = 16
 
@@ -51,5 +51,5 @@ class Findings:
 
 
 def read_answers(path: Path) -> list[Answer]:
-    with path.open(newline="", encoding="utf-8") as file:
+    with path.open(newline="", **files.TEXT) as file:
         return [Answer(r["path"], r["label"], r["predicted"], float(r["confidence"])) for r in csv.DictReader(file)]
