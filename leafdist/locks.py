@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from leafdist import signals
 
+BRIEF = 0.2  # seconds of waiting that nobody needs to hear of
 WITHOUT = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a file system without locks answers
 
 
@@ -33,7 +34,7 @@ def hold(path: Path, seconds: float, say: Callable[[str], None]) -> FileLock:
 
 def _patiently(lock: FileLock, say: Callable[[str], None]) -> None:
     with suppress(Timeout):
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=BRIEF)
         return
     say(f"waiting for another process, which holds {lock.lock_file}")
     while not lock.is_locked:
