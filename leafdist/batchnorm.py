@@ -58,6 +58,7 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
+        """Sums over all rows where the statistics came from all; weight and bias have this process's part."""
         x, weight, mean, variance, count = ctx.saved_tensors
         wanted = [False, True, True]
         _, for_weight, for_bias = aten.native_batch_norm_backward(

@@ -239,13 +239,12 @@ def test_an_array_trains_a_run_a_task_and_requeues_only_the_one_cut_off(job: Job
 
 
 def test_doctor_examines_both_nodes_of_a_job_and_names_the_gpus_that_are_not_there(job: Job, photos: Path) -> None:
-    settings = ["--config", "configs/smoke.yaml", "--data.root", photos]
-    job.submit("--nodes=2", "--gres=gpu:1", "slurm/doctor.sbatch", *settings, "--json", "doctor.json")
+    settings = ["--config", "configs/smoke.yaml", "--data.root", photos, "--json", "doctor.json"]
+    job.submit("--nodes=2", "--gres=gpu:1", "slurm/doctor.sbatch", *settings)
     assert job.end() == "FAILED", job.output
     table = " ".join(job.output.split())
     assert "Slurm gave this job 1 GPU(s) a node, and there is no NVIDIA driver here" in table
-    assert "agrees with that of node1" in table
-    assert "gloo over 2 process(es)" in table
-    assert "2 nodes, 2 processes: 1 error" in table
-    report = json.loads((job.checkout / "doctor.json").read_text())
-    assert {finding["check"] for finding in report["findings"] if finding["status"] == "error"} == {"gpu"}
+    for words in ("agrees with that of node1", "gloo over 2 process(es)", "2 nodes, 2 processes: 1 error"):
+        assert words in table
+    findings = json.loads((job.checkout / "doctor.json").read_text())["findings"]
+    assert {found["check"] for found in findings if found["status"] == "error"} == {"gpu"}
