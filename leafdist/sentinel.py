@@ -23,7 +23,7 @@ HEARTBEAT = 1.0  # seconds
 MUSTER = 5.0  # seconds that ranks have to say that they are leaving too
 GRACE = 20.0  # seconds from another rank's failure to the end of a rank that hangs in a collective
 FAILED = "failure"  # its key in the store
-BROKEN = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out|socket", re.IGNORECASE)
+BROKEN = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out|timeout|socket", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
