@@ -11,6 +11,7 @@ import pytest
 
 from leafdist import report
 from leafdist.__main__ import main
+from leafdist.checkpoint import load_best, save_best
 from leafdist.comparison import compare
 from leafdist.report.facts import Facts
 from leafdist.report.pair import calibrated
@@ -59,6 +60,17 @@ def test_headline_figures_are_those_of_the_evaluation(run: Path) -> None:
         "healthy": result["healthy"]["accuracy"],
         "val_accuracy": meta["val_accuracy"],
     }
+
+
+def test_the_epoch_whose_weights_are_kept_is_marked_where_it_stands(run: Path) -> None:
+    tensors, meta = load_best(run)
+    save_best(run / "best", tensors, meta | {"epoch": 2})
+    text = text_of(run)
+    assert text.count("val: the best epoch, 3, whose weights are kept") == 2, "on loss and accuracy"
+    assert text.count("epoch 3 is kept") == 2
+    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    third = next(event for event in events if event["event"] == "epoch" and event["epoch"] == 2)
+    assert f"val {100 * third['val_accuracy']:.1f}\u202f% at epoch 3, kept" in text
 
 
 def test_the_page_needs_nothing_else(run: Path) -> None:

@@ -175,6 +175,21 @@ def test_the_legend_of_a_chart_reads_the_values_under_the_pointer(page: "Page", 
     assert chart.locator(".at").inner_text() == "at the end"
 
 
+def test_contents_stay_at_hand_on_a_phone(browser: "Browser", run: Path) -> None:
+    page = browser.new_page(viewport={"width": 360, "height": 700}, reduced_motion="reduce")
+    page.goto((run / "report.html").as_uri())
+    page.locator("nav a", has_text="Photos").click()
+    page.wait_for_function("document.querySelector('nav a[aria-current]')?.hash === '#photos'")
+    bar, heading = (page.locator(what).bounding_box() for what in ("nav", "#photos"))
+    assert bar
+    assert heading
+    assert bar["y"] == 0
+    assert bar["height"] < heading["y"] < 200, "below the bar, not under it"
+    link: Any = page.locator("nav a[aria-current]").bounding_box()
+    assert 0 <= link["x"] < 360 - link["width"]
+    page.close()
+
+
 def test_headings_are_in_order_and_pictures_have_words(page: "Page") -> None:
     levels = page.locator("h1, h2, h3, h4").evaluate_all("all => all.map(one => +one.tagName[1])")
     assert levels[0] == 1

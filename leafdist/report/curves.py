@@ -61,8 +61,10 @@ def _pair(prefix: str, style: str, facts: Facts, what: str) -> Iterator[Line]:
     train_style = f"{style}-dashed" if prefix else "other"
     for side, look in (("train", train_style), ("val", style)):
         rows = [row for row in facts.record.epochs if row.get(f"{side}_{what}") is not None]
-        x = [row["epoch"] + 1.0 for row in rows]
-        yield Line(f"{prefix}{side}", x, [float(row[f"{side}_{what}"]) for row in rows], look)
+        places = [(row["epoch"] + 1.0, float(row[f"{side}_{what}"])) for row in rows]
+        kept = [place for row, place in zip(rows, places, strict=True) if row["epoch"] == facts.meta.get("epoch")]
+        best = kept[0] if kept and side == "val" else None
+        yield Line(f"{prefix}{side}", [x for x, _ in places], [y for _, y in places], look, best)
 
 
 def _steps(prefix: str, style: str, facts: Facts, *, key: str, name: str) -> Line:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from leafdist.report.axis import Axis, around
@@ -16,18 +16,19 @@ MOST = 400  # points a line; more cannot be told apart
 
 @dataclass(frozen=True)
 class Line:
-    """style: `main`, `other`, and `-dashed` or `-faint` of either."""
+    """style: `main`, `other`, and `-dashed` or `-faint` of either; best: x and y of the epoch that is kept."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     style: str = "main"
+    best: tuple[float, float] | None = None
 
     def thinned(self) -> "Line":
         """At most MOST points, spread evenly, the last among them."""
         step = max(1, -(-len(self.x) // MOST))
         places = sorted({*range(0, len(self.x), step), len(self.x) - 1}) if self.x else []
-        return Line(self.name, [self.x[i] for i in places], [self.y[i] for i in places], self.style)
+        return replace(self, x=[self.x[i] for i in places], y=[self.y[i] for i in places])
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def line_chart(title: str, x_name: str, lines: Sequence[Line], scale: Scale, mar
             "svg",
             [*_grid(x_axis, y_axis, scale, x_name), *(_mark(x_axis(at)) for at in marks)],
             [_path(line, x_axis, y_axis) for line in drawn],
+            [_best(line, line.best, x_axis, y_axis) for line in drawn if line.best],
             tag("line", class_="cursor", y1=TOP, y2=HEIGHT - BOTTOM, visibility="hidden"),
             viewBox=f"0 0 {WIDTH} {HEIGHT}",
             role="img",
@@ -71,8 +73,11 @@ def _round(value: float) -> float | None:
 
 
 def _spoken(title: str, x_name: str, lines: Sequence[Line], scale: Scale) -> str:
-    ends = (f"{line.name} from {scale.write(line.y[0])} to {scale.write(line.y[-1])}" for line in lines)
-    return f"{title} by {x_name}: {'; '.join(ends)}"
+    told = [f"{line.name} from {scale.write(line.y[0])} to {scale.write(line.y[-1])}" for line in lines]
+    told += [
+        f"{line.name} {scale.write(line.best[1])} at {x_name} {line.best[0]:g}, kept" for line in lines if line.best
+    ]
+    return f"{title} by {x_name}: {'; '.join(told)}"
 
 
 def _legend(lines: Sequence[Line], scale: Scale) -> Html:
@@ -80,12 +85,15 @@ def _legend(lines: Sequence[Line], scale: Scale) -> Html:
         tag("li", _swatch(line.style), f"{line.name} ", tag("b", scale.write(line.y[-1]), class_="now"))
         for line in lines
     ]
-    return tag("ul", items, tag("li", "at the end", class_="at"), class_="legend")
+    kept = [f"epoch {line.best[0]:g} is kept" for line in lines if line.best]
+    ring = tag("li", _swatch("", ring=True), kept[0]) if len(kept) == 1 else None
+    return tag("ul", items, tag("li", "at the end", class_="at"), ring, class_="legend")
 
 
-def _swatch(style: str) -> Html:
+def _swatch(style: str, *, ring: bool = False) -> Html:
     line = tag("line", x1=0, x2=18, y1=5, y2=5, class_=f"line {style}")
-    return tag("svg", line, viewBox="0 0 18 10", class_="swatch", aria_hidden="true")
+    drawn = tag("circle", cx=9, cy=5, r=3.5, class_="ring main") if ring else line
+    return tag("svg", drawn, viewBox="0 0 18 10", class_="swatch", aria_hidden="true")
 
 
 def _grid(x_axis: Axis, y_axis: Axis, scale: Scale, x_name: str) -> list[Html]:
@@ -113,3 +121,9 @@ def _path(line: Line, x_axis: Axis, y_axis: Axis) -> Html:
     pieces = [list(run) for finite, run in groupby(points, lambda point: math.isfinite(point[1])) if finite]
     path = "".join(f"M{'L'.join(f'{x_axis(x)} {y_axis(y)}' for x, y in piece)}" for piece in pieces)
     return tag("path", d=path, class_=f"line {line.style}")
+
+
+def _best(line: Line, place: tuple[float, float], x_axis: Axis, y_axis: Axis) -> Html:
+    x, y = place
+    ring = tag("circle", cx=x_axis(x), cy=y_axis(y), r=4, class_=f"ring {line.style}")
+    return tag("g", ring, tag("title", f"{line.name}: the best epoch, {x:g}, whose weights are kept"))

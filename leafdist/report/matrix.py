@@ -8,11 +8,12 @@ import numpy as np
 from leafdist.report.facts import Facts
 from leafdist.report.html import Child, Html, tag
 from leafdist.report.pictures import Pictures
-from leafdist.report.words import count, crop_of, data, disease_of, many, percent, title_of
+from leafdist.report.words import THIN, count, crop_of, data, disease_of, many, percent, title_of
 
 LISTED = 12  # photos of a cell that the page names
 LISTED_IN_ALL = 4000
 PAIRS = 10
+KEY = (1, 5, 25, 50, 100)  # percent of a row
 PAIR_PHOTOS = 4
 ORDERS = (("class", "By class"), ("crop", "Worst crop first"), ("errors", "Worst class first"))
 
@@ -24,13 +25,14 @@ def matrix(facts: Facts, pictures: Pictures) -> Html | None:
         return None
     help_ = (
         "A row holds the photos of a class, a column those called so. Grey on the diagonal is right, colour beside it "
-        "is wrong, stronger for a larger share of the row (its square root)."
+        "is wrong, stronger for a larger share of the row."
     )
     keys = " Tap or click a cell for its photos, or walk with the arrow keys and press Enter."
     return tag(
         "section",
         tag("h2", "Confusion", id="confusion"),
         tag("p", help_, tag("span", keys, class_="screen"), class_="soft"),
+        _key(),
         _tools(),
         tag("p", class_="readout", id="readout", aria_hidden="true"),
         tag("div", _grid(list(result["classes"]), result["confusion"], facts), class_="matrix", id="matrix"),
@@ -38,6 +40,16 @@ def matrix(facts: Facts, pictures: Pictures) -> Html | None:
         _pairs(facts, pictures),
         tag("script", _for_script(facts), type="application/json", id="matrix-data"),
     )
+
+
+def _key() -> Html:
+    """What the colours mean, in the cells' own scale."""
+    ramps = [
+        tag("span", name, [tag("i", class_=kind, style=f"--v:{(share / 100) ** 0.5:.2f}") for share in KEY])
+        for name, kind in (("right", "hit"), ("wrong", None))
+    ]
+    scale = tag("span", f"{', '.join(map(str, KEY))}{THIN}% of a row")
+    return tag("p", ramps, scale, class_="colours", aria_hidden="true")
 
 
 def _tools() -> Html:

@@ -5,7 +5,9 @@ const seen = new IntersectionObserver(
     for (const entry of entries) {
       if (!entry.isIntersecting) continue;
       links.forEach((link) => link.removeAttribute("aria-current"));
-      links.get(entry.target.querySelector("h2").id)?.setAttribute("aria-current", "true");
+      const link = links.get(entry.target.querySelector("h2").id);
+      link?.setAttribute("aria-current", "true");
+      link?.closest("ol").scrollTo({ left: link.offsetLeft - 32 }); // on a phone they are a row that is too long
     }
   },
   { rootMargin: "-10% 0px -75% 0px" },
