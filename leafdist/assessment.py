@@ -12,7 +12,7 @@ from leafdist.answers import write_predictions, write_probabilities
 from leafdist.calibration import Calibration
 from leafdist.config import Config
 from leafdist.data.loader import Loader
-from leafdist.elsewhere import has_split, is_own, open_elsewhere
+from leafdist.elsewhere import has_split, is_own, name_of, open_elsewhere
 from leafdist.evaluation import evaluate
 from leafdist.intervals import by_leaf
 from leafdist.metrics import Predictions
@@ -36,7 +36,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     """Writes `eval-<split>.json`, `predictions-<split>.csv` and `probabilities-<split>.csv` into the run folder, and
     `calibration.json` when it is missing. Returns the first one's content.
 
-    Photos that are not the run's own give `<split>@<folder>` instead of `<split>`. Raises ValueError.
+    Photos that are not the run's own give `<split>@<folder>` instead of `<split>`, see `name_of`. Raises ValueError.
     """
     config, model, classes, meta = setup.load_run(run, runtime, request.root)
     checkpoint = meta["sha256"]
@@ -56,17 +56,13 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     fitted = _calibration(run, config, classes, judge, runtime, checkpoint=checkpoint, own=own)
     names, predictions = _known(loader, predictions)
     index = loader.source.index
-    name = request.split if own else f"{request.split}@{Path(config.data.root).resolve().name}"
+    photos = {"data": index.digest, "root": str(index.folder.parent.resolve())}
+    root = Path(config.data.root)
+    name = request.split if own else runtime.agree(lambda: name_of(run, request.split, root, photos))
     result = predictions.summary(name, classes)
     assert predictions.logits is not None
     result["calibration"] = calibration.report(predictions.logits, predictions.labels, fitted)
-    about = {
-        "checkpoint": checkpoint,
-        "tta": request.flips,
-        "data": index.digest,
-        "root": str(index.folder.parent.resolve()),
-    }
-    result |= {**about, **sources.origin(index)}
+    result |= {"checkpoint": checkpoint, "tta": request.flips, **photos, **sources.origin(index)}
     if matched is not None:
         result |= {"elsewhere": str(index.folder), "leaf_disjoint": LEAVES_ELSEWHERE, **matched}
     if groups := request.groups:

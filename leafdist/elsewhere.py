@@ -81,6 +81,21 @@ def open_elsewhere(
     return loader, report
 
 
+def name_of(run: Path, split: str, root: Path, about: dict[str, Any]) -> str:
+    """`<split>@<folder>` of `root`, or `<split>@<above>-<folder>` where that has been said of other photos, and so on.
+
+    The same photos by their digest (`about["data"]`), and the same place (`about["root"]`), replace what was said.
+    """
+    parts = root.resolve().parts[1:]
+    for depth in range(1, len(parts) + 1):
+        name = f"{split}@{'-'.join(parts[-depth:])}"
+        earlier = run / f"eval-{name}.json"
+        said = dict(files.read_json(earlier)) if earlier.exists() else about
+        if any(said.get(key) == value for key, value in about.items()):
+            break
+    return name
+
+
 def match(found: tuple[str, ...], classes: tuple[str, ...]) -> np.ndarray[Any, np.dtype[np.int16]]:
     """The label of each folder: of the class of the same name, whatever its case and Unicode form."""
     places = {_plain(name): place for place, name in enumerate(classes)} | {c: i for i, c in enumerate(classes)}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from leafdist.elsewhere import UNKNOWN, match
+from leafdist.elsewhere import UNKNOWN, match, name_of
 from tests.conftest import CLASSES, Program, draw
 from tests.test_training import TINY
 
@@ -13,6 +13,21 @@ from tests.test_training import TINY
 def test_folders_are_matched_by_name_whatever_their_case_and_unicode_form() -> None:
     classes = ("Apple___rust", "Café___healthy")
     assert match(("cafe\u0301___Healthy", "APPLE___rust", "Rose"), classes).tolist() == [1, 0, UNKNOWN]
+
+
+def test_other_photos_in_a_folder_of_the_same_name_replace_nothing(tmp_path: Path) -> None:
+    def judged(root: str, digest: str) -> str:
+        photos = {"data": digest, "root": root}
+        name = name_of(tmp_path, "test", Path(root), photos)
+        (tmp_path / f"eval-{name}.json").write_text(json.dumps(photos | {"confusion": [[1]]}))
+        return name
+
+    assert judged("/field/splitted", "a") == "test@splitted"
+    assert judged("/field/splitted", "b") == "test@splitted", "photos were added there"
+    assert judged("/lab/splitted", "c") == "test@lab-splitted"
+    assert judged("/old/lab/splitted", "d") == "test@old-lab-splitted"
+    assert judged("/scratch/job-7/splitted", "b") == "test@splitted", "a copy"
+    assert judged("/scratch/job-7/lab/splitted", "c") == "test@lab-splitted"
 
 
 @pytest.mark.slow
