@@ -10,6 +10,10 @@ from torch import Tensor, nn
 
 SMALL = 4  # pixels of a side up to which a matrix product is the faster form of a 1x1 convolution
 
+NEAR = (0, 1)
+# of the kernel, 3 x row + column: what pixel (q, p) gives to pixel (y, x)
+TAPS = [3 * (q - y + 1) + p - x + 1 for y in NEAR for x in NEAR for q in NEAR for p in NEAR]
+
 
 class SmallMapConv2d(nn.Conv2d):
     """nn.Conv2d, with another way to the same result for small maps on a CPU in channels_last."""
@@ -34,9 +38,10 @@ class SmallMapConv2d(nn.Conv2d):
 
 def _as_matrix(weight: Tensor) -> Tensor:
     """A 3x3 kernel (O,I,3,3) of a padded 2x2 map as its matrix (4 O, 4 I), rows and columns by pixel first."""
-    near = (0, 1)
-    taps = [weight[:, :, q - y + 1, p - x + 1] for y in near for x in near for q in near for p in near]
-    return torch.stack(taps).view(4, 4, *weight.shape[:2]).transpose(1, 2).reshape(4 * len(weight), -1)
+    outputs, inputs = weight.shape[:2]
+    # one selection: sixteen slices would each add a gradient of the whole kernel
+    taps = weight.permute(0, 2, 3, 1).reshape(outputs, 9, inputs).index_select(1, torch.tensor(TAPS))
+    return taps.view(outputs, 4, 4 * inputs).transpose(0, 1).reshape(4 * outputs, 4 * inputs)
 
 
 def use_small_maps(model: nn.Module) -> None:
