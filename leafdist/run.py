@@ -123,9 +123,9 @@ class RunFolder:
                 if state == "finished":
                     raise
 
-    def abandon(self, reason: str) -> None:
-        """The last that a rank does which hangs because of another one."""
-        self.set_state("failed", reason=reason)
+    def abandon(self, reason: str, lost: bool) -> None:
+        """The last that a rank does which hangs because of another one, which is `lost` or else at fault."""
+        self.set_state("interrupted" if lost else "failed", reason=reason)
 
     def set_state(self, state: str, **facts: Any) -> None:
         """One of running, finished, interrupted, failed."""

@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.batchnorm import synchronize
 from leafdist.children import usable_cores
-from leafdist.sentinel import Sentinel
+from leafdist.sentinel import Abandon, Sentinel
 from leafdist.signals import Interrupted
 from leafdist.writer import SaveError
 
@@ -96,9 +96,9 @@ class Runtime:
                 raise found
         return result if on == "all" else outcomes[0][0]  # type: ignore[no-any-return]
 
-    def watching(self, abandon: Callable[[str], None]) -> AbstractContextManager[None]:
+    def watching(self, abandon: Abandon) -> AbstractContextManager[None]:
         """See Sentinel; `abandon` is rank 0's."""
-        return self.sentinel.watching(abandon if self.is_main else lambda reason: None)
+        return self.sentinel.watching(abandon if self.is_main else lambda reason, lost: None)
 
     def gather(self, value: Any, *, patient: bool = False) -> list[Any]:
         """Every process's value, in order of rank."""

@@ -15,7 +15,7 @@ LIMIT = 2.0  # seconds
 dist.init_process_group("gloo", timeout=timedelta(seconds=LIMIT))
 rank = dist.get_rank()
 dist.barrier()
-with Sentinel(_get_default_store(), rank, 2, stall=LIMIT).watching(lambda reason: None):
+with Sentinel(_get_default_store(), rank, 2, stall=LIMIT).watching(lambda reason, lost: None):
     if rank == 0:
         time.sleep(LIMIT + 8)
         os._exit(0)

@@ -1,4 +1,4 @@
-"""train.py with a fault at step 5: hang, die, throw, desert, inf. Arguments: FAULT RANK, then train.py's own."""
+"""train.py with a fault at step 5: hang, die, throw, desert, vanish, inf. Arguments: FAULT RANK, and train.py's own."""
 
 import os
 import signal
@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from leafdist import sentinel
 from leafdist.data.plan import Share
 from leafdist.step import Sums, TrainStep
 from train import main
@@ -18,12 +19,12 @@ train_step = TrainStep.__call__
 
 
 def faulty_step(self: TrainStep, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
-    if step == 5 and fault == "desert" and self.runtime.rank != int(victim):
+    if step == 5 and fault in ("desert", "vanish") and self.runtime.rank != int(victim):
         time.sleep(600)
     if step == 5 and self.runtime.rank == int(victim):
         if fault == "hang":
             time.sleep(600)
-        elif fault == "die":
+        elif fault in ("die", "vanish"):
             os.kill(os.getpid(), signal.SIGKILL)
         elif fault in ("throw", "desert"):
             raise KeyError("a mistake of ours")
@@ -32,6 +33,8 @@ def faulty_step(self: TrainStep, step: int, share: Share, images: Tensor, labels
     return train_step(self, step, share, images, labels)
 
 
+if fault == "vanish":
+    sentinel.SILENT, sentinel.GRACE = 5, 3.0
 TrainStep.__call__ = faulty_step  # type: ignore[method-assign]
 sys.argv = ["train.py", *arguments]
 sys.exit(main())

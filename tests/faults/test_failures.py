@@ -95,6 +95,20 @@ def test_a_rank_that_cannot_come_out_when_another_throws_is_ended_and_says_why(
     assert "a mistake of ours" in record(tmp_path)["reason"]
 
 
+@pytest.mark.parametrize("victim", [0, 1])
+def test_a_rank_that_dies_is_named_where_collectives_go_on_waiting(
+    victim: int, program: Program, photos: Path, tmp_path: Path
+) -> None:
+    """As NCCL's do. No launcher is there either that would end the others."""
+    done = program(FAULTY, "vanish", victim, "--data.root", photos, *TINY, processes=2)
+    why = "it died without a word" if victim else "it is gone, and with it the store"
+    assert f"rank {1 - victim}: rank {victim} was the first to fail: {why}" in done.stderr
+    assert "leaving a collective that hangs" in done.stderr
+    if victim == 1:
+        assert record(tmp_path)["state"] == "interrupted", "worth another try"
+        assert "died without a word" in record(tmp_path)["reason"]
+
+
 def test_a_step_that_is_not_finite_names_step_rate_and_files(program: Program, photos: Path, tmp_path: Path) -> None:
     done = program(FAULTY, "inf", 0, "--data.root", photos, *TINY)
     assert done.returncode == 1
