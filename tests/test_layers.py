@@ -12,7 +12,7 @@ LAYERS = [
     "data.near",
     "data.grouping",
     "data.split data.leaf data.shuffle data.index data.walk",
-    "tracking.events tracking.probe tracking.findings",
+    "tracking.events tracking.probe tracking.findings tracking.aside",
     "tracking.wandb_client tracking.tensorboard",
     "tracking.showcase",
     "tracking.weights_biases",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from leafdist.config import Config, flatten, to_dict
+from leafdist.tracking.aside import Aside
 from leafdist.tracking.events import cut_back
 from leafdist.tracking.probe import reason_of
 from leafdist.tracking.showcase import Showcase
@@ -58,7 +59,8 @@ class RunTracker:
         say: Callable[[str], None] = print,
     ) -> None:
         about = {"name": name, "config": config, "project": project, "entity": entity, "tags": list(tags)}
-        self._guests: list[Guest] = [WeightsAndBiases(run_dir, mode, about, showcase, say), *others]
+        wandb = WeightsAndBiases(run_dir, mode, about, showcase, say)
+        self._guests: list[Guest] = [Aside(wandb), *others]
         run_dir.mkdir(parents=True, exist_ok=True)
         path = run_dir / "metrics.jsonl"
         kept = cut_back(path, *place) if path.exists() else []

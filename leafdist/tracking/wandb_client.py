@@ -74,6 +74,15 @@ def stop_service() -> None:
         wandb.teardown()
 
 
+def kill_service() -> None:
+    """End a helper process that hangs: whoever waits for it gets an error."""
+    from wandb.sdk import wandb_setup
+
+    helper = wandb_setup.singleton().assert_service()._proc
+    if helper:  # ours, not that of a process around this one
+        helper._process.kill()
+
+
 def log_findings(run: "Run", split: str, step: int, findings: Findings) -> None:
     """Tables and charts under `<split>/`, as one row at `step`."""
     import wandb

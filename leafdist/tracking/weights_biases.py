@@ -61,6 +61,9 @@ class WeightsAndBiases:
             self._run = None
             files.write_json(self._sent, self._last)
 
+    def end(self) -> None:
+        wandb_client.kill_service()
+
     def drop(self) -> None:
         self._run = None
         wandb_client.stop_service()
