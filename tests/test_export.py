@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -25,6 +26,7 @@ from leafdist.calibration import Calibration
 from leafdist.checkpoint import load_best
 from leafdist.data.decode import decode
 from leafdist.export import onnx_file, tensors
+from leafdist.export.card import measured_otherwise
 from leafdist.export.compare import Agreement, Judged
 from leafdist.export.subject import Scores
 from leafdist.predict import Predictor
@@ -172,12 +174,40 @@ def test_the_card_is_one_that_hugging_face_reads_with_the_figures_of_the_evaluat
         assert text in card.text
 
 
+@pytest.mark.parametrize(
+    ("crop", "kind", "precision", "said"),
+    [(52, "random", "bf16", ["at random places", "in bf16"]), (0, "random", "no", []), (52, "center", "no", [])],
+)
+def test_the_card_says_where_the_figures_are_not_those_of_the_files(
+    crop: int, kind: str, precision: str, said: list[str]
+) -> None:
+    data, train = SimpleNamespace(crop=crop, eval_crop=kind), SimpleNamespace(precision=precision)
+    notes = measured_otherwise(SimpleNamespace(config=SimpleNamespace(data=data, train=train)))  # type: ignore[arg-type]
+    assert len(notes) == len(said)
+    assert all(words in note for words, note in zip(said, notes, strict=True))
+
+
 @pytest.mark.slow
 def test_a_new_export_leaves_no_file_of_an_older_one(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "export"
     shutil.copytree(run / "export", folder)
     assert main(["export", str(run), "--formats", "safetensors", "--to", str(folder)]) == 0
     assert {path.name for path in folder.iterdir()} - {"leaf.jpg"} == {"model.safetensors", "labels.txt", "README.md"}
+
+
+@pytest.mark.parametrize("made", ["best/model.safetensors", "somewhere/README.md"])
+def test_no_file_but_an_earlier_export_is_replaced(
+    made: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    path = copy / made
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        path.write_text("mine")
+    before = path.read_bytes()
+    assert main(["export", str(copy), "--formats", "safetensors", "--to", str(path.parent)]) == 2
+    assert f"holds {path.name}, of no earlier export" in capsys.readouterr().err
+    assert path.read_bytes() == before
 
 
 @pytest.fixture

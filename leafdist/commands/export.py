@@ -37,13 +37,15 @@ def export_run(options: argparse.Namespace) -> None:
     """Prints a line or two a file."""
     formats = listed("--formats", options.formats, FORMATS)
     precisions = listed("--precision", options.precision, PRECISIONS)
-    from leafdist.export import Export, onnx_file
+    from leafdist.export import Export, check_folder, onnx_file
     from leafdist.export.photos import Photos
     from leafdist.export.subject import Subject
     from leafdist.runtime import Runtime
 
     if "onnx" in formats:
         onnx_file.check_installed()
+    if options.to:
+        check_folder(options.to)
     runtime = Runtime()
     subject = Subject.load(options.folder, runtime, options.data, inside=options.preprocess)
     photos = Photos(subject.config.data, subject.classes, runtime, options.calibrate)

@@ -9,17 +9,25 @@ from numpy.typing import NDArray
 
 from leafdist import files
 from leafdist.export import onnx_file, tensors
-from leafdist.export.card import CARD, LABELS, card
+from leafdist.export.card import CARD, LABELS, card, is_export
 from leafdist.export.compare import Agreement, Exported, Judged
 from leafdist.export.photos import Photos
 from leafdist.export.subject import Pixels, Scores, Subject
 
 ONNX = {"fp32": "model.onnx", "fp16": "model-fp16.onnx", "int8": "model-int8.onnx"}
 OTHERS = {"pt2": "model.pt2", "safetensors": "model.safetensors"}
+NAMES = (*ONNX.values(), *OTHERS.values(), LABELS, CARD)
 AT_ONCE = 64  # photos
 CALM = 0.98  # of the photos to calibrate on; docs/export.md has what that is worth
 Write = Callable[[Path], None]
 Answer = Callable[[Pixels], Scores]
+
+
+def check_folder(folder: Path) -> None:
+    """Raises ValueError where something else than an earlier export would be replaced or removed."""
+    there = [name for name in NAMES if (folder / name).exists()]
+    if there and not is_export(folder):
+        raise ValueError(f"{folder} holds {', '.join(there)}, of no earlier export. Name another folder with --to")
 
 
 class Export:
@@ -45,7 +53,7 @@ class Export:
             self.keep(OTHERS["safetensors"], "fp32", write, lambda path: tensors.state_answers(subject, path))
         files.write_text(self.folder / LABELS, "".join(f"{name}\n" for name in subject.classes))
         files.write_text(self.folder / CARD, card(subject, self.done, self.kind))
-        for name in {*ONNX.values(), *OTHERS.values()} - {made.name for made in self.done}:
+        for name in {*NAMES[:-2]} - {made.name for made in self.done}:
             (self.folder / name).unlink(missing_ok=True)
         return self.done
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
+from leafdist import files
 from leafdist.export.compare import Exported
 from leafdist.export.example import example
 from leafdist.export.subject import Subject
 
-CARD, LABELS = "README.md", "labels.txt"
+CARD, LABELS, LIBRARY = "README.md", "labels.txt", "leafdist"
 KINDS = {"resnet50": "ResNet-50 (torchvision's form)", "baseline": "small CNN of three convolutions"}
 METRICS = {  # of eval-<split>.json: type in Hugging Face's list, name
     "accuracy": ("accuracy", "Accuracy"),
@@ -45,6 +46,12 @@ def card(subject: Subject, exports: Sequence[Exported], kind: str) -> str:
     return f"---\n{front_matter(subject, exports)}---\n\n" + "\n\n".join(filter(None, sections)) + "\n"
 
 
+def is_export(folder: Path) -> bool:
+    """Whether its card is one of these."""
+    path = folder / CARD
+    return path.exists() and f"library_name: {LIBRARY}" in path.read_text(**files.TEXT)
+
+
 def evaluation(subject: Subject) -> dict[str, Any] | None:
     """Of the run's own test split by this very checkpoint, one view a photo, as the files have it."""
     found, sha = subject.record.evaluations.get("test"), subject.meta["sha256"]
@@ -56,7 +63,7 @@ def front_matter(subject: Subject, exports: Sequence[Exported]) -> str:
     """YAML as the Hugging Face hub reads it."""
     formats = sorted({Path(made.name).suffix[1:] for made in exports})
     values: dict[str, Any] = {
-        "library_name": "leafdist",
+        "library_name": LIBRARY,
         "pipeline_tag": "image-classification",
         "tags": ["image-classification", "plant-disease", subject.config.model.name, *formats],
         "metrics": ["accuracy", "f1"],
@@ -117,9 +124,17 @@ def results(subject: Subject) -> str:
     if calibration := found.get("calibration"):
         error = calibration.get("ece_calibrated", calibration["ece"])
         rows.append(f"| Expected calibration error | {error:.4f} |")
-    return "\n".join(
-        [f"## Results\n\nOn the {found['images']} photos of the test split:\n\n| | |\n| --- | --- |", *rows]
-    )
+    lines = [f"## Results\n\nOn the {found['images']} photos of the test split:\n\n| | |\n| --- | --- |", *rows]
+    return "\n".join([*lines, *(f"\n{note}" for note in measured_otherwise(subject))])
+
+
+def measured_otherwise(subject: Subject) -> list[str]:
+    """Where the evaluation is not quite that of the files."""
+    settings, precision = subject.config.data, subject.config.train.precision
+    crop = "Measured with crops at random places, as the run's settings have it; the files take the middle."
+    return [crop] * (settings.eval_crop == "random" and bool(settings.crop)) + [
+        f"Measured in {precision}; the files are in fp32 where the table below does not say otherwise."
+    ] * (precision != "no")
 
 
 def how_to_use(subject: Subject, exports: Sequence[Exported]) -> str:

@@ -53,8 +53,10 @@ class Photos:
         if (loader := self._loader("test")) is None:
             return
         places, size = np.arange(len(loader.source.index)), BATCH["cpu"]
-        for images, labels, _ in loader.batches([places[start : start + size] for start in places[::size]]):
-            yield images.cpu().numpy(), labels.cpu().numpy()
+        with console.bar(len(places), "photo", "test") as bar:
+            for images, labels, _ in loader.batches([places[start : start + size] for start in places[::size]]):
+                yield images.cpu().numpy(), labels.cpu().numpy()
+                bar.update(len(labels))
 
     def _loader(self, split: str) -> Loader | None:
         if not has_split(self.data, split, self.runtime):

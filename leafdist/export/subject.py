@@ -24,7 +24,10 @@ Scores = NDArray[np.float32]  # (B,classes)
 
 @dataclass(frozen=True)
 class Subject:
-    """The best checkpoint of a run. `inside`: crop, scale and normalise belong to the network."""
+    """The best checkpoint of a run, on the CPU: on a GPU float32 may be TF32, and what is exported is not.
+
+    `inside`: crop, scale and normalise belong to the network.
+    """
 
     record: RunRecord
     config: Config
@@ -36,7 +39,8 @@ class Subject:
     @classmethod
     def load(cls, run: Path, runtime: Runtime, root: str | None = None, *, inside: bool) -> "Subject":
         """Its data lies at `root` where given. Raises ValueError for what is no run, or has no best checkpoint."""
-        return cls(RunRecord.open(run), *setup.load_run(run, runtime, root), inside)
+        config, model, classes, meta = setup.load_run(run, runtime, root)
+        return cls(RunRecord.open(run), config, model.cpu(), classes, meta, inside)
 
     @property
     def augment(self) -> Augment:
@@ -63,10 +67,9 @@ class Subject:
     def scores(self, photos: Pixels) -> Scores:
         """PyTorch's answers, of the network as it was trained, in float32."""
         size = BATCH["cpu"]
-        device = next(self.model.parameters()).device
         with torch.inference_mode():
             parts = [
-                self.model(self.augment(torch.from_numpy(photos[start : start + size]).to(device))).float().cpu()
+                self.model(self.augment(torch.from_numpy(photos[start : start + size]))).float()
                 for start in range(0, len(photos), size)
             ]
         return torch.cat(parts).numpy()
