@@ -41,17 +41,31 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     from leafdist import headline, report
     from leafdist.assessment import Request, assess
 
+    runtime.agree(lambda: check_given(options))
     request = Request(options.split, options.data, options.groups, options.tta)
     results = {run: assess(run, request, runtime) for run in options.runs}
     if runtime.is_main:
         headline.show(results, options.split)
     for run in results:
         report.attempt(run, runtime)
-    if len(results) > 1 and len({(result["data"], result["split"]) for result in results.values()}) == 1:
+    if len(results) > 1 and len({result["data"] for result in results.values()}) > 1:
+        runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
+    elif len(results) > 1:
         from leafdist.comparison import compare, text
 
         split = results[options.runs[0]]["split"]
         runtime.agree(lambda: text.show(compare(options.runs, split, options.groups)))
+
+
+def check_given(options: argparse.Namespace) -> None:
+    """Raises ValueError for what would come to light after the first run was evaluated."""
+    from leafdist.data.groups import read_groups
+
+    for run in options.runs:
+        if not (run / "best" / "model.safetensors").is_file():
+            raise ValueError(f"{run} has no best checkpoint: name a run folder, such as runs/resnet50")
+    if options.groups:
+        read_groups(options.groups)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """All that is said of a run on one split: judged, calibrated, counted from every side, written into its folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from leafdist import calibration, files, setup, sources
+from leafdist import calibration, console, files, setup, sources
 from leafdist.answers import write_predictions, write_probabilities
 from leafdist.calibration import Calibration
 from leafdist.config import Config
 from leafdist.data.loader import Loader
 from leafdist.elsewhere import has_split, is_own, name_of, open_elsewhere
-from leafdist.evaluation import evaluate
+from leafdist.evaluation import BATCH, evaluate, together
 from leafdist.intervals import by_leaf
 from leafdist.metrics import Predictions
 from leafdist.runtime import Runtime
@@ -45,7 +46,8 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     def judge(loader: Loader, *, flips: bool = request.flips) -> Predictions:
         precision, seed = config.train.precision, setup.crop_seed(config)
         how: dict[str, Any] = {"precision": precision, "random_crop_seed": seed, "logits": True, "flips": flips}
-        return evaluate(model, loader, augment, runtime, **how)
+        with _progress(loader, runtime) as advance:
+            return evaluate(model, loader, augment, runtime, between=advance, **how)
 
     own = request.root is None or is_own(run, config.data, runtime)
     if own:
@@ -78,6 +80,22 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     if runtime.is_main:
         add_evaluation(run, name, runtime.say)
     return result
+
+
+@contextmanager
+def _progress(loader: Loader, runtime: Runtime) -> Iterator[Callable[[], None]]:
+    """A bar on rank 0's terminal, and what moves it on after each round of batches."""
+    if not runtime.is_main:
+        yield lambda: None
+        return
+    index = loader.source.index
+    at_once = BATCH[runtime.device.type] * together(runtime) * runtime.world
+    with console.bar(len(index), "photo", index.folder.name) as bar:
+
+        def advance() -> None:
+            bar.update(min(at_once, len(index) - bar.n))
+
+        yield advance
 
 
 def _calibration(

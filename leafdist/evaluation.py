@@ -62,9 +62,10 @@ def evaluate(
     network = cast_once(model, precision)
     with _batch_a_core(runtime) as run:
         batches = loader.batches(mine)
-        (rounds,) = runtime.highest(-(-len(mine) // runtime.cpus))
+        at_once = together(runtime)
+        (rounds,) = runtime.highest(-(-len(mine) // at_once))
         for _ in range(rounds):
-            list(run(judge, list(islice(batches, runtime.cpus))))
+            list(run(judge, list(islice(batches, at_once))))
             between()
     model.train(was_training)
     columns = runtime.sum(table).T.cpu().numpy()  # each row has one non-zero summand: exact
@@ -73,6 +74,11 @@ def evaluate(
     answers = (predicted.astype(np.int64), loss, confidence, columns[FACTS:].T if logits else None)
     seen_ones = Predictions(index.labels.astype(np.int64), *answers)
     return _with_set_aside(seen_ones, index)
+
+
+def together(runtime: Runtime) -> int:
+    """Batches of a round: one a core, or one on a GPU."""
+    return runtime.cpus if runtime.device.type == "cpu" else 1
 
 
 def _with_set_aside(predictions: Predictions, index: Index) -> Predictions:

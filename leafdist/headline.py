@@ -34,7 +34,10 @@ def row_of(result: dict[str, Any]) -> list[str]:
 def remarks(result: dict[str, Any]) -> list[str]:
     """What the figures mean."""
     fitted = result["calibration"]["temperature"]
-    found = [f"ECE: {f'at temperature {fitted:.3f}, fitted on val' if fitted else 'uncalibrated, val is not at hand'}"]
+    views = " from single views" if result["tta"] else ""
+    found = [
+        f"ECE: {f'at temperature {fitted:.3f}, fitted on val{views}' if fitted else 'uncalibrated, val is not at hand'}"
+    ]
     found += ["--tta: means over four views, which help a run that was trained with flips and harm others"] * result[
         "tta"
     ]

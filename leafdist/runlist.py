@@ -29,6 +29,7 @@ class RunRow:
     epochs: int | None = None
     val: float | None = None
     test: float | None = None
+    tta: bool = False  # test is the mean of four views
     rate: float | None = None
     restarts: int | None = None
     age: float | None = None
@@ -41,12 +42,13 @@ def list_runs(folder: Path) -> list[RunRow]:
         raise ValueError(f"{folder} is not a folder of runs. Name one, such as the run.folder of train.py")
     with os.scandir(folder) as entries:
         paths = [Path(entry) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
-    return [_row(path) for path in paths if any((path / mark).exists() for mark in MARKS)]
+    return [row for path in paths if (row := _row(path))]
 
 
-def _row(path: Path) -> RunRow:
+def _row(path: Path) -> RunRow | None:
+    """None for a folder that is no run."""
     try:
-        return glance(path)
+        return glance(path) if any((path / mark).exists() for mark in MARKS) else None
     except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
         fault = str(error) if isinstance(error, (ValueError, OSError)) else f"unexpected content ({error!r})"
         return RunRow(path.name, problem=" ".join(fault.split()))
@@ -65,8 +67,8 @@ def glance(path: Path) -> RunRow:
         epoch=max((event["epoch"] + (event["event"] == "epoch") for event in events), default=0),
         epochs=epochs,
         val=_best_val(path, run),
-        test=_test(path),
-        rate=median_rate(events),
+        **_test(path),
+        rate=float(rate) if (rate := median_rate(events)) is not None else None,
         restarts=max(0, len(run["starts"]) - 1),
         age=max(0.0, age),
     )
@@ -97,13 +99,14 @@ def _best_val(path: Path, run: dict[str, Any]) -> float | None:
     return float(files.read_object(meta, val_accuracy=float)["val_accuracy"]) if meta.exists() else None
 
 
-def _test(path: Path) -> float | None:
-    """None for the accuracy of a checkpoint that a better one has replaced."""
+def _test(path: Path) -> dict[str, Any]:
+    """Nothing for the accuracy of a checkpoint that a better one has replaced."""
     if not (path / "eval-test.json").exists():
-        return None
+        return {}
     found, meta = files.read_object(path / "eval-test.json", accuracy=float), path / "best" / "meta.json"
     best = files.read_object(meta).get("sha256") if meta.exists() else None
-    return float(found["accuracy"]) if found.get("checkpoint", best) == best else None
+    current = found.get("checkpoint", best) == best
+    return {"test": float(found["accuracy"]), "tta": bool(found.get("tta"))} if current else {}
 
 
 def _ended(run: dict[str, Any]) -> float:

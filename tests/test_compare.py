@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -155,6 +156,18 @@ def test_everything_that_differs_is_printed(tmp_path: Path, capsys: pytest.Captu
         "note: fast was trained on other photos than slow",
     ):
         assert line in lines
+
+
+def test_the_same_photos_are_compared_whatever_each_run_calls_them(tmp_path: Path) -> None:
+    """One run's own test split is `test@FOLDER` to a run that was split from other photos."""
+    first, second = make_run(tmp_path / "a", some(1, 0, 30)), make_run(tmp_path / "b")
+    for name in ("eval-test.json", "predictions-test.csv"):
+        (second / name).rename(second / name.replace("test", "test@leaf256"))
+    assert make_run(second / "other", data="b")
+    for name in ("eval-test.json", "predictions-test.csv"):
+        shutil.copy(second / "other" / name, second)
+    (pair,) = compare([first, second]).pairs
+    assert (pair.only_first, pair.only_second) == (0, 30)
 
 
 def test_files_for_scripts_hold_all_of_it(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn import metrics
+from sklearn.calibration import calibration_curve
 
 from leafdist import calibration, scores
 from leafdist.answers import write_predictions, write_probabilities
@@ -66,6 +67,18 @@ def test_scikit_learn_recomputes_every_metric_from_the_tables(tmp_path: Path, un
     assert unreadable == len(second) - len(read) == result["unreadable"]
     found = calibration.report(predictions.logits, predictions.labels, None)  # type: ignore[arg-type]
     assert found["loss"] == pytest.approx(metrics.log_loss(truth, shares), abs=1e-8)
+    hits, confidence = shares.argmax(1) == truth, shares.max(1)
+    right, sure = calibration_curve(hits, confidence, n_bins=calibration.BINS)
+    counts = np.histogram(confidence, calibration.BINS, (0, 1))[0]
+    assert found["ece"] == pytest.approx(np.average(abs(right - sure), weights=counts[counts > 0]), abs=1e-6)
+
+    healthy = [[name.endswith("___healthy") if name else None for name in names] for names in (labels, predicted)]
+    both = [["nothing" if one is None else str(one) for one in names] for names in healthy]
+    assert result["healthy"]["accuracy"] == pytest.approx(metrics.accuracy_score(*both))
+    for crop, row in result["crops"].items():
+        of_crop = [place for place, label in enumerate(labels) if label.startswith(f"{crop}___")]
+        share = metrics.accuracy_score([labels[place] for place in of_crop], [predicted[place] for place in of_crop])
+        assert row["accuracy"] == pytest.approx(share)
 
 
 def test_crops_and_health_count_what_their_names_say() -> None:

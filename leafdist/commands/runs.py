@@ -62,7 +62,8 @@ def cells(row: "RunRow") -> list[str]:
 
     state = "dead?" if row.state == "dead" else row.state
     epochs = f"{shown(row.epoch, 'd')} of {shown(row.epochs, 'd')}"
-    scores = [shown(row.val, ".4f"), shown(row.test, ".4f"), shown(row.rate, ",.0f"), shown(row.restarts, "d")]
+    test = shown(row.test, ".4f") + " tta" * row.tta
+    scores = [shown(row.val, ".4f"), test, shown(row.rate, ",.0f"), shown(row.restarts, "d")]
     return [row.name, row.model or "-", state, epochs, *scores, "-" if row.age is None else span(row.age)]
 
 

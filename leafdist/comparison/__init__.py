@@ -53,8 +53,9 @@ class Comparison:
             best = (one.run.meta or {}).get("sha256")
             if one.evaluation.get("checkpoint", best) != best:
                 lines.append(f"the answers of {one.run.path} are of an earlier checkpoint: run evaluate.py again")
-        if len({bool(one.evaluation.get("tta")) for one in self.answers}) > 1:
-            lines.append("some were evaluated with --tta and some without")
+        views = [bool(one.evaluation.get("tta")) for one in self.answers]
+        if any(views):
+            lines.append("evaluated with --tta" if all(views) else "some were evaluated with --tta and some without")
         return [*lines, "These are one checkpoint each: another seed of the same settings may come out otherwise"]
 
     def json(self) -> dict[str, Any]:

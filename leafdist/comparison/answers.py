@@ -36,15 +36,19 @@ def read_all(runs: Sequence[Path], split: str) -> list[Answers]:
     places = [run.resolve() for run in runs]
     if twice := {run for run, place in zip(runs, places, strict=True) if places.count(place) > 1}:
         raise ValueError(f"{min(twice)} is given twice: name each run once")
-    several = [read(run, split) for run in runs]
+    first = read(runs[0], split)
+    several = [first, *(read(run, split, first.evaluation["data"]) for run in runs[1:])]
     for other in several[1:]:
         check_same_photos(several[0], other, split)
     return several
 
 
-def read(path: Path, split: str) -> Answers:
-    """The answers of an evaluated run. Raises ValueError where the split was not evaluated, or by an older form."""
+def read(path: Path, split: str, data: str | None = None) -> Answers:
+    """The answers of an evaluated run on a split, or on the photos of digest `data` by whatever name: what is one run's
+    own split is `<split>@<folder>` to another. Raises ValueError where there are none, or of an older form."""
     run = RunRecord.open(path)
+    if data and run.evaluations.get(split, {}).get("data") != data:
+        split = next((name for name, found in run.evaluations.items() if found.get("data") == data), split)
     if split not in run.evaluations:
         known = ", ".join(run.evaluations) or "nothing yet"
         place, _, root = split.partition("@")

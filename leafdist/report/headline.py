@@ -79,7 +79,7 @@ def _evaluated(facts: Facts) -> Iterator[Html]:
         f"{facts.split.capitalize()} accuracy",
         data(result["accuracy"], percent(result["accuracy"], digits), "accuracy"),
         _between(result[kind], digits, " by leaf" if kind != "interval" else ""),
-        f"{count(result['correct'])} of {many(result['images'], 'photo')}" + _unreadable(result),
+        f"{count(result['correct'])} of {many(result['images'], 'photo')}" + _unreadable(result) + _views(result),
         hero=True,
     )
     yield _macro_f1(facts, result)
@@ -91,18 +91,28 @@ def _between(bounds: Sequence[float], digits: int = 1, kind: str = "") -> list[C
     return [f"95{THIN}% interval{kind} ", tag("span", interval(bounds, digits), class_="range")]
 
 
+def _by_photo(result: dict[str, Any]) -> str:
+    """Said of an interval that stands beside one by leaf: it is narrower than it should be."""
+    return " by photo" if "interval_by_leaf" in result else ""
+
+
+def _views(result: dict[str, Any]) -> str:
+    return "; mean of four views of a photo (--tta)" if result.get("tta") else ""
+
+
 def _unreadable(result: dict[str, Any]) -> str:
     return f"; {result['unreadable']} unreadable ones counted as wrong" if result.get("unreadable") else ""
 
 
 def _macro_f1(facts: Facts, result: dict[str, Any]) -> Html:
     bounds = facts.macro_f1_interval
+    present = sum(entry["images"] > 0 for entry in result["classes"].values())
     range_ = tag("span", f"{number(bounds[0])} – {number(bounds[1])}", class_="range") if bounds else None
     return _figure(
         "Macro F1",
         data(result["macro_f1"], number(result["macro_f1"]), "macro_f1"),
-        [f"95{THIN}% interval ", range_] if range_ else None,
-        f"mean of {many(len(result['classes']), 'class', 'classes')}, each counting the same",
+        [f"95{THIN}% interval{_by_photo(result)} ", range_] if range_ else None,
+        f"mean of {many(present, 'class', 'classes')}, each counting the same",
     )
 
 
@@ -127,11 +137,12 @@ def _calibration(facts: Facts, result: dict[str, Any]) -> Iterator[Html]:
     if not facts.calibrated:
         yield _figure("Calibration error", data(found["ece"], percent(found["ece"]), "ece"), "not calibrated")
         return
+    single = ", from single views" if result.get("tta") else ""
     yield _figure(
         "Calibration error",
         data(found["ece_calibrated"], percent(found["ece_calibrated"]), "ece_calibrated"),
         "mean gap between confidence and accuracy",
-        f"{before} it was calibrated on {found['fitted_on']}",
+        f"{before} it was calibrated on {found['fitted_on']}{single}",
     )
 
 
@@ -144,6 +155,6 @@ def _healthy(result: dict[str, Any]) -> Iterator[Html]:
     yield _figure(
         "Healthy or diseased",
         data(found["accuracy"], percent(found["accuracy"]), "healthy"),
-        _between(found["interval"]),
+        _between(found["interval"], kind=_by_photo(result)),
         f"{missed}, {count(found['false_alarms'])} of {count(healthy)} of healthy ones called diseased",
     )

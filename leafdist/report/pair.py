@@ -114,7 +114,8 @@ def _verdict(pair: Pair) -> Html:
     sure = "beyond chance" if pair.p < 0.05 else "which chance alone may do"
     text = (
         f"{better} is right on {_points(abs(pair.difference))} percentage points more photos than {other}, "
-        f"{sure} (95{THIN}% interval {_points(low)} to {_points(high)}; McNemar's test, p{THIN}={THIN}{pair.p:.2g})."
+        f"{sure} (95{THIN}% interval {_points(low)} to {_points(high)}; McNemar's test by photo, "
+        f"p{THIN}={THIN}{pair.p:.2g})."
     )
     if not pair.difference:
         text = "Both are right on equally many photos."

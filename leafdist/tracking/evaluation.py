@@ -36,9 +36,10 @@ def add_evaluation(run_dir: Path, name: str, say: Say = print) -> None:
 
 
 def numbers(result: dict[str, Any]) -> Iterator[tuple[str, float]]:
-    """The figures of `eval-<split>.json`, without those of single classes."""
-    for name, value in (result | result["calibration"] | {"loss": result["loss"]}).items():
-        if name.startswith("interval"):
+    """The figures of `eval-<split>.json`, without those of single classes and crops."""
+    healthy = {f"healthy_{name}": value for name, value in (result.get("healthy") or {}).items()}
+    for name, value in (result | result["calibration"] | healthy | {"loss": result["loss"]}).items():
+        if "interval" in name:
             yield from {f"{name}_low": value[0], f"{name}_high": value[1]}.items()
-        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        elif isinstance(value, (int, float)):  # tta: yes or no
             yield name, value
