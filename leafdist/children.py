@@ -12,6 +12,11 @@ from typing import TypeVar
 
 from leafdist import signals
 
+
+class HelperKilledError(OSError):
+    """A helper process is gone, by a signal."""
+
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -28,7 +33,7 @@ def share_out(work: Callable[[Task], Result], tasks: Sequence[Task], workers: in
     """(place in `tasks`, `work(task)`) of every task, in no order, by `workers` processes, this one among them.
 
     The others take tasks from the front; this one starts at once, from the end, while they still import. Forking a
-    process with threads may hang: they are spawned. Raises OSError where one was killed.
+    process with threads may hang: they are spawned. Raises HelperKilledError.
     """
     if min(workers, len(tasks)) <= 1:
         yield from ((place, work(task)) for place, task in enumerate(tasks))
@@ -39,7 +44,7 @@ def share_out(work: Callable[[Task], Result], tasks: Sequence[Task], workers: in
             futures = [pool.submit(work, task) for task in tasks]
         yield from _from_both_ends(work, tasks, futures)
     except BrokenProcessPool as error:
-        raise OSError("a helper process was killed, by the system for want of memory most likely") from error
+        raise HelperKilledError("a helper process was killed, by the system for want of memory most likely") from error
     except BaseException:  # nobody wants the results any more: do not wait for tasks under way
         for helper in list(pool._processes.values()):
             helper.kill()

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -148,9 +149,15 @@ def origin(index: Index) -> dict[str, Any]:
     if not path.exists():
         return {"split_digest": None, "leaf_disjoint": "unknown: there is no split.json"}
     report = files.read_json(path)
+    digests = report.get("digests") if isinstance(report, dict) else None
+    lines = sorted(index.every_name)
+    found = sha256("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")).hexdigest()
+    if not isinstance(digests, dict) or digests.get(index.folder.name) != found:
+        told = "unknown: the photos are not those that split.json speaks of"
+        return {"split_digest": None, "leaf_disjoint": told}
     groups = report.get("groups")
     kept = "by likeness and file numbers" if groups == "near" else "yes, where leaf ids are known"
-    return {"split_digest": report["digests"].get(index.folder.name), "leaf_disjoint": kept if groups else "no"}
+    return {"split_digest": found, "leaf_disjoint": kept if groups else "no"}
 
 
 def leaves_of(names: Sequence[str], groups: Path) -> list[object]:

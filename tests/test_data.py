@@ -151,6 +151,14 @@ def test_a_changed_folder_gets_a_new_pack_in_place_of_the_old(kind: str, photos:
     assert pack.check(new, index, 16) is None
 
 
+def test_a_pack_beside_the_data_serves_those_who_can_only_read(photos: Path, tmp_path: Path) -> None:
+    index = scan(photos, "train")
+    made = pack.ensure_pack(index, 16, photos / ".leafdist", 1)
+    assert pack.ensure_pack(index, 16, tmp_path / "mine", 1, pytest.fail) == made
+    made.write_bytes(made.read_bytes()[:-1] + b"x")
+    assert pack.ensure_pack(index, 16, tmp_path / "mine", 1).parent == tmp_path / "mine", "damaged, and not mine"
+
+
 def test_data_sets_share_a_cache_folder(photos: Path, tmp_path: Path) -> None:
     other = scan(draw(tmp_path / "other", {"train": 2}), "train")
     index = scan(photos, "train")

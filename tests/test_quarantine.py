@@ -1,16 +1,21 @@
 """Photos that cannot be read: an error, or set aside for training and counted as wrong in evaluation."""
 
 import csv
+import errno
 import json
+import shutil
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from leafdist.data import quarantine
 from leafdist.data.index import scan
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.intervals import wilson
+from leafdist.sources import origin
 from tests.conftest import CLASSES, Program
 from tests.test_training import TINY, events
 
@@ -37,6 +42,36 @@ def test_bad_photos_leave_the_index_and_are_found_once(damaged: Path, monkeypatc
     assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 1).digest == index.digest, "damaged: found again"
     monkeypatch.setattr(quarantine, "find_bad", lambda *_: pytest.fail("decoded again"))
     assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 2).digest == index.digest
+
+
+def test_a_disk_that_fails_is_an_error_and_no_verdict_on_the_photo(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Image.open
+
+    def stale(path: Path) -> Image.Image:
+        if path.name == "004.png":
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return opened(path)
+
+    monkeypatch.setattr(Image, "open", stale)
+    with pytest.raises(ValueError, match=r"004\.png cannot be read .*Stale file handle"):
+        set_bad_aside(scan(damaged, "train"), damaged / "cache", 1)
+    monkeypatch.setattr(Image, "open", opened)
+    assert len(set_bad_aside(scan(damaged, "train"), damaged / "cache", 1).set_aside) == 1
+
+
+def test_what_split_json_says_holds_for_its_own_photos_alone(photos: Path) -> None:
+    assert origin(scan(photos, "test"))["leaf_disjoint"] == "unknown: there is no split.json"
+    index = scan(photos, "test")
+    digest = sha256("".join(f"{name}\n" for name in sorted(index.names)).encode()).hexdigest()
+    (photos / "split.json").write_text(json.dumps({"groups": "leaf_ids.tsv", "digests": {"test": digest}}))
+    assert origin(index) == {"split_digest": digest, "leaf_disjoint": "yes, where leaf ids are known"}
+    shutil.copy(photos / "train" / CLASSES[0] / "005.png", photos / "test" / CLASSES[0])
+    assert origin(scan(photos, "test"))["leaf_disjoint"].startswith("unknown: the photos are not those")
+    for other in ("{}", '["another program"]'):
+        (photos / "split.json").write_text(other)
+        assert origin(index)["split_digest"] is None
 
 
 def test_a_class_of_which_nothing_can_be_read_is_an_error(damaged: Path) -> None:

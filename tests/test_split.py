@@ -1,6 +1,7 @@
 """Splitting raw class folders: exact counts, whole leaves, and nothing half done."""
 
 import json
+import os
 import tarfile
 from itertools import chain
 from pathlib import Path
@@ -156,9 +157,22 @@ def test_a_finished_split_is_not_overwritten(tmp_path: Path) -> None:
     split(raw, dest)
     (dest / UNFINISHED).touch()  # killed between the last two steps
     before = tree(dest)
-    with pytest.raises(ValueError, match="not empty"):
-        split(raw, dest)
-    assert tree(dest) == before
+    for _ in range(2):
+        with pytest.raises(ValueError, match="holds a finished split"):
+            split(raw, dest)
+    before.pop(UNFINISHED)
+    assert tree(dest) == before, "a data set, and unfinished no more"
+
+
+def test_hard_links_of_symlinks_are_to_what_these_lead_to(tmp_path: Path) -> None:
+    raw, names = make_raw(tmp_path / "raw", a=5), tmp_path / "names"
+    for photo in sorted((raw / "a").iterdir()):
+        (place := names / photo.relative_to(raw)).parent.mkdir(parents=True, exist_ok=True)
+        place.symlink_to(os.path.relpath(photo, place.parent))
+    split(names, tmp_path / "out", mode="hardlink")
+    made = [path for path in (tmp_path / "out").rglob("*") if path.suffix.lower() == ".jpg"]
+    assert len(made) == 5
+    assert all(path.is_file() and not path.is_symlink() for path in made)
 
 
 def test_photos_are_told_by_their_ending_and_everything_else_is_counted(tmp_path: Path) -> None:

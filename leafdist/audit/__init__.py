@@ -1,7 +1,7 @@
 """`leafdist audit`: what is wrong with a folder of photos, and what an accuracy on it can mean."""
 
 import time
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 
@@ -30,6 +30,10 @@ def audit(root: Path, groups: Path | None = None, workers: int = 1, seed: int = 
     ids: LeafIds = read_groups(groups) if groups else {}
     unknown = unknown_classes(ids, listing.labels, groups) if groups else []
     photos = listing.photos
+    if groups and not any((photo.label, PurePath(photo.file).stem) in ids for photo in photos):
+        raise ValueError(
+            f"{groups} names none of the {len(photos)} photos of {root}: `stem` is a name without its ending"
+        )
     features = read_features([listing.root / photo.path for photo in photos], workers)
     twins = find_twins(features, workers)
     pairs = chains(leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)

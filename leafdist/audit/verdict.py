@@ -43,6 +43,8 @@ def _leak(split: str, seen: Seen, with_ids: bool) -> str:
         )
     if seen.twins:
         return f"accuracy on {split} is too high, by up to {seen.twins / seen.photos:.1%}: {twins}. Split with --groups"
+    if with_ids and not seen.known:
+        return f"no photo of {split} has a twin in train; whether their leaves do is not known: none has a leaf id"
     if with_ids:
         rest = seen.photos - seen.known
         unsure = f"; {rest} photos have no leaf id, and for them this is not known" if rest else ""

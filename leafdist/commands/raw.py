@@ -95,12 +95,12 @@ def audit_data(options: argparse.Namespace) -> int:
     from leafdist.children import usable_cores
 
     report = audit(options.root, options.groups, usable_cores())
-    for line in report.text().splitlines():
-        console.say(line, STYLES.get(line.split(" ")[0], ""))
     if options.json:
         files.write_json(options.json, report.json())
     if options.html:
         files.write_text(options.html, page(report))
+    for line in report.text().splitlines():
+        console.say(line, STYLES.get(line.split(" ")[0], ""))
     return int(options.strict and report.failed)
 
 

@@ -22,6 +22,10 @@ class UnreadablePhotoError(ValueError):
     """A photo that cannot be used; any rank may be the one that meets it."""
 
 
+class UnopenedPhotoError(UnreadablePhotoError):
+    """One that the system did not hand out: no word on what is in it, and another time it may be whole."""
+
+
 def decode(path: Path | str, side: int, fit: Fit = "stretch") -> NDArray[np.uint8]:
     """Decode, turn as EXIF says, convert to RGB and resize: (side, side, 3) uint8.
 
@@ -39,6 +43,8 @@ def decode(path: Path | str, side: int, fit: Fit = "stretch") -> NDArray[np.uint
     except MemoryError:
         raise
     except Exception as error:  # a damaged file may raise anything in a decoder
+        if isinstance(error, OSError) and error.errno:  # Pillow's own have none
+            raise UnopenedPhotoError(f"{path} cannot be read ({error}). Check the disk and the permissions") from error
         raise UnreadablePhotoError(
             f"{path} cannot be decoded ({type(error).__name__}: {error}). Replace the file or remove it"
         ) from error
@@ -50,13 +56,18 @@ def turned(image: Image.Image) -> Image.Image:
     return image if turn is None else image.transpose(turn)
 
 
+def shifted(image: Image.Image) -> Image.Image:
+    """16 bits of grey to their upper 8; Pillow's own conversion cuts off all above 255."""
+    return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+
+
 class _ModeError(Exception):
     """Colours that mean one thing here and another there."""
 
 
 def _rgb(image: Image.Image) -> Image.Image:
     if image.mode in SIXTEEN:
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+        return shifted(image).convert("RGB")
     if image.mode not in MODES:
         raise _ModeError
     return image.convert("RGB")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from leafdist import children, console
-from leafdist.data.decode import turned
+from leafdist.data.decode import SIXTEEN, shifted, turned
 
 SIDE = 32  # pixels of a thumbnail
 DRAFT = 512  # a JPEG at least twice as large is decoded at a fraction of its size: all that follows is smaller
@@ -51,7 +51,7 @@ class Features:
 
 
 def read_features(photos: Sequence[Path], workers: int) -> Features:
-    """A photo that cannot be decoded has its `fault` set; one that cannot be opened raises OSError."""
+    """A photo that cannot be read or decoded has its `fault` set."""
     tasks = [photos[start : start + TASK] for start in range(0, len(photos), TASK)]
     facts: list[list[Facts]] = [[] for _ in tasks]
     thumbnails = np.zeros((len(photos), SIDE, SIDE, 3), np.uint8)
@@ -74,7 +74,10 @@ def _look_at_all(photos: Sequence[Path]) -> list[Look]:
 
 def look_at(photo: Path) -> Look:
     """Facts, thumbnail (32,32,3) and border pixels (8,3) of the photo as EXIF turns it."""
-    content = photo.read_bytes()
+    try:
+        content = photo.read_bytes()
+    except OSError as error:
+        return Facts(0, f"unread {photo}", fault=f"{type(error).__name__}: {error.strerror}"), 0, 0
     facts = Facts(len(content), hashlib.sha256(content).hexdigest())
     try:
         with Image.open(io.BytesIO(content)) as image:
@@ -82,7 +85,8 @@ def look_at(photo: Path) -> Look:
             facts = facts._replace(format=image.format or "", mode=image.mode, orientation=orientation)
             facts = facts._replace(width=image.width, height=image.height)
             image.draft(None, (DRAFT, DRAFT))
-            upright = turned(image).convert("RGB")
+            upright = turned(image)
+            upright = (shifted(upright) if upright.mode in SIXTEEN else upright).convert("RGB")
     except Exception as error:  # noqa: BLE001  # a damaged file may raise anything in a decoder; it is what we look for
         return facts._replace(fault=f"{type(error).__name__}: {error}".replace(str(photo), "")), 0, 0
     pixels = np.asarray(upright)

@@ -12,7 +12,7 @@ def read_groups(path: Path) -> LeafIds:
     """Leaf ids by (class, stem); rows with an empty id are left out. Raises ValueError naming the file and line."""
     ids: LeafIds = {}
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
             missing = {"class", "stem", "leaf_id"} - set(rows.fieldnames or ())
             if missing:

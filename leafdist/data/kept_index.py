@@ -8,6 +8,7 @@ in place is noticed when it is among the SAMPLE that is looked at, which is all 
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist import files, locks
-from leafdist.data.index import Index, check_classes, labels_of, scan, scan_facts
+from leafdist.data.index import THREADS, Index, check_classes, labels_of, scan, scan_facts
 from leafdist.data.names import Names
 
 FORMAT = 1
 SAMPLE = 50_000  # photos whose size and time are compared, evenly spread: about a second on a local disk
+CHUNK = 500  # of them by one thread
 FRESH = 2.0  # seconds: a folder changed so lately may change again without its time showing it
 FOREVER = -1
 
@@ -104,15 +106,21 @@ def _index(folder: Path, classes: Sequence[str], kept: dict[str, Any], path: Pat
 
 
 def _same(index: Index, facts: NDArray[np.int64]) -> bool:
-    """Whether photos of a sample have the size and time that they had."""
-    for place in range(0, len(index), -(-len(index) // SAMPLE)):
-        try:
-            status = (index.folder / index.names[place]).stat()
-        except FileNotFoundError:
-            return False
-        if (status.st_size, status.st_mtime_ns) != tuple(facts[place]):
-            return False
-    return True
+    """Whether photos of a sample have the size and time that they had. Over a network each answer is waited for."""
+
+    def unchanged(places: range) -> bool:
+        for place in places:
+            try:
+                status = (index.folder / index.names[place]).stat()
+            except FileNotFoundError:
+                return False
+            if (status.st_size, status.st_mtime_ns) != tuple(facts[place]):
+                return False
+        return True
+
+    sample = range(0, len(index), -(-len(index) // SAMPLE))
+    with ThreadPoolExecutor(THREADS) as pool:
+        return all(pool.map(unchanged, [sample[start : start + CHUNK] for start in range(0, len(sample), CHUNK)]))
 
 
 def _checksum(path: Path) -> int:

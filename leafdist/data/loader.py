@@ -19,6 +19,7 @@ from leafdist.data.source import FolderSource, PackSource, Source
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Indices = NDArray[np.int64]
+SLICE = 4096  # photos of a pack that are in the host's memory on their way to the device
 
 
 class LoaderError(OSError):
@@ -69,7 +70,8 @@ class Loader:
         self.source, self.device = source, device
         self.pack: Tensor | None = None
         if resident and isinstance(source, PackSource):
-            self.pack = torch.from_numpy(source.read(np.arange(len(source.index)))[0]).to(device)
+            self.pack = _moved(source, device)
+        self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.sampler = _Planned()
         workers = workers if isinstance(source, FolderSource) else 0
         prepare = _prepare_beside_training if device.type == "cpu" else _prepare
@@ -90,9 +92,7 @@ class Loader:
             labels = torch.from_numpy(self.source.index.labels.astype(np.int64)).to(self.device)  # as they are now
             yield from _gather(self.pack, labels, indices)
             return
-        yield from (
-            _copied_ahead(self._read(indices), self.device) if self.device.type == "cuda" else self._read(indices)
-        )
+        yield from _copied_ahead(self._read(indices), self.stream) if self.stream else self._read(indices)
 
     def _read(self, indices: Iterable[Indices]) -> Iterator[Batch]:
         """In the host's memory, pinned where a GPU is to have it."""
@@ -112,6 +112,16 @@ class Loader:
             yield batch
 
 
+def _moved(source: PackSource, device: torch.device) -> Tensor:
+    """The whole pack in the device's memory; in the host's a slice at a time."""
+    count, side = len(source.index), source.read(np.arange(1))[0].shape[1]
+    pack = torch.empty((count, side, side, 3), dtype=torch.uint8, device=device)
+    for start in range(0, count, SLICE):
+        rows = np.arange(start, min(start + SLICE, count))
+        pack[start : start + len(rows)] = torch.from_numpy(source.read(rows)[0])
+    return pack
+
+
 def _gather(images: Tensor, labels: Tensor, indices: Iterable[Indices]) -> Iterator[Batch]:
     """From a pack in the device's memory: what crosses to it are the indices."""
     for rows in indices:
@@ -119,9 +129,9 @@ def _gather(images: Tensor, labels: Tensor, indices: Iterable[Indices]) -> Itera
         yield images[places], labels[places], places
 
 
-def _copied_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """Each batch crosses to the device on a stream of its own, while the one before it is worked on."""
-    stream = torch.cuda.Stream(device)
+def _copied_ahead(batches: Iterator[Batch], stream: torch.cuda.Stream) -> Iterator[Batch]:
+    """Each batch crosses to the device on this stream, while the one before it is worked on."""
+    device = stream.device
     waiting: deque[tuple[list[Tensor], torch.cuda.Event]] = deque()
 
     def hand_over() -> Batch:

@@ -19,6 +19,7 @@ from leafdist.data.index import Index
 
 FORMAT = 2
 BLOCK = 128  # rows a task and a checksum
+BESIDE = ".leafdist"  # the folder of packs in that of the data
 FOREVER = -1  # a large data set takes as long as it takes
 
 
@@ -27,7 +28,7 @@ def cache_folder(root: Path, cache: str | None) -> Path:
     if cache:
         return Path(cache)
     if os.access(root, os.W_OK):
-        return root / ".leafdist"
+        return root / BESIDE
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
 
@@ -35,11 +36,17 @@ def cache_folder(root: Path, cache: str | None) -> Path:
 def ensure_pack(
     index: Index, side: int, folder: Path, workers: int, say: Callable[[str], None] = print, *, fit: Fit = "stretch"
 ) -> Path:
-    """The pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes."""
+    """The pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes.
+
+    One that lies beside the data is as good: somebody else may have put it there, for those who can only read.
+    """
     if side < 1:
         raise ValueError(f"a side of {side} pixels: must be at least 1")
     name = family(index.folder, side, fit)
     path = folder / f"{name}-{index.stamp[:8]}.u8"
+    beside = index.folder.parent / BESIDE / path.name
+    if beside.parent != folder and beside.exists() and check(beside, index, side, fit) is None:
+        return beside
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock = locks.hold(folder / f".{name}.lock", FOREVER, say)
@@ -52,6 +59,8 @@ def ensure_pack(
                 build(path, index, side, workers, fit)
         finally:
             lock.release()
+    except children.HelperKilledError as error:
+        raise ValueError(f"{index.folder} cannot be packed: {error}. Ask for more memory or fewer cores") from error
     except OSError as error:
         raise ValueError(f"{folder}: no pack fits there ({error}). Name another folder with data.cache") from error
     return path

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from leafdist import children, console, files, signals
-from leafdist.data.decode import DECODER, UnreadablePhotoError, decode
+from leafdist.data.decode import DECODER, UnopenedPhotoError, UnreadablePhotoError, decode
 from leafdist.data.index import Index, SetAside
 
 BLOCK = 256  # photos a task
@@ -58,6 +58,8 @@ def _try(task: tuple[int, list[Path]]) -> dict[int, str]:
         signals.check()
         try:
             decode(photo, 8)
+        except UnopenedPhotoError:  # of a disk or a network that fails: nothing to be kept
+            raise
         except UnreadablePhotoError as error:
             bad[place] = str(error)
     return bad

@@ -26,7 +26,7 @@ def transfer(pairs: Iterable[tuple[Path, Path]], mode: Mode) -> None:
 
 def _link(source: Path, target: Path) -> None:
     try:
-        os.link(source, target)
+        os.link(source.resolve(), target)  # of a symlink, what it leads to
     except OSError as error:
         if error.errno not in WITHOUT:
             raise

@@ -27,6 +27,8 @@ def unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
             raise ValueError(
                 f"{dest} is being written by another split. Wait for it, or name another folder"
             ) from error
+        if (dest / "split.json").exists():  # written last: the split is whole, and was killed just after
+            marker.unlink()
         _check_vacant(dest)  # the one before may have finished in between
         flush(marker)
         flush(dest)
@@ -37,12 +39,15 @@ def unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         yield
         marker.unlink()
+        flush(dest)
 
 
 def _check_vacant(dest: Path) -> None:
     found = set(os.listdir(dest)) if dest.exists() else set()  # noqa: PTH208 (names are all that is asked)
     ours = {name for name in found if OURS.fullmatch(name)} if UNFINISHED in found else set()
-    foreign = sorted(found - ours - {UNFINISHED})
+    if "split.json" in found and UNFINISHED not in found:
+        raise ValueError(f"{dest} holds a finished split: remove it, or name another folder")
+    foreign = sorted(found - ours - {UNFINISHED, "split.json"})
     if foreign:
         raise ValueError(
             f"{dest} is not empty ({foreign[0]}): a split needs a folder of its own. Remove it or name another"

@@ -44,9 +44,10 @@ def download(url: str, path: Path, say: Callable[[str], None]) -> None:
 
     `<path>.json` says whose beginning `<path>.part` is; only with an ETag or a date from the server can it go on.
     """
+    known = noted(path).get("url") == url
     if urlsplit(url).hostname in DRIVE:
-        return from_drive(url, path)
-    if noted(path).get("url") != url:
+        return None if known and path.exists() else from_drive(url, path)
+    if not known:
         discard(path)
     most, failures = 0, 0
     while not path.exists():
@@ -91,6 +92,9 @@ def transfer(url: str, path: Path) -> None:
     """One connection. Raises BrokenOffError."""
     known = noted(path)
     have = size_of(part(path)) if known.get("validator") else 0
+    if have and have == known["total"]:  # ended between the last byte and its place
+        part(path).replace(path)
+        return
     headers = {"Accept-Encoding": "identity", "User-Agent": "leafdist"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": known["validator"]}
