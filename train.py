@@ -62,7 +62,6 @@ def train(config: Config, runtime: Runtime) -> None:
     folder = RunFolder(Path(config.run.folder) / str(config.run.name))
     facts = sources.data_facts(loaders)
     runtime.agree(lambda: folder.open(config, facts, runtime.say))
-    sources.note_set_aside(loaders, folder.path, runtime)
     trainer = Trainer(config, model, loaders, runtime, folder.path)
 
     def track(place: tuple[int, int]) -> Tracker:
@@ -76,10 +75,12 @@ def train(config: Config, runtime: Runtime) -> None:
                 result.update(trainer.state.result())
             report.attempt(folder.path, runtime)
             runtime.gather(None, patient=True)  # uploads may take longer than a collective
-        runtime.say(f"{folder.path} is finished: {trainer.state.step} steps. More train.epochs would go on")
+        more = "" if config.optim.schedule == "cosine" or config.train.max_steps else ". More train.epochs would go on"
+        runtime.say(f"{folder.path} is finished: {trainer.state.step} steps{more}")
         return
 
     runtime.agree(lambda: folder.start(config, facts, runtime.world, str(runtime.device), trainer.state.step))
+    sources.note_set_aside(loaders, folder.path, runtime)  # into a folder that is a run's by now
     tracker = track(trainer.state.place)
     with folder.ending(tracker, active=runtime.is_main) as result, runtime.watching(folder.abandon):
         trainer.fit(tracker)

@@ -16,9 +16,12 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimi
     """Over the trainable parameters alone. Fused: it can turn an update off on the device, see `guard_update`."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.name == "sgd":
-        return torch.optim.SGD(
+        sgd = torch.optim.SGD(
             parameters, config.lr, momentum=SGD_MOMENTUM, weight_decay=config.weight_decay, fused=True
         )
+        for parameter in parameters:  # else a first step that is refused leaves memory as it was found
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return sgd
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
     return kind(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
 

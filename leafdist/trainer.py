@@ -3,9 +3,9 @@
 import gc
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
+from itertools import tee
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from leafdist import checkpoint, files, signals
 from leafdist.answers import write_predictions
 from leafdist.config import Config, to_dict
 from leafdist.data.loader import Loader
-from leafdist.data.plan import EpochPlan, Share
+from leafdist.data.plan import EpochPlan
 from leafdist.evaluation import evaluate
 from leafdist.metrics import Predictions, StepSums, Totals
 from leafdist.optim import NotFiniteError
@@ -100,7 +100,9 @@ class Trainer:
         state, plan, every = self.state, self._plan(), self.config.train.save_every
         self.step.wrapped.train()
         self.window, self.rows = time.monotonic(), 0
-        for share, (images, labels, _) in zip(self._shares(plan), self._batches(plan), strict=True):
+        shares, ahead = tee(plan.shares(self.runtime.rank, self.runtime.world, state.batch))
+        batches = self.loaders["train"].batches(share.indices for share in ahead)
+        for share, (images, labels, _) in zip(shares, batches, strict=True):
             self.sums.push(*self.step(state.step, share, images, labels))
             state.step, state.batch, self.rows = state.step + 1, state.batch + 1, self.rows + share.total
             if state.step % self.config.train.log_every == 0:
@@ -233,9 +235,3 @@ class Trainer:
 
     def _plan(self) -> EpochPlan:
         return EpochPlan(len(self.index), self.config.train.batch_size, self.config.seed, self.state.epoch)
-
-    def _shares(self, plan: EpochPlan) -> Iterator[Share]:
-        return plan.shares(self.runtime.rank, self.runtime.world, self.state.batch)
-
-    def _batches(self, plan: EpochPlan) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        return self.loaders["train"].batches(share.indices for share in self._shares(plan))

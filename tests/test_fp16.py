@@ -55,6 +55,7 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halved(monkeypatch: pyt
     take(step, 0, float("inf"))
     assert all(torch.equal(before[key], value) for key, value in step.model.state_dict().items())
     assert step.scaler.get_scale() == SCALE / 2
+    assert all(not state["momentum_buffer"].any() for state in step.optimizer.state.values())
     take(step, 1)
     step.watch.judge()
     for number in range(2, 2 + SCALES):

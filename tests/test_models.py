@@ -131,6 +131,18 @@ def test_weights_of_torchvisions_form_load_with_any_prefix(prefix: str, suffix: 
     assert model.state_dict()["fc.weight"].shape == (3, 2048)
 
 
+def test_weights_from_before_batchnorm_counted_load_too(tmp_path: Path) -> None:
+    state = {key: value for key, value in ResNet50(1000).state_dict().items() if "num_batches" not in key}
+    build_model("resnet50", 3, 64, weights=save(state, tmp_path / "weights.pth"))
+
+
+@pytest.mark.parametrize("text", [b"hello", b"Repository not found", b"access denied", b""])
+def test_a_page_in_place_of_weights_is_refused(text: bytes, tmp_path: Path) -> None:
+    (path := tmp_path / "weights.pth").write_bytes(text)
+    with pytest.raises(ValueError, match="cannot be read as a file of plain tensors"):
+        build_model("resnet50", 3, 64, weights=path)
+
+
 def save(state: dict[str, Tensor], path: Path) -> Path:
     save_file(state, path) if path.suffix == ".safetensors" else torch.save(state, path)
     return path

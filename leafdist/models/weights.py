@@ -1,17 +1,18 @@
 """Pretrained weights: found by torchvision's name or as a file, cleaned, checked leaf by leaf, loaded."""
 
 from pathlib import Path
-from pickle import UnpicklingError
 from urllib.error import URLError
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
 
+from leafdist.tracking.probe import unreachable
+
 PREFIXES = ("module.", "_orig_mod.")  # left by DistributedDataParallel and torch.compile
 IMAGENET_CLASSES = 1000
+COUNTER = ".num_batches_tracked"
 
 
 def find_weights(name: str) -> Path:
@@ -27,15 +28,21 @@ def find_weights(name: str) -> Path:
     url = ResNet50_Weights[name].url
     path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
+            _download(url, path)
         except (URLError, OSError, RuntimeError) as error:
             raise ValueError(
                 f"model.weights={name}: not in the cache, and {url} cannot be downloaded ({error}). "
                 f"Put that file at {path}, name a file of your own, or set model.weights=none"
             ) from error
     return path
+
+
+def _download(url: str, path: Path) -> None:
+    if reason := unreachable(url):  # the download itself would wait for minutes behind some firewalls
+        raise OSError(reason)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
 
 
 def load_weights(model: nn.Module, path: Path, head: str) -> None:
@@ -50,6 +57,8 @@ def load_weights(model: nn.Module, path: Path, head: str) -> None:
         state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias")}
     elif rows is not None and rows != own[f"{head}.bias"].shape[0]:
         raise ValueError(f"{path} was trained on {rows} classes, the data has {own[f'{head}.bias'].shape[0]}")
+    # counters that files of before PyTorch 0.4.1 lack, torchvision's IMAGENET1K_V1 among them, and nothing here uses
+    state |= {key: value for key, value in own.items() if key.endswith(COUNTER) and key not in state}
     check_state(state, own, path)
     model.load_state_dict(state)
 
@@ -60,7 +69,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, RuntimeError, EOFError, UnpicklingError) as error:
+    except Exception as error:  # of bytes that are no pickle, torch raises whatever they lead to
         raise ValueError(f"{path} cannot be read as a file of plain tensors: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} is not a state dict: a dictionary of tensors is needed")
