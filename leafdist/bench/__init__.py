@@ -36,20 +36,29 @@ class Bench:
         self.turns, self.seconds = turns, seconds
         self.result: dict[str, Any] = {"machine": report.machine(self.runtime), "photos": len(self.index)}
 
-    def run(self, parts: Sequence[str]) -> dict[str, Any]:
-        """Prints as it goes; returns all of it."""
+    def run(self, parts: Sequence[str], out: Path | None) -> None:
+        """Print, and write into `out`, each part as soon as it is known."""
         print(", ".join(f"{key} {value}" for key, value in self.result["machine"].items()), flush=True)
-        rows = {part: self.measure(part) for part in parts}
+        rows = {}
+        for part in parts:
+            rows[part] = self.measure(part)
+            self.write(out)
         if "training" in parts:
             self.result["verdict"] = report.verdict(rows["training"], rows.get("loading", []))
             print(*self.result["verdict"], sep="\n")
-        return self.result
+            self.write(out)
+
+    def write(self, out: Path | None) -> None:
+        if out:
+            files.write_json(out, json.loads(json.dumps(self.result)))
 
     def measure(self, part: str) -> list[Row]:
         """Rows of what was compared; none for whole programs, which are noted alone."""
         if part == "start":
             return self.note(part, programs.start_up(self.config, self.turns))
         if part == "processes":
+            if self.runtime.device.type == "cuda" and torch.cuda.device_count() < 2:
+                return self.note(part, {"left out": "one GPU: two processes need one each"})
             cores = max(2, self.runtime.cpus)
             return self.note(part, programs.processes(self.config, 2, cores, STEPS, self.turns))
         if part == "loading":
@@ -95,9 +104,7 @@ class Bench:
 def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out: Path | None) -> None:
     """Measure, print, and write `out` as JSON. Draws photos where `data.root` has none."""
     with photos_of(config) as full:
-        result = Bench(full, turns, seconds).run(parts)
-    if out:
-        files.write_json(out, json.loads(json.dumps(result)))
+        Bench(full, turns, seconds).run(parts, out)
 
 
 @contextmanager
