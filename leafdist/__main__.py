@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 from leafdist import console
 from leafdist.commands import (
@@ -45,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"unrecognized arguments: {' '.join(settings)}")
     options.settings, options.parser = settings, parser
     program = f"leafdist {options.command}"
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are no UTF-8, as they are
     try:
         status: int | None = options.run(options)
         sys.stdout.flush()

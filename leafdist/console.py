@@ -100,11 +100,11 @@ def _fitted_table(
     sys.stdout.flush()
 
 
-def bar(total: int | None, unit: str, text: str = "", *, start: int = 0) -> "tqdm[Any]":
+def bar(total: int | None, unit: str, text: str = "", *, start: int = 0, shown: bool = True) -> "tqdm[Any]":
     """Progress with the time left, on the standard error of a terminal and nowhere else; bytes where the unit is B."""
     from tqdm import tqdm  # noqa: PLC0415 - 0.1 s
 
-    shown = on_terminal(sys.stderr)
+    shown = shown and on_terminal(sys.stderr)
     return tqdm(
         total=total, initial=start, unit=unit, desc=text or None, unit_scale=unit == "B", disable=not shown,
         dynamic_ncols=True, leave=False,

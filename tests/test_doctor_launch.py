@@ -13,6 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from leafdist import doctor
+from leafdist.config import Config
 from leafdist.doctor import shared
 from leafdist.doctor.collective import among
 from leafdist.doctor.finding import Finding, ok
@@ -140,6 +142,24 @@ def test_a_launch_is_examined_as_one(tmp_path: Path, photos: Path) -> None:
     errors = [one for one in report["findings"] if one["status"] == "error"]
     assert [one["check"] for one in errors] == ["runs"], errors
     assert done.stdout.count("all-reduce") == 1
+
+
+@pytest.mark.parametrize(("cards", "asked", "started"), [(0, None, 2), (1, None, 1), (4, None, 4), (1, 3, 3)])
+def test_as_many_add_up_as_there_are_gpus_and_two_without(
+    cards: int, asked: int | None, started: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A second process on the only GPU would be an error of our own making."""
+    counts = list[int]()
+
+    def among(count: int, seconds: float) -> Iterator[Finding]:
+        counts.append(count)
+        yield ok("all-reduce", f"{seconds} s")
+
+    monkeypatch.setattr("torch.cuda.device_count", lambda: cards)
+    monkeypatch.setattr("leafdist.doctor.collective.among", among)
+    monkeypatch.setattr(doctor, "of_node", lambda config, place: ())
+    assert len(list(doctor.alone(Config(), Place("here"), asked, 1.0))) == 1
+    assert counts == [started]
 
 
 def test_a_wrong_number_of_processes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

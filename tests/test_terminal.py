@@ -82,6 +82,8 @@ def test_bash_completes_commands_flags_values_and_folders(tmp_path: Path) -> Non
     assert completed(["leafdist", "split", "--gro"], tmp_path) == ["--groups"]
     assert completed(["leafdist", "split", "--mode", "h"], tmp_path) == ["hardlink"]
     assert completed(["leafdist", "audit", "spl"], tmp_path) == ["splitted"]
+    assert completed(["leafdist", "export", "run", "--data", "spl"], tmp_path) == ["splitted"]
+    assert set(completed(["leafdist", "predict", "run", "spl"], tmp_path)) == {"splitted", "split.txt"}
 
 
 def test_the_script_for_zsh_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

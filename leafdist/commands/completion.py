@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 SHELLS = ("bash", "zsh")
-FOLDERS = ("RUN", "ROOT", "RAW", "DEST", "FOLDER")  # metavars; other paths are files
+FOLDERS = ("RUN", "ROOT", "RAW", "DEST", "FOLDER", "DIR")  # metavars
+FILES = ("FILE", "IMAGE")
 
 
 def add(commands: Any) -> None:
@@ -37,6 +38,7 @@ def complete_paths(parser: argparse.ArgumentParser) -> None:
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 complete_paths(command)
-        elif action.type is Path:
-            folder = str(action.metavar).split("|", maxsplit=1)[0] in FOLDERS
-            action.complete = shtab.DIRECTORY if folder else shtab.FILE  # type: ignore[attr-defined]
+        elif (name := str(action.metavar).split("|", maxsplit=1)[0]) in FOLDERS:
+            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+        elif name in FILES or action.type is Path:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]

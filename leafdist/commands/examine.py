@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         ),
     )
     doctor.add_argument(
-        "--processes", metavar="N", type=int, help="add up over so many here (default: one a GPU, two at least)"
+        "--processes", metavar="N", type=int, help="add up over so many here (default: one a GPU, two without)"
     )
     doctor.add_argument(
         "--timeout", metavar="SECONDS", type=float, default=90.0, help="patience with processes (default: %(default)g)"

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from leafdist import console
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from leafdist.predict import Answer, Predictor
 
 EXAMPLES = (
@@ -61,13 +63,19 @@ def predict_photos(options: argparse.Namespace) -> int:
     predictor = Predictor(options.folder, runtime, console.say_aside)
     paths = photos_below(places(options.places), report)
     top = min(options.top, len(predictor.classes))
-    with sink(options, top, calibrated=predictor.calibrated) as take:
+    with sink(options, top, calibrated=predictor.calibrated) as take, progress(options) as bar:
         for number, answer in enumerate(predictor.answers(paths, top, report, cam=bool(options.cam)), 1):
             take(answer)
+            bar.update()
             if options.cam:
                 save_picture(options.cam / f"{number:05}-{answer.path.stem}.jpg", predictor, answer)
     runtime.close()
     return int(faults > 0)
+
+
+def progress(options: argparse.Namespace) -> tqdm[Any]:
+    """How many photos are done; not among lines that are answers themselves."""
+    return console.bar(None, "photo", shown=not (options.jsonl and console.on_terminal(sys.stdout)))
 
 
 def places(given: Iterable[str]) -> Iterator[Path]:

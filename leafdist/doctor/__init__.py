@@ -40,14 +40,15 @@ def examine(config: Config, processes: int | None, seconds: float) -> Report | N
 
 
 def alone(config: Config, place: Place, processes: int | None, seconds: float) -> Iterator[Finding]:
-    """No launcher: as many processes as asked for, else one a GPU, add up over loopback, two at least."""
+    """No launcher: as many processes as asked for, else one a GPU, add up over loopback; on CPUs two at least."""
     import torch
 
     from leafdist.doctor.collective import among
 
-    count = processes or max(1, torch.cuda.device_count())
+    cards = torch.cuda.device_count()
+    count = processes or max(1, cards)
     planned = replace(place, world=count, local_world=count)
-    yield from safely("all-reduce", lambda: among(max(2, count), seconds))
+    yield from safely("all-reduce", lambda: among(count if cards else max(2, count), seconds))
     yield from of_node(config, planned)
 
 
