@@ -59,11 +59,11 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
 
 def check_given(options: argparse.Namespace) -> None:
     """Raises ValueError for what would come to light after the first run was evaluated."""
+    from leafdist.checkpoint import find_best
     from leafdist.data.groups import read_groups
 
     for run in options.runs:
-        if not (run / "best" / "model.safetensors").is_file():
-            raise ValueError(f"{run} has no best checkpoint: name a run folder, such as runs/resnet50")
+        find_best(run)
     if options.groups:
         read_groups(options.groups)
 

@@ -162,11 +162,17 @@ def save_best(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) ->
     files.write_json(folder / "meta.json", meta)
 
 
-def load_best(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and description of a run's best checkpoint. Raises ValueError where it is missing or damaged."""
+def find_best(run: Path) -> Path:
+    """Raises ValueError where it is missing."""
     path = run / "best" / "model.safetensors"
     if not path.is_file():
         raise ValueError(f"{run} has no best checkpoint ({path}): train.py writes it after the first epoch")
+    return path
+
+
+def load_best(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and description of a run's best checkpoint. Raises ValueError where it is missing or damaged."""
+    path = find_best(run)
     try:
         with safe_open(path, "pt") as file:
             meta = json.loads((file.metadata() or {})["leafdist"])

@@ -135,7 +135,10 @@ def test_a_leaf_in_two_classes_and_unknown_classes_are_warnings_not_merged(root:
         ("class\tstem\n", "lacks the column 'leaf_id'"),
         ("class\tstem\tleaf_id\napple___healthy\t00\tx\n", "is spelt"),
         ("class\tstem\tleaf_id\nApple___healthy\t00.jpg\tx\n", "names none of the 30 photos"),
-        ("\ufeffclass\tstem\tleaf_id\nApple___healthy\t00.jpg\tx\n", "names none of the 30 photos"),  # as Excel writes it
+        (
+            "\ufeffclass\tstem\tleaf_id\nApple___healthy\t00.jpg\tx\n",
+            "names none of the 30 photos",
+        ),  # as Excel writes it
     ],
 )
 def test_a_wrong_groups_file_is_wrong_input(root: Path, tmp_path: Path, text: str, message: str) -> None:

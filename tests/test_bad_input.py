@@ -28,6 +28,11 @@ def remove(path: Path) -> None:
     shutil.rmtree(path)
 
 
+def empty(folder: Path) -> None:
+    remove(folder)
+    folder.mkdir()
+
+
 def replace_by_file(folder: Path) -> None:
     remove(folder)
     folder.write_bytes(b"")
@@ -44,6 +49,9 @@ def truncate(path: Path) -> None:
 
 PHOTO = Path("train", CLASSES[0], "002.png")
 BAD_DATA: dict[str, tuple[Callable[[Path], None], str]] = {
+    "no folder": (remove, "splitted"),
+    "an empty folder": (empty, "splitted"),
+    "a photo cut short": (lambda root: truncate(root / PHOTO), PHOTO.name),
     "no val": (lambda root: remove(root / "val"), "val"),
     "a class that train lacks": (lambda root: put(root / "val" / "Rose___rust" / "1.png", b"x"), "Rose___rust"),
     "a text named jpg": (lambda root: put(root / "train" / CLASSES[0] / "n.jpg", b"text"), "n.jpg"),

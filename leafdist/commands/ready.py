@@ -41,7 +41,8 @@ def pack_data(options: argparse.Namespace) -> None:
     fold_root(options.root, None)  # packs lie in the folder of a fold
     folder = cache_folder(options.root, options.cache)
     classes = scan(options.root, "train").classes
-    for name in ("train", "val", "test"):
+    rest = [name for name in ("test",) if (options.root / name).is_dir()]  # a training needs none
+    for name in ("train", "val", *rest):
         index = scan(options.root, name, classes)
         path = ensure_pack(index, options.resize, folder, usable_cores(), fit=options.fit)
         console.say(str(path))
