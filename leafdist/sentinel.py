@@ -71,6 +71,7 @@ class Sentinel(threading.Thread):
         self._told = False
         self._failure_seen: float | None = None
         self._next, self._silent = b"", 0  # the next rank's heartbeat, and for how many of our own it has not changed
+        self._charge = ""  # the failure that we told of
 
     def beat(self) -> None:
         """The main thread gets on."""
@@ -115,8 +116,13 @@ class Sentinel(threading.Thread):
         pulse = self._pulse(neighbour)
         self._silent = self._silent + 1 if pulse == self._next and pulse not in (b"", OVER) else 0
         self._next = pulse
-        if self._silent == SILENT and self.store:
-            self.store.compare_set(FAILED, "", json.dumps(asdict(Failure(neighbour, DIED, INTERRUPTED))))
+        assert self.store
+        if self._silent == SILENT:
+            self._charge = json.dumps(asdict(Failure(neighbour, DIED, INTERRUPTED)))
+            self.store.compare_set(FAILED, "", self._charge)
+        elif self._charge and not self._silent:  # it was asleep
+            self.store.compare_set(FAILED, self._charge, "")
+            self._charge = ""
 
     def _miss_the_store(self) -> None:
         self._silent += 1
@@ -126,6 +132,7 @@ class Sentinel(threading.Thread):
     def _look_at_others(self) -> None:
         """End a rank whose main thread hangs in a collective that will never complete."""
         if (failure := self._first_failure()) is None or failure.rank == self.rank:
+            self._failure_seen = None
             return
         self._failure_seen = self._failure_seen or time.monotonic()
         if time.monotonic() - self._failure_seen > GRACE:
@@ -171,7 +178,8 @@ class Sentinel(threading.Thread):
 
     def _first_failure(self) -> Failure | None:
         assert self.store
-        return Failure(**json.loads(self.store.get(FAILED))) if self.store.check([FAILED]) else None
+        told = self.store.get(FAILED) if self.store.check([FAILED]) else b""  # empty: taken back
+        return Failure(**json.loads(told)) if told else None
 
     def _first_to_fail(self, error: RuntimeError) -> Failure:
         """Who threw; else who does not come to the muster, and whether it still breathes."""

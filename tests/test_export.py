@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -26,8 +25,6 @@ from leafdist.calibration import Calibration
 from leafdist.checkpoint import load_best
 from leafdist.data.decode import decode
 from leafdist.export import onnx_file, tensors
-from leafdist.export.card import measured_otherwise
-from leafdist.export.compare import Agreement, Judged
 from leafdist.export.subject import Scores
 from leafdist.predict import Predictor
 from leafdist.runtime import Runtime
@@ -174,19 +171,6 @@ def test_the_card_is_one_that_hugging_face_reads_with_the_figures_of_the_evaluat
         assert text in card.text
 
 
-@pytest.mark.parametrize(
-    ("crop", "kind", "precision", "said"),
-    [(52, "random", "bf16", ["at random places", "in bf16"]), (0, "random", "no", []), (52, "center", "no", [])],
-)
-def test_the_card_says_where_the_figures_are_not_those_of_the_files(
-    crop: int, kind: str, precision: str, said: list[str]
-) -> None:
-    data, train = SimpleNamespace(crop=crop, eval_crop=kind), SimpleNamespace(precision=precision)
-    notes = measured_otherwise(SimpleNamespace(config=SimpleNamespace(data=data, train=train)))  # type: ignore[arg-type]
-    assert len(notes) == len(said)
-    assert all(words in note for words, note in zip(said, notes, strict=True))
-
-
 @pytest.mark.slow
 def test_a_new_export_leaves_no_file_of_an_older_one(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "export"
@@ -228,19 +212,6 @@ def test_a_file_that_answers_differently_is_not_kept(
     assert main(["export", str(run), "--formats", "safetensors", "--to", str(tmp_path / "out")]) == 2
     assert "was not kept: it differs from PyTorch by" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
-
-
-@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_a_score_that_is_no_number_is_never_right(precision: str) -> None:
-    expected = np.ones((2, 3), np.float32)
-    with pytest.raises(ValueError, match="was not kept"):
-        Agreement.of(expected, np.full_like(expected, np.nan)).check("model", precision)
-
-
-def test_what_a_precision_costs_is_counted() -> None:
-    expected, found = np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)[[0, 1, 3, 2]]
-    judged = Judged.of(np.array([0, 1, 2, 0]), expected, found)
-    assert str(judged) == "accuracy 0.5000 on 4 test photos, -25.00 points against fp32; same first answer on 2"
 
 
 def test_without_its_data_int8_asks_for_photos_and_takes_a_folder(

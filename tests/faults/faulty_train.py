@@ -1,7 +1,8 @@
-"""train.py with a fault at step 5: hang, die, throw, desert, vanish, inf. Arguments: FAULT RANK, and train.py's own."""
+"""train.py with a fault at step 5, hang, die, throw, desert, vanish, pause or inf: FAULT RANK, then train.py's own."""
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,6 +27,9 @@ def faulty_step(self: TrainStep, step: int, share: Share, images: Tensor, labels
             time.sleep(600)
         elif fault in ("die", "vanish"):
             os.kill(os.getpid(), signal.SIGKILL)
+        elif fault == "pause":
+            subprocess.Popen(["sh", "-c", f"sleep 8; kill -CONT {os.getpid()}"])
+            os.kill(os.getpid(), signal.SIGSTOP)
         elif fault in ("throw", "desert"):
             raise KeyError("a mistake of ours")
         elif fault == "inf":
@@ -35,6 +39,8 @@ def faulty_step(self: TrainStep, step: int, share: Share, images: Tensor, labels
 
 if fault == "vanish":
     sentinel.SILENT, sentinel.GRACE = 5, 3.0
+elif fault == "pause":
+    sentinel.SILENT = 3
 TrainStep.__call__ = faulty_step  # type: ignore[method-assign]
 sys.argv = ["train.py", *arguments]
 sys.exit(main())

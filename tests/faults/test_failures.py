@@ -109,6 +109,13 @@ def test_a_rank_that_dies_is_named_where_collectives_go_on_waiting(
         assert "died without a word" in record(tmp_path)["reason"]
 
 
+def test_a_rank_that_was_asleep_is_waited_for(program: Program, photos: Path, tmp_path: Path) -> None:
+    """As in the migration of a virtual machine: taken for dead, and then it is not."""
+    done = program(FAULTY, "pause", 1, "--data.root", photos, *TINY, processes=2)
+    assert done.returncode == 0, done.stderr
+    assert record(tmp_path)["state"] == "finished"
+
+
 def test_a_step_that_is_not_finite_names_step_rate_and_files(program: Program, photos: Path, tmp_path: Path) -> None:
     done = program(FAULTY, "inf", 0, "--data.root", photos, *TINY)
     assert done.returncode == 1
