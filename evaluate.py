@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from leafdist.runtime import Runtime
+    from leafdist.distributed.runtime import Runtime
 
 
 def main() -> int:
@@ -31,15 +31,16 @@ def main() -> int:
     parser.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): interval by leaf")
     parser.add_argument("--tta", action="store_true", help="average over four views of a photo: as it is and mirrored")
     options = parser.parse_args()
-    from leafdist.job import run  # torch: imported once the command line is known to be right
+    from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
 
     return run(lambda runtime: evaluate_all(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
 
 
 def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
-    from leafdist import headline, report
-    from leafdist.assessment import Request, assess
+    from leafdist.evaluation import headline
+    from leafdist.evaluation.assess import Request, assess
+    from leafdist.report import write as report
 
     runtime.agree(lambda: check_given(options))
     request = Request(options.split, options.data, options.groups, options.tta)
@@ -51,7 +52,8 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     if len(results) > 1 and len({result["data"] for result in results.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
     elif len(results) > 1:
-        from leafdist.comparison import compare, text
+        from leafdist.compare import text
+        from leafdist.compare.compare import compare
 
         split = results[options.runs[0]]["split"]
         runtime.agree(lambda: text.show(compare(options.runs, split, options.groups)))
@@ -59,8 +61,8 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
 
 def check_given(options: argparse.Namespace) -> None:
     """Raises ValueError for what would come to light after the first run was evaluated."""
-    from leafdist.checkpoint import find_best
     from leafdist.data.groups import read_groups
+    from leafdist.runs.checkpoint import find_best
 
     for run in options.runs:
         find_best(run)

@@ -13,21 +13,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leafdist import signals
-from leafdist.cli import parse_config, refusing
-from leafdist.config import Config, check_world
+from leafdist.config.parse import parse_config, refusing
+from leafdist.config.schema import Config, check_world
+from leafdist.system import signals
 
 if TYPE_CHECKING:
-    from leafdist.runtime import Runtime
-    from leafdist.tracking import Tracker
+    from leafdist.distributed.runtime import Runtime
+    from leafdist.tracking.run_tracker import Tracker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Of the command line, unless given. Returns the exit status: see docs/reliability.md."""
     signals.install()
     config = parse_config(arguments)
-    from leafdist.job import run  # torch: imported once the configuration is known to be right
-    from leafdist.run import continued
+    from leafdist.distributed.job import run  # torch: imported once the configuration is known to be right
+    from leafdist.runs.folder import continued
 
     with refusing("train.py"):
         config = continued(config)
@@ -43,10 +43,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def train(config: Config, runtime: Runtime) -> None:
     """The whole way from a folder of photos to the best checkpoint."""
-    from leafdist import report, setup, sources
-    from leafdist.run import RunFolder
-    from leafdist.tracking import open_tracker
-    from leafdist.trainer import Trainer
+    from leafdist.data import open as sources
+    from leafdist.report import write as report
+    from leafdist.runs.folder import RunFolder
+    from leafdist.tracking.run_tracker import open_tracker
+    from leafdist.training import setup
+    from leafdist.training.trainer import Trainer
 
     check_world(config, runtime.world)
     config = replace(config, train=replace(config.train, precision=runtime.precision))

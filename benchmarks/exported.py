@@ -17,10 +17,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from leafdist import console
+from leafdist.distributed.runtime import Runtime
 from leafdist.export import onnx_file
 from leafdist.export.subject import Subject
-from leafdist.runtime import Runtime
+from leafdist.system import console
 
 WARM, TURNS = 3, 30
 

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 
-from leafdist.data.grouping import near_groups
 from leafdist.data.groups import read_groups
-from leafdist.data.split import list_photos
+from leafdist.prepare.grouping import near_groups
+from leafdist.prepare.split import list_photos
 
 
 def pairs(groups: Iterable[Hashable]) -> int:

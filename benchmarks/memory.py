@@ -14,17 +14,17 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from leafdist import setup
-from leafdist.config import Config, DataConfig, ModelConfig, resolve
+from leafdist.config.schema import Config, DataConfig, ModelConfig, resolve
 from leafdist.data.index import Index
 from leafdist.data.loader import Loader
 from leafdist.data.names import Names
 from leafdist.data.source import PackSource
-from leafdist.progress import Progress
-from leafdist.runtime import Runtime
-from leafdist.state import Lap
-from leafdist.tracking import NullTracker
-from leafdist.trainer import Trainer
+from leafdist.distributed.runtime import Runtime
+from leafdist.tracking.run_tracker import NullTracker
+from leafdist.training import setup
+from leafdist.training.progress import Progress
+from leafdist.training.state import Lap
+from leafdist.training.trainer import Trainer
 
 CLASSES, COUNTS = 33, (40_000, 4_000_000)
 

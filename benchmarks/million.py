@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from leafdist.data.sample import CLASSES
+from leafdist.prepare.sample import CLASSES
 
 LOOK = """
 import json, sys, time

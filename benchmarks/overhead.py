@@ -11,12 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from leafdist import checkpoint, setup, sources, trainer
-from leafdist.config import Config, DataConfig, ModelConfig, TrainConfig, resolve
-from leafdist.progress import Progress
-from leafdist.runtime import Runtime
-from leafdist.state import Lap
-from leafdist.tracking import NullTracker
+from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig, resolve
+from leafdist.data import open as sources
+from leafdist.distributed.runtime import Runtime
+from leafdist.runs import checkpoint
+from leafdist.tracking.run_tracker import NullTracker
+from leafdist.training import setup, trainer
+from leafdist.training.progress import Progress
+from leafdist.training.state import Lap
 
 TURNS, SAVE_EVERY = 9, 50
 

@@ -49,7 +49,7 @@ for split in ("train", "val", "test"):
 """
 
 PACKS = """
-import sys; from pathlib import Path; from leafdist.data.index import scan; from leafdist.stage import stage_pack
+import sys; from pathlib import Path; from leafdist.data.index import scan; from leafdist.data.stage import stage_pack
 root = Path(sys.argv[1])
 for split in ("train", "val", "test"): stage_pack(scan(root, split), 64, root / ".leafdist", 2)
 """

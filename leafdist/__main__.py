@@ -6,22 +6,20 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from leafdist import console
-from leafdist.commands import (
-    compare,
-    completion,
-    examine,
-    export,
-    measure,
-    predict,
-    raw,
-    ready,
-    report,
-    runs,
-    upload,
-)
-from leafdist.status import STOPPED, WRONG, WRONG_INPUT
-from leafdist.terminal import Parser, Version
+from leafdist.bench import cli as measure
+from leafdist.compare import cli as compare
+from leafdist.completion import cli as completion
+from leafdist.data import cli as ready
+from leafdist.doctor import cli as examine
+from leafdist.export import cli as export
+from leafdist.predict import cli as predict
+from leafdist.prepare import cli as raw
+from leafdist.report import cli as report
+from leafdist.runs import cli as runs
+from leafdist.system import console
+from leafdist.system.arguments import Parser, Version
+from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
+from leafdist.tracking import cli as upload
 
 GROUPS = (
     raw,

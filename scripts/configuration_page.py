@@ -3,8 +3,8 @@
 from dataclasses import fields
 from typing import get_args, get_origin
 
-from leafdist.config import FREE, KEYS, SECTIONS, Config
-from leafdist.settings import LIMITS, default_of
+from leafdist.config.fields import LIMITS, default_of
+from leafdist.config.schema import FREE, KEYS, SECTIONS, Config
 
 HEAD = """# Configuration
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from tests.preloaded import Preloaded
+from tests.helpers.preloaded import Preloaded
 
 REPO = Path(__file__).parents[1]
 SHARED = REPO.parent / "shared"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from leafdist.config import Config, flatten, to_dict
+from leafdist.config.schema import Config, flatten, to_dict
 
 ROOT = Path(__file__).parents[2]
 QUIET = ["--track.wandb", "off", "--train.log_every", "1", "--run.resume", "never"]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from leafdist.data.images import check_finished
+from leafdist.data.photos import check_finished
 
 
 def fold_name(number: int) -> str:

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.data.images import check_finished, list_classes, list_images
 from leafdist.data.names import Names
+from leafdist.data.photos import check_finished, list_classes, list_images
 
 THREADS = 16  # folders listed at a time: over a network each answer is waited for
 

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist import files, locks
 from leafdist.data.index import THREADS, Index, check_classes, labels_of, scan, scan_facts
 from leafdist.data.names import Names
+from leafdist.system import files, locks
 
 FORMAT = 1
 SAMPLE = 50_000  # photos whose size and time are compared, evenly spread: about a second on a local disk

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from leafdist import children
 from leafdist.data.decode import UnreadablePhotoError
 from leafdist.data.source import FolderSource, PackSource, Source
+from leafdist.system import processes as children
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Indices = NDArray[np.int64]

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from leafdist import children, console, files, locks, signals
 from leafdist.data.decode import DECODER, Fit, decode
 from leafdist.data.index import Index
+from leafdist.system import console, files, locks, signals
+from leafdist.system import processes as children
 
 FORMAT = 2
 BLOCK = 128  # rows a task and a checksum

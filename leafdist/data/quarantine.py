@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from leafdist import children, console, files, signals
 from leafdist.data.decode import DECODER, UnopenedPhotoError, UnreadablePhotoError, decode
 from leafdist.data.index import Index, SetAside
+from leafdist.system import console, files, signals
+from leafdist.system import processes as children
 
 BLOCK = 256  # photos a task
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from leafdist.doctor.finding import Finding, error, ok
-from leafdist.doctor.place import Place
+from leafdist.doctor.diagnosis import Finding, error, ok
+from leafdist.doctor.launch import Place
 
 CHECK = "all-reduce"
 LAST_WORDS = 400  # characters
@@ -49,7 +49,7 @@ def among(processes: int, seconds: float, rounds: int = 0) -> Iterator[Finding]:
 def started(place: Place, seconds: float, rounds: int) -> Iterator[subprocess.Popen[str]]:
     """The process that does it; gone at the end, whatever happens."""
     facts = [place.address, place.port, place.rank, place.world, place.local_rank, seconds, rounds]
-    command = [sys.executable, "-m", "leafdist.doctor.reducing", *map(str, facts)]
+    command = [sys.executable, "-m", "leafdist.doctor.all_reduce", *map(str, facts)]
     variables = os.environ | {"OMP_NUM_THREADS": "1"}
     pipe = subprocess.PIPE
     child = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=variables)

@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from leafdist.children import usable_cores
-from leafdist.config import Config
-from leafdist.doctor.finding import Finding, note, ok, warning
-from leafdist.doctor.place import Place
+from leafdist.config.schema import Config
+from leafdist.doctor.diagnosis import Finding, note, ok, warning
+from leafdist.doctor.launch import Place
+from leafdist.system.processes import usable_cores
 
 AHEAD = 2  # batches that a worker of PyTorch's loader holds ready
 BUSY = 2.0  # processes at work a core of the machine
@@ -18,7 +18,7 @@ COLLECTIVES = 64 << 20  # bytes of shared memory that NCCL may want
 
 def check_cores(config: Config, place: Place) -> Iterator[Finding]:
     """Cores that can be used, against processes, threads and workers."""
-    from leafdist.runtime import usable_cpus
+    from leafdist.distributed.runtime import usable_cpus
 
     machine, mask, limit = os.cpu_count() or 1, usable_cores(), quota()
     share = usable_cpus(place.local_world, place.world)
@@ -71,7 +71,7 @@ def _limit(group: Path) -> float | None:
 
 def check_shared_memory(config: Config, place: Place, folder: Path = Path("/dev/shm")) -> Finding:
     """What loader processes hand their batches over in."""
-    from leafdist.runtime import usable_cpus
+    from leafdist.distributed.runtime import usable_cpus
 
     data, share = config.data, usable_cpus(place.local_world, place.world)
     needed = COLLECTIVES

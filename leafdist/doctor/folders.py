@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from leafdist import locks
-from leafdist.config import Config
-from leafdist.doctor.finding import Finding, error, ok, warning
+from leafdist.config.schema import Config
+from leafdist.doctor.diagnosis import Finding, error, ok, warning
+from leafdist.system import locks
 
 PIECE, PIECES = 4 << 20, 8  # bytes written to see how fast that is
 GENERATIONS = 3  # of the last checkpoint: two that are kept, and the next
@@ -48,7 +48,7 @@ def checkpoint_bytes(config: Config, classes: int = 1000) -> int:
     """Of one generation: weights and the optimizer's tensors, counted without making any."""
     import torch
 
-    from leafdist.models import build_model
+    from leafdist.models.build import build_model
 
     side = int(config.data.crop) or config.data.resize
     with torch.device("meta"):

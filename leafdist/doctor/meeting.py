@@ -11,8 +11,8 @@ from typing import Any
 
 from torch.distributed import DistNetworkError, PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from leafdist.doctor.finding import Finding, error
-from leafdist.doctor.place import Place
+from leafdist.doctor.diagnosis import Finding, error
+from leafdist.doctor.launch import Place
 
 SOON = timedelta(seconds=5)  # for a launcher's store, which is there already
 AGENT = "TORCHELASTIC_USE_AGENT_STORE"

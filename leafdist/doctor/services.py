@@ -5,9 +5,9 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-from leafdist.config import Config
-from leafdist.doctor.finding import Finding, error, note, ok, warning
-from leafdist.doctor.place import ALONE, Place
+from leafdist.config.schema import Config
+from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
+from leafdist.doctor.launch import ALONE, Place
 
 USUAL_PORT = 29500  # of accelerate launch and torchrun
 SKEW = 2.0  # seconds
@@ -33,7 +33,7 @@ def check_weights(config: Config) -> Finding:
     import torch
     from torchvision.models import ResNet50_Weights
 
-    from leafdist.tracking.probe import unreachable
+    from leafdist.system.network import unreachable
 
     name = config.model.weights
     if name == "none" or Path(name).is_file():

@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from leafdist import locks
-from leafdist.doctor.finding import Finding, ok, warning
+from leafdist.doctor.diagnosis import Finding, ok, warning
 from leafdist.doctor.folders import probe
 from leafdist.doctor.meeting import Meeting
 from leafdist.doctor.services import check_skew
+from leafdist.system import locks
 
 
 def check_shared(meeting: Meeting, runs: Path) -> Iterator[Finding]:

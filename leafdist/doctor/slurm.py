@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from leafdist.doctor.finding import Finding, error, note, ok, warning
-from leafdist.doctor.place import Place
+from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
+from leafdist.doctor.launch import Place
 
 
 def check(variables: Mapping[str, str], place: Place) -> Iterator[Finding]:

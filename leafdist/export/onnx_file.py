@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from numpy.typing import NDArray
 
-from leafdist import setup
 from leafdist.export.subject import Scores, Subject
+from leafdist.training import setup
 
 if TYPE_CHECKING:
     from onnx import ModelProto

@@ -9,14 +9,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leafdist import setup
-from leafdist.calibration import find
-from leafdist.config import Config
+from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
-from leafdist.evaluation import BATCH
-from leafdist.export.network import Portable
-from leafdist.records import RunRecord
-from leafdist.runtime import Runtime
+from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.calibration import find
+from leafdist.evaluation.evaluate import BATCH
+from leafdist.export.portable import Portable
+from leafdist.runs.record import RunRecord
+from leafdist.training import setup
 
 Pixels = NDArray[np.uint8]  # (B,resize,resize,3), as decode gives them
 Scores = NDArray[np.float32]  # (B,classes)

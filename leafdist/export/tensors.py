@@ -9,11 +9,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models import resnet50
 
-from leafdist.checkpoint import tensors_of
-from leafdist.export.network import plain
+from leafdist.export.portable import plain
 from leafdist.export.subject import Pixels, Scores, Subject
-from leafdist.models import build_model
-from leafdist.setup import side
+from leafdist.models.build import build_model
+from leafdist.runs.checkpoint import tensors_of
+from leafdist.training.setup import side
 
 
 def save_program(subject: Subject, path: Path) -> None:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import ResNet50_Weights
 
-from leafdist.tracking.probe import unreachable
+from leafdist.system.network import unreachable
 
 PREFIXES = ("module.", "_orig_mod.")  # left by DistributedDataParallel and torch.compile
 IMAGENET_CLASSES = 1000

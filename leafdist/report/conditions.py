@@ -4,11 +4,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-from leafdist.config import KEYS, Config, ModelConfig, flatten, resolve, to_dict
-from leafdist.report.card import pairs
+from leafdist.config.schema import KEYS, Config, ModelConfig, flatten, resolve, to_dict
+from leafdist.pages.html import Child, Html, tag
+from leafdist.pages.words import data, duration, many
+from leafdist.report.data_card import pairs
 from leafdist.report.facts import Facts
-from leafdist.report.html import Child, Html, tag
-from leafdist.report.words import data, duration, many
 
 NAMES = {"run.name", "run.folder"}  # differ always, and say nothing
 

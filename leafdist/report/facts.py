@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist import files
-from leafdist.intervals import RESAMPLES
-from leafdist.records import RunRecord
+from leafdist.evaluation.intervals import RESAMPLES
+from leafdist.runs.record import RunRecord
+from leafdist.system import files
 
 SPLITS = ("test", "val", "train")  # the first that is evaluated is shown
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from leafdist.report.cams import Picture, attention, places
+from leafdist.pages.html import Child, Html, tag
+from leafdist.pages.pictures import Pictures, picture
+from leafdist.pages.words import percent, title_of
+from leafdist.report.attention import Picture, attention, places
 from leafdist.report.facts import Answers, Facts
-from leafdist.report.html import Child, Html, tag
-from leafdist.report.pictures import Pictures, picture
-from leafdist.report.words import percent, title_of
 
 MISTAKES, HITS, LOOKS = 18, 12, 8
 COARSE = 5  # places a side below which a map tells little

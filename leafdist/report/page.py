@@ -6,17 +6,17 @@ from datetime import datetime
 from importlib.resources import files as resources
 from string import Template
 
-from leafdist.report.calibration import calibration
-from leafdist.report.card import data_card
-from leafdist.report.classes import classes
+from leafdist.pages.html import Html, join, tag
+from leafdist.pages.pictures import Pictures
+from leafdist.report.class_table import classes
 from leafdist.report.conditions import configuration, environment
 from leafdist.report.curves import curves
+from leafdist.report.data_card import data_card
 from leafdist.report.facts import Facts
+from leafdist.report.figures import headline
 from leafdist.report.gallery import gallery
-from leafdist.report.headline import headline
-from leafdist.report.html import Html, join, tag
 from leafdist.report.matrix import matrix
-from leafdist.report.pictures import Pictures
+from leafdist.report.reliability import calibration
 
 STYLES = ("page.css", "parts.css", "matrix.css", "print.css")
 SCRIPTS = ("charts.js", "tables.js", "matrix.js", "page.js")
@@ -79,4 +79,4 @@ def page(title: str, below: str, above: list[Html | None], parts: list[Part]) ->
 
 
 def _asset(name: str) -> str:
-    return (resources("leafdist.report") / "assets" / name).read_text(encoding="utf-8")
+    return (resources("leafdist.report.write") / "assets" / name).read_text(encoding="utf-8")

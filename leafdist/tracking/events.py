@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leafdist import files
+from leafdist.system import files
 
 # Names that differ from `train/<key>`: an epoch's mean must not share a chart with single steps.
 NAMES = {"step": "step", "epoch": "epoch", "val_loss": "val/loss", "val_accuracy": "val/accuracy"}

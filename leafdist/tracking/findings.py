@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist import calibration, files, scores
+from leafdist.evaluation import calibration, scores
+from leafdist.system import files
 
 MISTAKES = 16
 

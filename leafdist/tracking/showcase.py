@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leafdist import files
 from leafdist.data.decode import Fit, UnreadablePhotoError, decode
+from leafdist.system import files
+from leafdist.system.network import reason_of
 from leafdist.tracking import wandb_client
 from leafdist.tracking.findings import Findings
-from leafdist.tracking.probe import reason_of
 
 if TYPE_CHECKING:
     from leafdist.tracking.wandb_client import Run

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist import files
+from leafdist.system import files
+from leafdist.system.network import unreachable
 from leafdist.tracking.findings import Findings
-from leafdist.tracking.probe import unreachable
 
 if TYPE_CHECKING:
     from wandb import Run as Run  # noqa: PLC0414  for those that hold one

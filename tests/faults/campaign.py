@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from leafdist.checkpoint import generations
+from leafdist.runs.checkpoint import generations
 from tests.conftest import REPO, SHARED
 
 VOLATILE = ("seconds", "images_per_second", "epoch_seconds")
@@ -40,7 +40,7 @@ def make_data(folder: Path) -> Path:
             tar.extractall(raw, members=_some(tar), filter="data")
         raw = next(path.parent for path in raw.rglob("*") if path.is_dir() and any(path.glob("*.[jJ]*")))
     else:
-        from leafdist.data.sample import draw_sample
+        from leafdist.prepare.sample import draw_sample
 
         draw_sample(raw, per_class=sum(PER_SPLIT.values()))
     for source in sorted(path for path in raw.iterdir() if path.is_dir())[:CLASSES]:

@@ -10,9 +10,9 @@ from pathlib import Path
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from leafdist import sentinel
 from leafdist.data.plan import Share
-from leafdist.step import Sums, TrainStep
+from leafdist.distributed import watchdog as sentinel
+from leafdist.training.step import Sums, TrainStep
 from train import main
 
 fault, victim, *arguments = sys.argv[1:]

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import pytest
 
-from leafdist import checkpoint
+from leafdist.runs import checkpoint
 from tests.conftest import REPO, Program, draw
 from tests.faults.campaign import kill_all, wait_for
 

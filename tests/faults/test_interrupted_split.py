@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from leafdist.data.images import UNFINISHED
-from leafdist.data.split import split
-from tests.test_split import make_raw, tree
+from leafdist.data.photos import UNFINISHED
+from leafdist.prepare.split import split
+from tests.prepare.test_split import make_raw, tree
 
 
 def test_a_split_that_failed_midway_starts_over_with_the_same_result(
@@ -26,7 +26,7 @@ def test_a_split_that_failed_midway_starts_over_with_the_same_result(
         target.write_bytes(source.read_bytes())
 
     with monkeypatch.context() as patch:
-        patch.setattr("leafdist.data.transfer.shutil.copyfile", copy)
+        patch.setattr("leafdist.prepare.transfer.shutil.copyfile", copy)
         with pytest.raises(OSError, match="No space"):
             split(raw, tmp_path / "out")
     assert (tmp_path / "out" / UNFINISHED).exists()
@@ -43,7 +43,7 @@ def test_a_split_that_failed_midway_starts_over_with_the_same_result(
 SLOW_SPLIT = """
 import shutil, sys, time
 from pathlib import Path
-from leafdist.data.split import split
+from leafdist.prepare.split import split
 copy = shutil.copyfile
 shutil.copyfile = lambda source, target: (time.sleep(0.05), copy(source, target))
 split(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,37 @@
+"""bench: what this machine can do."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+PARTS = ("ceiling", "training", "evaluation", "loading", "packing", "start", "processes")
+
+
+def add(commands: Any) -> None:
+    bench = commands.add_parser(
+        "bench",
+        help="measure this machine",
+        usage="leafdist bench [options] [--config FILE] [--section.key VALUE ...]",
+        examples=(
+            "leafdist bench --config configs/resnet50.yaml --data.root splitted",
+            "leafdist bench --parts ceiling,training --turns 3 --json bench.json --config configs/baseline.yaml",
+        ),
+    )
+    bench.add_argument("--parts", default=",".join(PARTS), help="which, with commas (default: all of %(default)s)")
+    bench.add_argument("--turns", type=int, default=5, help="of all that is compared (default: %(default)s)")
+    bench.add_argument("--seconds", type=float, default=3, help="a turn (default: %(default)s)")
+    bench.add_argument("--json", metavar="FILE", type=Path, help="where to write the figures too")
+    bench.set_defaults(run=run_bench, takes_settings=True)  # train.py's, as they stand
+
+
+def run_bench(options: argparse.Namespace) -> None:
+    """Settings are those of train.py."""
+    from leafdist.config.parse import parse_config
+
+    parts = options.parts.split(",")
+    if unknown := set(parts) - set(PARTS):
+        raise ValueError(f"--parts {options.parts}: {', '.join(unknown)} unknown; known are {', '.join(PARTS)}")
+    config = parse_config(options.settings, "leafdist bench")
+    from leafdist.bench.bench import bench  # imports torch
+
+    bench(config, parts, options.turns, options.seconds, options.json)

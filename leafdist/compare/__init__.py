@@ -1,0 +1,1 @@
+"""Which run is better on the same photos, how surely, and what differs."""

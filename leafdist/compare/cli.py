@@ -1,0 +1,38 @@
+"""compare: evaluated runs against each other, on the same photos."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+EXAMPLES = (
+    "leafdist compare runs/baseline runs/resnet50",
+    "leafdist compare runs/baseline runs/resnet50 --groups leaf_ids.tsv --csv disagree.csv",
+    "leafdist compare runs/rates-1 runs/rates-2 runs/rates-3 --split val --json compared.json",
+)
+
+
+def add(commands: Any) -> None:
+    compare = commands.add_parser(
+        "compare", help="which of several evaluated runs is better, how surely, and what differs", examples=EXAMPLES
+    )
+    compare.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folders; the first is the measure")
+    compare.add_argument("--split", default="test", help="as in the name of eval-SPLIT.json (default: %(default)s)")
+    compare.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): count leaves")
+    compare.add_argument("--csv", metavar="FILE", type=Path, help="where to list each photo that one gets right alone")
+    compare.add_argument("--json", metavar="FILE", type=Path, help="where to write the figures too")
+    compare.set_defaults(run=compare_runs)
+
+
+def compare_runs(options: argparse.Namespace) -> None:
+    """Print the comparison; write its tables where asked. Raises ValueError."""
+    from leafdist.compare.compare import compare
+    from leafdist.compare.pair import write_photos
+    from leafdist.compare.text import show
+    from leafdist.system import files
+
+    comparison = compare(options.runs, options.split, options.groups)
+    show(comparison)
+    if options.csv:
+        write_photos(options.csv, comparison.pairs)
+    if options.json:
+        files.write_json(options.json, comparison.json())

@@ -1,0 +1,1 @@
+"""The script that makes a shell complete `leafdist`."""

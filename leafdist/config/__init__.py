@@ -1,0 +1,1 @@
+"""Settings: each key with its default, range and meaning; read from YAML and flags. Imports no torch."""

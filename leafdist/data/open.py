@@ -1,0 +1,165 @@
+"""From the settings of the data to loaders: located, scanned, staged and packed, each by one process for all."""
+
+import platform
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from leafdist.config.schema import DataConfig
+from leafdist.data.folds import fold_root
+from leafdist.data.groups import leaves_of_paths
+from leafdist.data.index import Index
+from leafdist.data.kept_index import at_hand, open_index
+from leafdist.data.loader import Loader
+from leafdist.data.pack import cache_folder, ensure_pack
+from leafdist.data.quarantine import set_bad_aside
+from leafdist.data.source import FolderSource, PackSource, Source
+from leafdist.data.stage import stage, stage_pack
+from leafdist.distributed.runtime import Runtime
+from leafdist.system import files
+
+DEVICE_SHARE = 0.25  # of a GPU's free memory, at most, for packs that nobody asked to put there
+
+
+def open_loaders(
+    data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
+) -> dict[str, Loader]:
+    """A loader a split; classes are those of the first split where none are given."""
+    sources = open_sources(data, splits, runtime, classes)
+    resident = runtime.agree(lambda: on_device(data, sources, runtime), on="all")
+    return {
+        split: Loader(source, runtime.device, workers(data, runtime), resident=resident)
+        for split, source in sources.items()
+    }
+
+
+def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) -> bool:
+    """Whether the packs live in the memory of the device. Raises ValueError where they should and do not fit."""
+    if data.source == "folder" or data.placement == "host":
+        return False
+    size = sum(len(source.index) for source in sources.values()) * data.resize**2 * 3
+    if runtime.device.type != "cuda":
+        return data.placement == "device"
+    free = torch.cuda.mem_get_info(runtime.device)[0]
+    if data.placement == "device" and size > free:
+        raise ValueError(f"data.placement=device: {size >> 20} MiB of pack, {free >> 20} MiB free. Use host")
+    return data.placement == "device" or size < free * DEVICE_SHARE
+
+
+def open_sources(
+    data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
+) -> dict[str, Source]:
+    """Scanned by one process, staged and packed by one process a node; the others wait as long as it takes."""
+    root, cache, make_pack = locate(data, runtime)
+    folder = cache_folder(root, cache)
+
+    def scan_all() -> dict[str, Index]:
+        found: dict[str, Index] = {}
+        for split in splits:
+            known = found[splits[0]].classes if found else classes
+            found[split] = open_index(root, split, known, folder, runtime.say)
+            if data.on_corrupt == "quarantine":
+                found[split] = set_bad_aside(found[split], folder, cpus, runtime.say)
+        return found
+
+    def pack_all() -> dict[str, Path]:
+        return {
+            split: make_pack(index, data.resize, folder, cpus, say=runtime.say, fit=data.fit)
+            for split, index in indexes.items()
+        }
+
+    cpus = runtime.cpus * runtime.local_world
+    scanned = runtime.agree(scan_all)
+    indexes = runtime.agree(lambda: {split: at_hand(index) for split, index in scanned.items()}, on="all")
+    if data.source == "folder":
+        loaded = {split: replace(index, names=index.names.loaded()) for split, index in indexes.items()}
+        return {split: FolderSource(index, data.resize, data.fit) for split, index in loaded.items()}
+    packs = runtime.agree(pack_all, on="local_main")
+    check_here(packs.values(), runtime)
+    return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}
+
+
+def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None, Callable[..., Path]]:
+    """Where the photos are read, the folder for packs, and what makes a pack: with `data.stage`, on this node's disk.
+
+    Of a folder whose packs are all that is read, these alone are copied. Raises ValueError.
+    """
+    root = runtime.agree(lambda: fold_root(Path(data.root), data.fold))
+    if not data.stage:
+        if root.is_file():
+            raise ValueError(f"data.root={root} is a file. An archive is unpacked on each node with data.stage=true")
+        return root, data.cache, ensure_pack
+    if data.source != "folder" and root.is_dir():
+        return root, data.cache, stage_pack
+    staged = runtime.agree(lambda: stage(root, say=runtime.say), on="local_main")
+    check_here([staged], runtime)
+    return staged, None, ensure_pack
+
+
+def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
+    """Raises ValueError where some node lacks what the first one has."""
+
+    def check() -> None:
+        if missing := [path for path in paths if not path.exists()]:
+            raise ValueError(f"{missing[0]} is not on {platform.node()}. $SLURM_TMPDIR must be one path on all nodes")
+
+    runtime.agree(check, on="all")
+
+
+def workers(data: DataConfig, runtime: Runtime) -> int:
+    """Worker processes of a rank that reads from the folder."""
+    return runtime.cpus if data.workers == "auto" else int(data.workers)
+
+
+def data_facts(loaders: dict[str, Loader]) -> dict[str, Any]:
+    """What a run is bound to besides its configuration: the class list and the photos of each split."""
+    indexes = {split: loader.source.index for split, loader in loaders.items()}
+    return {
+        "classes": list(indexes["train"].classes),
+        "data": {split: {"photos": len(index), "digest": index.digest} for split, index in indexes.items()},
+    }
+
+
+def counts(loaders: dict[str, Loader]) -> dict[str, Any]:
+    """Photos of each split, and how many were set aside."""
+    indexes = {split: loader.source.index for split, loader in loaders.items()}
+    return {
+        "photos": {split: len(index) for split, index in indexes.items()},
+        "set_aside": {split: len(index.set_aside) for split, index in indexes.items()},
+    }
+
+
+def note_set_aside(loaders: dict[str, Loader], run: Path, runtime: Runtime) -> None:
+    """`set-aside.json` in the run folder: each photo that is not trained on or counts as wrong, with the reason."""
+    aside = {split: loader.source.index.set_aside for split, loader in loaders.items()}
+    rows = [{"split": split, "path": photo.name, "reason": photo.reason} for split in aside for photo in aside[split]]
+    if rows:
+        runtime.agree(lambda: files.write_json(run / "set-aside.json", rows))
+        counts = ", ".join(f"{len(photos)} of {split}" for split, photos in aside.items())
+        runtime.say(f"photos set aside: {counts}, listed in {run / 'set-aside.json'}. Those of val count as wrong")
+
+
+def origin(index: Index) -> dict[str, Any]:
+    """What `split.json` says of where the photos of a split come from: its digest, and whether leaves stay together."""
+    path = index.folder.parent / "split.json"
+    if not path.exists():
+        return {"split_digest": None, "leaf_disjoint": "unknown: there is no split.json"}
+    report = files.read_json(path)
+    digests = report.get("digests") if isinstance(report, dict) else None
+    lines = sorted(index.every_name)
+    found = sha256("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")).hexdigest()
+    if not isinstance(digests, dict) or digests.get(index.folder.name) != found:
+        told = "unknown: the photos are not those that split.json speaks of"
+        return {"split_digest": None, "leaf_disjoint": told}
+    groups = report.get("groups")
+    kept = "by likeness and file numbers" if groups == "near" else "yes, where leaf ids are known"
+    return {"split_digest": found, "leaf_disjoint": kept if groups else "no"}
+
+
+def leaves_of(names: Sequence[str], groups: Path) -> list[object]:
+    """The leaf of each photo (`class/file`); one without an id is a leaf of its own. Raises ValueError."""
+    return list(leaves_of_paths(names, groups))

@@ -1,0 +1,1 @@
+"""Processes, devices and precision: the only folder that imports Accelerate."""

@@ -1,0 +1,64 @@
+"""export: a run for other programs."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from leafdist.system import console
+
+FORMATS = ("onnx", "pt2", "safetensors")
+PRECISIONS = ("fp32", "fp16", "int8")
+EXAMPLES = (
+    "leafdist export runs/resnet50",
+    "leafdist export runs/resnet50 --preprocess --precision fp32,int8",
+    "leafdist export runs/resnet50 --formats safetensors --to /srv/models/leaves",
+)
+
+
+def add(commands: Any) -> None:
+    export = commands.add_parser(
+        "export",
+        help="write ONNX, torch.export and a state dict, with a model card",
+        description="A run's best checkpoint for other programs; each file is checked against PyTorch.",
+        examples=EXAMPLES,
+    )
+    export.add_argument("folder", metavar="RUN", type=Path, help="a run folder, such as runs/resnet50")
+    export.add_argument("--to", metavar="FOLDER", type=Path, help="default: RUN/export")
+    export.add_argument("--formats", default=",".join(FORMATS), help="which, with commas (default: %(default)s)")
+    export.add_argument("--precision", default="fp32", help=f"of ONNX: of {', '.join(PRECISIONS)}, with commas")
+    export.add_argument("--preprocess", action="store_true", help="take uint8 pixels: crop and normalise inside")
+    export.add_argument("--data", metavar="ROOT", help="where its split folders lie now (default: as in training)")
+    export.add_argument("--calibrate", metavar="FOLDER", type=Path, help="photos for int8 (default: the run's val)")
+    export.set_defaults(run=export_run)
+
+
+def export_run(options: argparse.Namespace) -> None:
+    """Prints a line or two a file."""
+    formats = listed("--formats", options.formats, FORMATS)
+    precisions = listed("--precision", options.precision, PRECISIONS)
+    from leafdist.distributed.runtime import Runtime
+    from leafdist.export import onnx_file
+    from leafdist.export.export import Export, check_folder
+    from leafdist.export.sample_photos import Photos
+    from leafdist.export.subject import Subject
+
+    if "onnx" in formats:
+        onnx_file.check_installed()
+    if options.to:
+        check_folder(options.to)
+    runtime = Runtime()
+    subject = Subject.load(options.folder, runtime, options.data, inside=options.preprocess)
+    photos = Photos(subject.config.data, subject.classes, runtime, options.calibrate)
+    folder = options.to or options.folder / "export"
+    Export(subject, folder, photos, console.say).run(formats, precisions)
+    console.say(f"{folder / 'README.md'}: the model card")
+    runtime.close()
+
+
+def listed(flag: str, text: str, known: Sequence[str]) -> list[str]:
+    """Raises ValueError for what is not known."""
+    names = text.split(",")
+    if unknown := set(names) - set(known):
+        raise ValueError(f"{flag} {text}: {', '.join(sorted(unknown))} unknown; known are {', '.join(known)}")
+    return names

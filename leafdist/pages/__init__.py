@@ -1,0 +1,1 @@
+"""HTML: the templates, charts and pictures that report, audit and comparison share."""

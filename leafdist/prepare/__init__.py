@@ -1,0 +1,1 @@
+"""From an archive or a folder of photos to train, val and test."""

@@ -1,0 +1,1 @@
+"""What is wrong with a folder of photos, and what an accuracy on it can mean."""

@@ -1,0 +1,70 @@
+"""Photos that are in the folder twice: within a class, under two labels, on two sides of the split."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from leafdist.prepare.audit.finding import Finding, Level
+from leafdist.prepare.audit.folder_listing import Photo
+from leafdist.prepare.features import Features
+from leafdist.prepare.near import VIEWS, near_duplicates
+
+
+@dataclass(frozen=True)
+class Twins:
+    """equal: photos (their numbers) with the same bytes; near: pairs that look the same, one of each group of equals
+    standing for the group; remarks: on each pair."""
+
+    equal: list[tuple[int, ...]]
+    near: list[tuple[int, int]]
+    remarks: list[str]
+
+
+def find_twins(features: Features, workers: int) -> Twins:
+    """Near-duplicates are in the order of their likeness."""
+    same = defaultdict(list)
+    for number in np.flatnonzero(features.readable):
+        same[features.facts[number].sha256].append(int(number))
+    first = np.array([numbers[0] for numbers in same.values()], np.int64)
+    pairs = near_duplicates(features.gray()[first], workers)
+    order = np.argsort(-pairs.score, kind="stable")
+    return Twins(
+        [tuple(numbers) for numbers in same.values() if len(numbers) > 1],
+        [(int(first[one]), int(first[two])) for one, two in zip(pairs.first[order], pairs.second[order], strict=True)],
+        [f"{pairs.score[k]:.2f}, {VIEWS[pairs.view[k]].name}" for k in order],
+    )
+
+
+def check_duplicates(photos: Sequence[Photo], twins: Twins) -> list[Finding]:
+    """A group under two labels and on two sides is in both findings."""
+    equal = _sort_out("exact duplicates", "groups of photos with the same content", photos, twins.equal, [])
+    near = _sort_out("near-duplicates", "pairs of photos that look the same", photos, twins.near, twins.remarks)
+    return equal + near
+
+
+def _sort_out(
+    kind: str, what: str, photos: Sequence[Photo], groups: Sequence[tuple[int, ...]], remarks: Sequence[str]
+) -> list[Finding]:
+    cases: dict[str, tuple[Level, str, list[int]]] = {
+        "across classes": ("error", "stand under two labels: one of them is wrong", []),
+        "across splits": ("error", "stand on two sides of the split: the model is tested on what it has seen", []),
+        "within a class": ("warning", "stand in one class and split: they count double", []),
+    }
+    for place, group in enumerate(groups):
+        labels, splits = {photos[k].label for k in group}, {photos[k].split for k in group}
+        found = [case for case, sides in (("across classes", labels), ("across splits", splits)) if len(sides) > 1]
+        for case in found or ["within a class"]:
+            cases[case][2].append(place)
+    return [
+        Finding(
+            f"{kind} {case}",
+            level,
+            f"{len(places)} {what} {text}",
+            [tuple(photos[k].path for k in groups[place]) for place in places],
+            [remarks[place] for place in places] if remarks else [],
+        )
+        for case, (level, text, places) in cases.items()
+        if places
+    ]

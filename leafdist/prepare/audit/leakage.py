@@ -1,0 +1,104 @@
+"""How much of val and test has been seen in train."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import PurePath
+from typing import NamedTuple
+
+from leafdist.data.groups import LeafIds
+from leafdist.prepare.audit.duplicates import Twins
+from leafdist.prepare.audit.finding import Finding, alone
+from leafdist.prepare.audit.folder_listing import Photo
+
+
+class Seen(NamedTuple):
+    """Of val or test: photos, those with a twin in train, those with a known leaf, and of these, with it in train."""
+
+    photos: int
+    twins: int
+    known: int
+    leaves: int
+
+
+def leaves_of(photos: Sequence[Photo], ids: LeafIds) -> dict[tuple[str, str], list[int]]:
+    """Numbers of the photos of each leaf, by (class, id): ids count within their class."""
+    leaves = defaultdict(list)
+    for number, photo in enumerate(photos):
+        if leaf := ids.get((photo.label, PurePath(photo.file).stem)):
+            leaves[photo.label, leaf].append(number)
+    return leaves
+
+
+def seen_in_train(photos: Sequence[Photo], twins: Twins, ids: LeafIds) -> dict[str, Seen]:
+    """For val and test, where the folder is split. A twin is an exact or a near-duplicate."""
+    alike = _tied(photos, twins)
+    leaf: dict[int, tuple[str, str]] = {}
+    trained = set[tuple[str, str]]()
+    for name, numbers in leaves_of(photos, ids).items():
+        leaf |= dict.fromkeys(numbers, name)
+        trained |= {name for number in numbers if photos[number].split == "train"}
+    seen = {}
+    for split in [split for split in ("val", "test") if any(photo.split == split for photo in photos)]:
+        mine = [number for number, photo in enumerate(photos) if photo.split == split]
+        known = [leaf[number] for number in mine if number in leaf]
+        seen[split] = Seen(len(mine), len(alike.intersection(mine)), len(known), sum(name in trained for name in known))
+    return seen
+
+
+def _tied(photos: Sequence[Photo], twins: Twins) -> set[int]:
+    """Photos with a twin in train."""
+    standing = {group[0]: group for group in twins.equal}
+    found = set[int]()
+    for pair in [(group[0], group[0]) for group in twins.equal] + twins.near:
+        tied = {photo for number in pair for photo in standing.get(number, (number,))}
+        if any(photos[number].split == "train" for number in tied):
+            found |= tied
+    return found
+
+
+def check_leaves(photos: Sequence[Photo], ids: LeafIds) -> list[Finding]:
+    """Leaves on two sides of the split, ids in two classes, and classes that are not those of the folder."""
+    leaves = leaves_of(photos, ids)
+    paths = {name: _sides_first([photos[number] for number in numbers]) for name, numbers in leaves.items()}
+    split = [name for name, numbers in leaves.items() if len({photos[number].split for number in numbers}) > 1]
+    classes = defaultdict(list)
+    for label, leaf in leaves:
+        classes[leaf].append((label, leaf))
+    shared = [names for names in classes.values() if len(names) > 1]
+    findings = [
+        Finding(
+            "leaves across splits",
+            "error",
+            f"{len(split)} of {len(leaves)} leaves are on two sides of the split: their photos are remembered, not "
+            "diagnosed. Split with --groups",
+            [paths[name] for name in split],
+        ),
+        Finding(
+            "leaf ids in two classes",
+            "warning",
+            f"{len(shared)} leaf ids stand in several classes: numbered anew in each class, or a leaf with two labels?",
+            [tuple(path for name in names for path in paths[name]) for names in shared],
+        ),
+    ]
+    return [finding for finding in findings if finding.files]
+
+
+def _sides_first(photos: Sequence[Photo]) -> tuple[str, ...]:
+    """Paths, one of each split before others: whoever looks at few of them sees both sides."""
+    before = Counter[str]()
+    places = []
+    for photo in photos:
+        places.append((before[photo.split], photo.path))
+        before[photo.split] += 1
+    return tuple(path for _, path in sorted(places))
+
+
+def check_coverage(photos: Sequence[Photo], ids: LeafIds, unknown: Sequence[str]) -> list[Finding]:
+    """What the groups file and the folder do not have in common."""
+    without = [photo.path for photo in photos if (photo.label, PurePath(photo.file).stem) not in ids]
+    text = f"{len(unknown)} classes of the groups file are not in the folder: {', '.join(unknown)}"
+    findings = [
+        Finding("unknown classes in groups", "warning", text, alone(unknown)),
+        Finding("no leaf id", "note", f"{len(without)} photos have no leaf id", alone(without)),
+    ]
+    return [finding for finding in findings if finding.files]

@@ -1,0 +1,117 @@
+"""sample-data, fetch, audit, split: from nothing, or an archive, to train, val and test."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from leafdist.system import console
+
+STYLES = {"ERROR": "red", "warning": "yellow", "verdict": "bold"}  # of lines of an audit that begin so
+
+
+def add(commands: Any) -> None:
+    sample = commands.add_parser(
+        "sample-data",
+        help="draw a small synthetic leaf data set",
+        examples=("leafdist sample-data raw", "leafdist sample-data raw --per-class 10 --side 64 --seed 1"),
+    )
+    sample.add_argument("dest", metavar="DEST", type=Path, help="new folder of raw class folders")
+    sample.add_argument("--per-class", type=int, default=40, help="photos a class (default: 40)")
+    sample.add_argument("--side", type=int, default=256, help="pixels (default: 256)")
+    sample.add_argument("--seed", type=int, default=0)
+    sample.set_defaults(run=sample_data)
+
+    fetch = commands.add_parser(
+        "fetch",
+        help="download and unpack a data set, safely; run again, it goes on",
+        examples=("leafdist fetch https://host/leaf.tar.zst raw --sha256 3c2b24d6", "leafdist fetch leaf.zip raw"),
+    )
+    fetch.add_argument("source", metavar="SOURCE", help="http(s) or Google Drive address, or a local zip or tar")
+    fetch.add_argument("dest", metavar="DEST", type=Path, help="new folder")
+    fetch.add_argument("--sha256", metavar="HEX", help="what the archive must have")
+    fetch.set_defaults(run=fetch_data)
+
+    audit = commands.add_parser(
+        "audit",
+        help="find what is wrong with a raw or a split folder of photos",
+        examples=("leafdist audit raw --html audit.html", "leafdist audit splitted --groups leaf_ids.tsv --strict"),
+    )
+    audit.add_argument("root", metavar="ROOT", type=Path)
+    audit.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
+    audit.add_argument("--json", metavar="FILE", type=Path, help="where to write everything, with every file's name")
+    audit.add_argument(
+        "--html", metavar="FILE", type=Path, help="where to write a page with pictures of what was found"
+    )
+    audit.add_argument("--strict", action="store_true", help="exit status 1 where there are errors")
+    audit.set_defaults(run=audit_data)
+
+    split = commands.add_parser(
+        "split",
+        help="raw class folders to DEST/{train,val,test}, 60/20/20",
+        examples=(
+            "leafdist split raw splitted",
+            "leafdist split raw splitted --groups leaf_ids.tsv --mode hardlink",
+            "leafdist split raw folds --groups near --folds 5",
+        ),
+    )
+    split.add_argument("raw", metavar="RAW", type=Path, help="folder of class folders")
+    split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
+    split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
+    split.add_argument("--seed", type=int, default=0)
+    split.add_argument(
+        "--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness and file numbers"
+    )
+    split.add_argument("--folds", metavar="K", type=int, help="DEST/fold-0, ...: a fifth test, the rest in K parts")
+    split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy", help="default: copy")
+    split.set_defaults(run=split_data)
+
+
+def sample_data(options: argparse.Namespace) -> None:
+    from leafdist.prepare.sample import draw_sample
+
+    count = draw_sample(options.dest, per_class=options.per_class, side=options.side, seed=options.seed)
+    console.say(f"drew {count} photos in {options.dest}. Next: leafdist split {options.dest} splitted")
+
+
+def fetch_data(options: argparse.Namespace) -> None:
+    """Ctrl-C ends it; what was downloaded is kept."""
+    from leafdist.prepare.fetch import fetch
+
+    try:
+        record = fetch(options.source, options.dest, options.sha256)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("the same command goes on") from None
+    console.say(
+        f"{options.dest} holds {record['files']} files, {record['size']} bytes; archive sha256 {record['sha256']}. "
+        f"Next: leafdist audit {options.dest}"
+    )
+
+
+def audit_data(options: argparse.Namespace) -> int:
+    """1 where --strict is given and there are errors."""
+    from leafdist.prepare.audit.audit import audit
+    from leafdist.prepare.audit.audit_page import page
+    from leafdist.system import files
+    from leafdist.system.processes import usable_cores
+
+    report = audit(options.root, options.groups, usable_cores())
+    if options.json:
+        files.write_json(options.json, report.json())
+    if options.html:
+        files.write_text(options.html, page(report))
+    for line in report.text().splitlines():
+        console.say(line, STYLES.get(line.split(" ")[0], ""))
+    return int(options.strict and report.failed)
+
+
+def split_data(options: argparse.Namespace) -> None:
+    """Prints the counts, and what comes next."""
+    from leafdist.prepare.split import NEAR, split
+
+    groups = Path(options.groups) if options.groups and options.groups != NEAR else options.groups
+    given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
+    report = split(options.raw, options.dest, groups=groups, **given)
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report["totals"].items() if count)
+    console.say(f"wrote {options.dest}: {counts}")
+    fold = " --data.fold 0" if options.folds else ""
+    console.say(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")

@@ -1,0 +1,96 @@
+"""One look at every photo: decoded once, in parallel processes, and all that an audit asks for is kept."""
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ExifTags, Image
+
+from leafdist.data.decode import SIXTEEN, shifted, turned
+from leafdist.system import console
+from leafdist.system import processes as children
+
+SIDE = 32  # pixels of a thumbnail
+DRAFT = 512  # a JPEG at least twice as large is decoded at a fraction of its size: all that follows is smaller
+BORDER = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))  # corners and middles of sides, in halves
+TASK = 64  # photos
+
+
+class Facts(NamedTuple):
+    """Of a photo file. `fault` says why it cannot be decoded; what follows is then empty."""
+
+    size: int
+    sha256: str
+    fault: str = ""
+    format: str = ""
+    mode: str = ""
+    width: int = 0
+    height: int = 0
+    orientation: int = 1  # EXIF
+
+
+@dataclass(frozen=True)
+class Features:
+    """Of n photos: thumbnails (n,32,32,3) uint8 and border pixels (n,8,3) uint8, both zero where `readable` is not."""
+
+    facts: list[Facts]
+    thumbnails: NDArray[np.uint8]
+    border: NDArray[np.uint8]
+
+    @property
+    def readable(self) -> NDArray[np.bool_]:
+        return np.array([not facts.fault for facts in self.facts], bool)
+
+    def gray(self) -> NDArray[np.float32]:
+        """Luma (Rec. 601) of the thumbnails, (n,32,32)."""
+        return (self.thumbnails @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.float32, copy=False)
+
+
+def read_features(photos: Sequence[Path], workers: int) -> Features:
+    """A photo that cannot be read or decoded has its `fault` set."""
+    tasks = [photos[start : start + TASK] for start in range(0, len(photos), TASK)]
+    facts: list[list[Facts]] = [[] for _ in tasks]
+    thumbnails = np.zeros((len(photos), SIDE, SIDE, 3), np.uint8)
+    border = np.zeros((len(photos), len(BORDER), 3), np.uint8)
+    with console.bar(len(photos), "photo", "looking") as bar:
+        for place, several in children.share_out(_look_at_all, tasks, workers):
+            for row, (found, pixels, edge) in enumerate(several, place * TASK):
+                thumbnails[row], border[row] = pixels, edge
+                facts[place].append(found)
+            bar.update(len(several))
+    return Features([one for several in facts for one in several], thumbnails, border)
+
+
+Look = tuple[Facts, NDArray[np.uint8] | int, NDArray[np.uint8] | int]
+
+
+def _look_at_all(photos: Sequence[Path]) -> list[Look]:
+    return [look_at(photo) for photo in photos]
+
+
+def look_at(photo: Path) -> Look:
+    """Facts, thumbnail (32,32,3) and border pixels (8,3) of the photo as EXIF turns it."""
+    try:
+        content = photo.read_bytes()
+    except OSError as error:
+        return Facts(0, f"unread {photo}", fault=f"{type(error).__name__}: {error.strerror}"), 0, 0
+    facts = Facts(len(content), hashlib.sha256(content).hexdigest())
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
+            facts = facts._replace(format=image.format or "", mode=image.mode, orientation=orientation)
+            facts = facts._replace(width=image.width, height=image.height)
+            image.draft(None, (DRAFT, DRAFT))
+            upright = turned(image)
+            upright = (shifted(upright) if upright.mode in SIXTEEN else upright).convert("RGB")
+    except Exception as error:  # noqa: BLE001  # a damaged file may raise anything in a decoder; it is what we look for
+        return facts._replace(fault=f"{type(error).__name__}: {error}".replace(str(photo), "")), 0, 0
+    pixels = np.asarray(upright)
+    rows, columns = np.array(BORDER).T * ((np.array(pixels.shape[:2]) - 1) / 2)[:, None]
+    small = upright.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    return facts, np.asarray(small), pixels[rows.astype(int), columns.astype(int)]

@@ -1,0 +1,193 @@
+"""Raw class folders to `train`, `val` and `test`: 60/20/20 a class, as the protocol counts it.
+
+`split.json` is written last and is what makes a split exist; until then a marker file says that it is unfinished.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Literal
+
+from leafdist.data.folds import fold_name
+from leafdist.data.groups import read_groups, unknown_classes
+from leafdist.data.photos import below_single_folders, list_classes, list_images
+from leafdist.prepare.partition import RATIOS, ClassSplit, Groups, Photo, fold, split_classes
+from leafdist.prepare.transfer import Mode, transfer
+from leafdist.prepare.unfinished import unfinished
+from leafdist.system.files import sha256, write_json
+from leafdist.system.processes import usable_cores
+
+FORMAT = 1
+SMALLEST = 5  # photos a class: below it floor(0.2 n) is 0
+NEAR = "near"  # in place of a file with leaf ids
+
+Order = Literal["shuffled", "listed"]
+Say = Callable[[str], None]
+Plan = dict[str, ClassSplit]
+
+
+def split(
+    raw: Path,
+    dest: Path,
+    *,
+    order: Order = "shuffled",
+    seed: int = 0,
+    groups: Path | Literal["near"] | None = None,
+    folds: int | None = None,
+    mode: Mode = "copy",
+    say: Say = print,
+) -> dict[str, Any]:
+    """Put the photos of `raw/<class>/` into `dest/{train,val,test}/<class>/`; returns the content of `split.json`.
+
+    The class folders may lie below single folders, as an archive brings them.
+    A class of n photos gives floor(0.6 n), floor(0.2 n) and floor(0.2 n); up to two are left over and unused. `listed`
+    takes them in listing order, as the protocol does, which means sorted by name here, since the order of os.listdir
+    is not defined. `groups` is a TSV with the columns class, stem and leaf_id: all photos of one leaf go to one side,
+    the ratios are met as well as whole leaves can, and no photo is left over; a photo without an id is a leaf of its
+    own. "near" groups photos by likeness and file numbers instead. With `folds`, a fifth goes to test and the rest in
+    that many parts; `dest/fold-k/{train,val,test}` has part k as val, the others as train, and the same test.
+    An interrupted split starts over. Raises ValueError for input it cannot split, before anything is written.
+    """
+    if order not in ("shuffled", "listed"):
+        raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")
+    if folds is not None and folds < 2:
+        raise ValueError(f"--folds {folds}: must be at least 2; leave it out for one split")
+    _check_apart(raw, dest)
+    raw = below_single_folders(raw)
+    names, skipped = list_photos(raw, order, seed)
+    found, facts = find_groups(raw, names, groups, say)
+    plan = split_classes(names, skipped, found, folds)
+    facts |= {"format": FORMAT, "seed": seed, "order": order, "mode": mode}
+    with unfinished(dest, say):
+        if folds is None:
+            _put(raw, dest, plan, mode, {})
+            report = _report(plan, facts)
+        else:
+            report = _fold(raw, dest, plan, facts, folds)
+        os.sync()  # the photos are on the disk before split.json says so
+        write_json(dest / "split.json", report)
+    return report
+
+
+def _check_apart(raw: Path, dest: Path) -> None:
+    source, target = raw.resolve(), dest.resolve()
+    if target.is_relative_to(source) or source.is_relative_to(target):
+        raise ValueError(
+            f"{dest} and {raw} lie within each other: the split would be read as photos. Name another folder"
+        )
+
+
+def list_photos(raw: Path, order: Order, seed: int) -> tuple[dict[str, list[str]], dict[str, int]]:
+    """File names of each class in the order in which they are dealt, and how many entries of it are no photos."""
+    names, skipped = {}, {}
+    for label in list_classes(raw):
+        entries, skipped[label] = list_images(raw / label)
+        names[label] = files = [entry.name for entry in entries]
+        if not files:
+            raise ValueError(
+                f"{raw / label} holds no photo: every class needs {SMALLEST}. Remove it, or name the folder of the "
+                "classes"
+            )
+        if len(files) < SMALLEST:
+            raise ValueError(
+                f"class {label!r} has {len(files)} photos: each split needs one, so a class needs {SMALLEST}. "
+                f"Add photos or remove the folder"
+            )
+        if order == "shuffled":
+            files.sort(key=lambda file: _key(seed, label, file))  # sorted before the next label
+    return names, skipped
+
+
+def _key(seed: int, name: str, file: str) -> bytes:
+    """A photo's place in the shuffle: the same on every platform, and whatever other classes and photos there are."""
+    return hashlib.sha256(os.fsencode(f"{seed}/{name}/{file}")).digest()
+
+
+def find_groups(
+    raw: Path, names: dict[str, list[str]], groups: Path | Literal["near"] | None, say: Say
+) -> tuple[Groups | None, dict[str, Any]]:
+    """Which photos stay together, and what to report of that."""
+    if groups is None:
+        return None, {"groups": None}
+    if isinstance(groups, str):
+        return _near(raw, names)
+    ids = read_groups(groups)
+    if unknown := unknown_classes(ids, names, groups):
+        say(f"{groups} names {len(unknown)} classes that {raw} lacks: {', '.join(unknown)}")
+    found: dict[Photo, tuple[str, str]] = {}
+    for label, files in names.items():
+        found |= {(label, file): (label, leaf) for file in files if (leaf := ids.get((label, Path(file).stem)))}
+    if not found:
+        raise ValueError(
+            f"{groups} names no photo of {raw}: class and stem must be folder and file name without ending"
+        )
+    classes = Counter(leaf for _, leaf in set(found.values()))
+    if several := [leaf for leaf, count in classes.items() if count > 1]:
+        say(f"{len(several)} leaf ids stand in several classes, such as {several[0]!r}: each class has its own leaves")
+    return {**found}, {"groups": sha256(groups)}
+
+
+def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, dict[str, Any]]:
+    from leafdist.prepare.grouping import near_groups  # noqa: PLC0415  # scipy, for those who ask
+
+    photos = [(label, file) for label, files in names.items() for file in files]
+    numbers = near_groups(raw, sorted(photos), usable_cores())
+    found = dict(zip(sorted(photos), numbers.tolist(), strict=True))
+    sizes = Counter(found.values())
+    classes = Counter(number for _, number in {(label, number) for (label, _), number in found.items()})
+    across = sum(count > 1 for count in classes.values())
+    facts = {"groups": len(sizes), "largest": max(sizes.values()), "across_classes": across}
+    return {**found}, {"groups": NEAR, "grouping": facts}
+
+
+def _fold(raw: Path, dest: Path, plan: Plan, facts: dict[str, Any], folds: int) -> dict[str, Any]:
+    """Every fold as a split of its own. A copy is made once, the other folds have hard links to it."""
+    folders = [dest / fold_name(number) for number in range(folds)]
+    plans = [
+        {label: planned._replace(parts=fold(planned.parts, number)) for label, planned in plan.items()}
+        for number in range(folds)
+    ]
+    mode: Mode = facts["mode"]
+    copies = {photo: place for place, photo in _places(folders[0], plans[0])} if mode == "copy" else {}
+    for number, folder in enumerate(folders):
+        sources = copies if number else {}
+        _put(raw, folder, plans[number], "hardlink" if sources else mode, sources)
+        write_json(folder / "split.json", _report(plans[number], facts | {"fold": number}))
+    return facts | {"folds": folds, "totals": _report(plan, {})["totals"]}
+
+
+def _put(raw: Path, dest: Path, plan: Plan, mode: Mode, sources: dict[Photo, Path]) -> None:
+    """From `raw`, but for photos that have another source; a folder at a time, since each photo waits in memory."""
+    for folder, places in groupby(_places(dest, plan), lambda place: place[0].parent):
+        folder.mkdir(parents=True)
+        transfer(((sources.get(photo, raw / "/".join(photo)), place) for place, photo in places), mode)
+
+
+def _places(dest: Path, plan: Plan) -> Iterator[tuple[Path, Photo]]:
+    for label, planned in plan.items():
+        for part, files in planned.parts.items():
+            yield from ((dest / part / label / file, (label, file)) for file in files)
+
+
+def _report(plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
+    """What split.json says: counts and digests beside the facts."""
+    counts = {label: planned.counts() for label, planned in plan.items()}
+    totals: Counter[str] = Counter()
+    for count in counts.values():
+        totals.update(count)
+    parts = next(iter(plan.values())).parts
+    return facts | {
+        "ratios": {part: tenths / 10 for part, tenths in RATIOS.items()},
+        "totals": dict(totals),
+        "classes": counts,
+        "digests": {part: _digest(plan, part) for part in parts},
+    }
+
+
+def _digest(plan: Plan, part: str) -> str:
+    """SHA-256 of the sorted lines `class/name`."""
+    lines = sorted(f"{label}/{file}" for label, planned in plan.items() for file in planned.parts[part])
+    return hashlib.sha256(os.fsencode("".join(f"{line}\n" for line in lines))).hexdigest()

@@ -1,0 +1,25 @@
+"""report: a run, or two side by side, as one page."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def add(commands: Any) -> None:
+    report = commands.add_parser(
+        "report",
+        help="write RUN/report.html, or a page of two runs side by side",
+        examples=("leafdist report runs/resnet50", "leafdist report runs/baseline runs/resnet50"),
+    )
+    report.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
+    report.set_defaults(run=report_runs)
+
+
+def report_runs(options: argparse.Namespace) -> None:
+    """Prints where the page lies."""
+    from leafdist.report import write as report
+    from leafdist.system import console
+
+    if len(options.runs) > 2:
+        raise ValueError(f"{len(options.runs)} runs given: a report shows one or two. More: leafdist compare RUN ...")
+    console.say(str(report.write(*options.runs)))

@@ -1,0 +1,205 @@
+"""Checkpoints: tensors in safetensors, the rest in JSON, whole or absent.
+
+`last/step-<n>/` holds what resuming needs; its manifest, with the checksums, is written last and the folder is renamed
+into place. `best/model.safetensors` is one file that carries its own description and checksum, so that replacing it is
+one rename; `best/meta.json` repeats the description for people and scripts.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from leafdist.system import files
+
+FORMAT = 1
+KEEP = 2  # generations of last/
+UNVALIDATED = "-unvalidated"
+DAMAGED = ".damaged"
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Copies off the device, which training does not touch: to be written while it goes on."""
+
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    state: dict[str, Any]
+
+    @classmethod
+    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> "Snapshot":
+        return cls(tensors_of(model), _copies(optimizer_tensors(optimizer)), state)
+
+
+def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = True) -> None:
+    """Write `folder/step-<n>`, then prune: two generations stay, and none of a later step, which was passed over.
+
+    A step that ends an epoch may be saved twice, before and after the validation: under two names, so that neither is
+    gone while the other is written.
+    """
+    target = folder / f"step-{step:09d}{'' if validated else UNVALIDATED}"
+    temporary = folder / f".{target.name}.tmp"
+    try:
+        _fill(temporary, snapshot)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)  # what a full disk needs most
+        raise
+    shutil.rmtree(target, ignore_errors=True)
+    temporary.rename(target)
+    files.flush(folder)
+    kept = [path for path in generations(folder) if _age(path) <= _age(target)][:KEEP]
+    for old in {*generations(folder), *folder.glob(f".step-*{DAMAGED}")} - set(kept):
+        shutil.rmtree(old, ignore_errors=True)  # NFS keeps a file that somebody reads
+
+
+def _fill(temporary: Path, snapshot: Snapshot) -> None:
+    """The manifest last, when all else is on the disk."""
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    save_file(snapshot.model, temporary / "model.safetensors")
+    save_file(snapshot.optimizer, temporary / "optimizer.safetensors")
+    files.write_json(temporary / "state.json", snapshot.state)
+    sums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
+    for name in sums:
+        files.flush(temporary / name)
+    files.write_json(temporary / "manifest.json", {"format": FORMAT, "sha256": sums})
+
+
+def generations(folder: Path) -> list[Path]:
+    """Newest first."""
+    return sorted(folder.glob("step-*"), key=_age, reverse=True)
+
+
+def _age(path: Path) -> tuple[str, bool]:
+    return path.name.removesuffix(UNVALIDATED), not path.name.endswith(UNVALIDATED)
+
+
+def newest(folder: Path, say: Say) -> Path | None:
+    """The newest checkpoint that verifies; damaged ones are named and put aside. None where there is none at all.
+
+    Raises ValueError where all are damaged: starting over would replace what is left of the run.
+    """
+    faults: dict[Path, str] = {}
+    for path in generations(folder):
+        fault = damage(path)
+        if fault is None:
+            for bad in faults:  # it must not count as one of those that stay
+                bad.rename(bad.with_name(f".{bad.name}{DAMAGED}"))
+            return path
+        faults[path] = fault
+        say(f"warning: {path} is damaged ({fault}) and passed over")
+    if generations(folder):
+        raise ValueError(
+            f"{folder}: no checkpoint verifies. Remove the folder to train from the start, or set run.name"
+        )
+    return None
+
+
+def damage(path: Path) -> str | None:
+    """What is wrong with a checkpoint folder, or None."""
+    if not (path / "manifest.json").exists():
+        return "no manifest.json"
+    try:
+        manifest = files.read_json(path / "manifest.json")
+        if manifest["format"] != FORMAT:
+            return f"format {manifest['format']}, this version reads {FORMAT}"
+        for name, expected in manifest["sha256"].items():
+            if files.sha256(path / name) != expected:
+                return f"{name} does not match its checksum"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return "manifest.json cannot be read"
+    except OSError as error:
+        return str(error)
+    return None
+
+
+def load_last(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
+    """Load tensors into `model` and `optimizer`; returns the state that was saved with them."""
+    model.load_state_dict(load_file(path / "model.safetensors"))
+    load_optimizer(optimizer, load_file(path / "optimizer.safetensors"))
+    return dict(files.read_json(path / "state.json"))
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """`<number of the parameter>.<name>`: momenta and step counts."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": value
+        for number, entry in state.items()
+        for name, value in entry.items()
+        if value is not None
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """The inverse of `optimizer_tensors`; rates and other settings stay those of the configuration."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, entry in optimizer.state.items():
+        for name, value in entry.items():
+            # fused kernels pair entries by memory, so strides must agree too; and nothing may keep the file mapped
+            same = value.shape == parameter.shape
+            entry[name] = torch.empty_like(parameter).copy_(value) if same else value.clone()
+
+
+def save_best(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
+    """Replace the best checkpoint in one rename."""
+    meta = {"format": FORMAT, **meta, "sha256": _digest(tensors)}
+    with files.atomic_path(folder / "model.safetensors") as temporary:
+        save_file(tensors, temporary, {"leafdist": json.dumps(meta)})
+    files.write_json(folder / "meta.json", meta)
+
+
+def find_best(run: Path) -> Path:
+    """Raises ValueError where it is missing."""
+    path = run / "best" / "model.safetensors"
+    if not path.is_file():
+        raise ValueError(f"{run} has no best checkpoint ({path}): train.py writes it after the first epoch")
+    return path
+
+
+def load_best(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and description of a run's best checkpoint. Raises ValueError where it is missing or damaged."""
+    path = find_best(run)
+    try:
+        with safe_open(path, "pt") as file:
+            meta = json.loads((file.metadata() or {})["leafdist"])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
+    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path} is damaged or not a checkpoint of leafdist: {error}") from error
+    if meta["format"] != FORMAT:
+        raise ValueError(f"{path} has format {meta['format']}, this version reads {FORMAT}. Update leafdist")
+    if _digest(tensors) != meta["sha256"]:
+        raise ValueError(f"{path} is damaged: its tensors do not match their checksum")
+    return tensors, meta
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of parameters and buffers, on the CPU and contiguous."""
+    return _copies(model.state_dict())
+
+
+def _copies(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        key: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for key, value in state.items()
+    }
+
+
+def _digest(tensors: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

@@ -1,0 +1,75 @@
+"""runs: what lies in a folder of runs, and how far each is."""
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from leafdist.runs.listing import RunRow
+
+KEYS = ("age", "name", "model", "state", "epoch", "val", "test", "rate", "restarts")
+STATES = ("new", "running", "dead", "interrupted", "failed", "finished", "damaged")
+STYLES = {"dead": "red", "failed": "red", "damaged": "red", "interrupted": "yellow", "running": "green"}
+COLUMNS = ("run", "model", "state", "epoch", "best val", "test", "images/s", "restarts", "age")
+UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
+
+
+def add(commands: Any) -> None:
+    runs = commands.add_parser(
+        "runs",
+        help="list the runs in a folder",
+        description="The runs in a folder: how far, how good, how fast. age: since its end or its last line. "
+        "dead?: it says that it is running, but no process holds its lock.",
+        examples=("leafdist runs", "leafdist runs --sort test --state finished", "leafdist runs runs --json"),
+    )
+    runs.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default="runs", help="default: %(default)s")
+    runs.add_argument("--sort", metavar="KEY", choices=KEYS, default="age", help=f"one of {', '.join(KEYS)}")
+    runs.add_argument("--reverse", action="store_true", help="the other way round")
+    runs.add_argument("--state", choices=STATES, action="append", help="only these; may be given again")
+    runs.add_argument("--model", help="only this one, such as resnet50")
+    runs.add_argument("--name", metavar="TEXT", default="", help="only those with it in their names")
+    runs.add_argument("--json", action="store_true", help="print a list of objects instead")
+    runs.set_defaults(run=list_folder)
+
+
+def list_folder(options: argparse.Namespace) -> None:
+    """Print the runs of a folder, chosen and ordered as asked."""
+    from leafdist.runs.listing import chosen, list_runs, ordered
+    from leafdist.system import console
+
+    every = list_runs(options.folder)
+    states = set(options.state) if options.state else None
+    rows = list(chosen(every, states=states, model=options.model, text=options.name))
+    rows = ordered(rows, options.sort, reverse=options.reverse)
+    if options.json:
+        console.say(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        return
+    if rows:
+        styles = {place: STYLES[row.state] for place, row in enumerate(rows) if row.state in STYLES}
+        console.table(COLUMNS, map(cells, rows), styles=styles, shrink="run")
+    for row in rows:
+        if row.problem:
+            console.say(f"{row.name}: {row.problem}", "red")
+    if len(rows) < len(every) or not rows:
+        console.say_aside(f"{len(rows)} of {len(every)} run(s) in {options.folder}")
+
+
+def cells(row: "RunRow") -> list[str]:
+    def shown(value: float | None, form: str) -> str:
+        return "-" if value is None else format(value, form)
+
+    state = "dead?" if row.state == "dead" else row.state
+    epochs = f"{shown(row.epoch, 'd')} of {shown(row.epochs, 'd')}"
+    test = shown(row.test, ".4f") + " tta" * row.tta
+    scores = [shown(row.val, ".4f"), test, shown(row.rate, ",.0f"), shown(row.restarts, "d")]
+    return [row.name, row.model or "-", state, epochs, *scores, "-" if row.age is None else span(row.age)]
+
+
+def span(seconds: float) -> str:
+    """In its largest unit."""
+    for unit, name in UNITS:
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s"

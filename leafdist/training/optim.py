@@ -1,0 +1,99 @@
+"""The optimizer, the learning rate as a function of the step, and the watch over steps that are not finite."""
+
+import math
+from collections import deque
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+from leafdist.config.schema import OptimConfig
+
+SGD_MOMENTUM = 0.9
+
+
+def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
+    """Over the trainable parameters alone. Fused: it can turn an update off on the device, see `guard_update`."""
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if config.name == "sgd":
+        sgd = torch.optim.SGD(
+            parameters, config.lr, momentum=SGD_MOMENTUM, weight_decay=config.weight_decay, fused=True
+        )
+        for parameter in parameters:  # else a first step that is refused leaves memory as it was found
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return sgd
+    kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
+    return kind(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
+
+
+def learning_rate(config: OptimConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
+    """Rate of optimizer step `step` (from 0), the same for any number of processes.
+
+    `step`: gamma ** (epoch // step_size), StepLR's rule; `cosine`: half a cosine to 0 (Loshchilov and Hutter 2017);
+    both after a linear warm-up of `warmup_epochs`.
+    """
+    warmup = round(config.warmup_epochs * steps_per_epoch)
+    if step < warmup:
+        return config.lr * (step + 1) / warmup
+    if config.schedule == "step":
+        return config.lr * config.gamma ** (step // steps_per_epoch // config.step_size)
+    if config.schedule == "cosine":
+        done = (step - warmup) / max(1, epochs * steps_per_epoch - warmup)
+        return config.lr * (1 + math.cos(math.pi * done)) / 2
+    return config.lr
+
+
+def gradient_norm(parameters: Iterable[nn.Parameter], clip_norm: float | None) -> Tensor:
+    """Norm of the reduced gradient, the same on every rank; clipped to `clip_norm` where given."""
+    trained = [parameter for parameter in parameters if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in trained if parameter.grad is not None])
+    if clip_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(trained, clip_norm, norm)
+    return norm
+
+
+def guard_update(optimizer: torch.optim.Optimizer, norm: Tensor) -> Tensor:
+    """Turn the coming update off, on the device, when the gradient is not finite: what a fused optimizer does for
+    GradScaler. Returns the flag, 1.0 for a bad step."""
+    optimizer.found_inf = torch.logical_not(torch.isfinite(norm)).float()  # type: ignore[attr-defined]
+    return optimizer.found_inf  # type: ignore[attr-defined, no-any-return]
+
+
+class NotFiniteError(FloatingPointError):
+    """The gradient of `step` (from 0) is not finite; that step was refused."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+        super().__init__(f"the gradient is not finite at step {step + 1}")
+
+
+class FiniteWatch:
+    """Learns one step late, from an asynchronous copy, whether a step was finite: the host never waits for it.
+
+    `patience` bad steps in a row are the end: 1, or more where gradient scaling tries a lower scale after each.
+    """
+
+    def __init__(self, patience: int = 1) -> None:
+        self.patience, self.bad_steps = patience, 0
+        self.pending: deque[tuple[Tensor, torch.cuda.Event | None, int]] = deque()
+
+    def push(self, bad: Tensor, step: int) -> None:
+        """Judge the step before, then start copying this one's flag."""
+        self.judge()
+        if bad.is_cuda:
+            flag = torch.empty_like(bad, device="cpu", pin_memory=True).copy_(bad, non_blocking=True)
+            event = torch.cuda.Event()
+            event.record()
+            self.pending.append((flag, event, step))
+        else:
+            self.pending.append((bad, None, step))
+
+    def judge(self) -> None:
+        """Raises NotFiniteError when too many of the steps seen so far were not finite."""
+        while self.pending:
+            flag, event, step = self.pending.popleft()
+            if event:
+                event.synchronize()
+            self.bad_steps = self.bad_steps + 1 if flag.item() else 0
+            if self.bad_steps >= self.patience:
+                raise NotFiniteError(step)

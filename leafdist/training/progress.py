@@ -1,0 +1,57 @@
+"""How far training is: a bar on a terminal, plain lines in a batch log; silent on other ranks."""
+
+import sys
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from leafdist.system import console
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
+
+
+class Progress:
+    """Steps of the whole run, images a second, and the time left."""
+
+    def __init__(self, total_steps: int, start: int, *, shown: bool) -> None:
+        self.shown, self.total, self.start = shown, total_steps, start
+        self.began = time.monotonic()
+        self.bar: tqdm[Any] | None = None
+        if shown and console.on_terminal(sys.stderr):
+            self.bar = console.bar(total_steps, "step", start=start)
+
+    def step(self, event: dict[str, Any]) -> None:
+        """Show a `step` event."""
+        if self.bar is not None:
+            self.bar.update(event["step"] - self.bar.n)
+            self.bar.set_postfix(loss=f"{event['loss']:.4f}", images_per_second=f"{event['images_per_second']:.0f}")
+        elif self.shown:
+            done = event["step"] - self.start
+            left = (self.total - event["step"]) * (time.monotonic() - self.began) / max(1, done)
+            console.say(
+                f"epoch {event['epoch'] + 1} step {event['step']}/{self.total} loss {event['loss']:.4f} "
+                f"lr {event['lr']:.2e} {event['images_per_second']:.0f} images/s, {_clock(left)} left"
+            )
+
+    def epoch(self, event: dict[str, Any], *, best: bool) -> None:
+        """Show an `epoch` event."""
+        if not self.shown:
+            return
+        with self.bar.external_write_mode(sys.stdout) if self.bar is not None else nullcontext():
+            console.say(
+                f"epoch {event['epoch'] + 1}: train loss {event['train_loss']:.4f} "
+                f"accuracy {event['train_accuracy']:.4f}, "
+                f"val loss {event['val_loss']:.4f} accuracy {event['val_accuracy']:.4f}{' (best)' if best else ''}, "
+                f"{event['seconds']:.1f} s"
+            )
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.close()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"

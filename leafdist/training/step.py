@@ -1,0 +1,119 @@
+"""One optimizer step on a rank's share of a global batch: the same update however the batch is cut."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leafdist.config.schema import Config
+from leafdist.data.plan import Share, micro_batches
+from leafdist.distributed.runtime import Runtime
+from leafdist.models import batchnorm
+from leafdist.models.dropout import seek
+from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
+from leafdist.training.setup import augmentation, side
+
+Sums = tuple[Tensor, Tensor, int]
+SCALES = 25  # bad steps in a row under fp16: from the scale 65536 down to where none helps
+
+
+class TrainStep:
+    """Owns the model on its device, its wrapped form, and the optimizer."""
+
+    def __init__(self, config: Config, model: nn.Module, runtime: Runtime, steps_per_epoch: int) -> None:
+        self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
+        self.memory_format = torch.channels_last if config.train.channels_last else torch.contiguous_format
+        self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.optimizer = build_optimizer(self.model, config.optim)
+        self.wrapped = runtime.wrap(self.model, sync_batchnorm=config.train.sync_batchnorm)
+        # static: a graph each for the few sizes of a share; a stand-in row runs without, in a mode of its own
+        self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
+        self.augment = augmentation(config.data)
+        self.scaler = runtime.scaler
+        self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)
+        self._settle_buckets()
+
+    def rate(self, step: int) -> float:
+        """Learning rate of optimizer step `step`."""
+        return learning_rate(self.config.optim, step, self.steps_per_epoch, self.config.train.epochs)
+
+    def __call__(self, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
+        """Update the weights with uint8 (b,H,W,3) and int64 (b,); returns this rank's sums of loss, hits and rows."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(step)
+        statistics = batchnorm.snapshot(self.model) if self.scaler.is_enabled() else None  # a bad step may pass then
+        with batchnorm.stand_in(self.model) if share.empty else nullcontext():
+            loss, correct = self._accumulate(step, share, images, labels)
+        if self.scaler.is_enabled():
+            self.scaler.unscale_(self.optimizer)
+        norm = gradient_norm(self.model.parameters(), self.config.train.clip_norm)
+        bad = guard_update(self.optimizer, norm)
+        self.watch.push(bad, step)
+        self.optimizer.step()
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        rows = 0 if share.empty else len(share)
+        batchnorm.average(self.model, rows / share.total)
+        if statistics is not None:
+            batchnorm.restore(self.model, statistics, bad)
+        return loss, correct, rows
+
+    def _accumulate(self, step: int, share: Share, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of all micro-batches, reduced over the ranks after the last."""
+        parts = micro_batches(len(share), self.config.train.accumulate, self.config.train.max_rows)
+        sums = []
+        for part in parts:
+            seek(self.model, self.config.seed, step, share.first + part.start)
+            with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), _memory_for(part.stop - part.start):
+                sums.append(self._backward(share, part, images[part], labels[part]))
+        losses, hits = zip(*sums, strict=True)
+        return torch.stack(losses).sum(), torch.stack(hits).sum()
+
+    def _backward(self, share: Share, part: slice, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Gradients of one micro-batch; returns its sums of loss and of hits."""
+        draws = torch.from_numpy(share.draws[part]).to(images.device, non_blocking=True)
+        pixels = self.augment(images, draws).contiguous(memory_format=self.memory_format)
+        logits = (self.wrapped if share.empty else self.forward)(pixels)
+        weight = 0.0 if share.empty else 1.0
+        smoothing = self.config.optim.label_smoothing
+        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) * weight
+        # DistributedDataParallel averages over the ranks: times world, the gradient is that of the global mean
+        self.scaler.scale(loss * (self.runtime.world / share.total)).backward()
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum() * int(weight)
+
+    def scaler_state(self) -> dict[str, Any]:
+        """What a checkpoint holds of the gradient scaling: nothing but under fp16."""
+        return {"scaler": self.scaler.state_dict()} if self.scaler.is_enabled() else {}
+
+    def load_scaler(self, values: dict[str, Any] | None) -> None:
+        if values is not None:
+            self.scaler.load_state_dict(values)
+
+    def _settle_buckets(self) -> None:
+        """Two passes of weight zero. DistributedDataParallel lays its buckets out anew after the first backward pass,
+        which changes the order of sums: with this, a start from a checkpoint sums as the run that it continues."""
+        if self.runtime.world == 1:
+            return
+        pixels = side(self.config.data)
+        self.wrapped.eval()
+        for _ in range(2):
+            blank = torch.zeros((1, 3, pixels, pixels), device=self.runtime.device)
+            (self.wrapped(blank.contiguous(memory_format=self.memory_format)).sum() * 0).backward()
+        self.optimizer.zero_grad(set_to_none=True)
+
+
+@contextmanager
+def _memory_for(rows: int) -> Iterator[None]:
+    """Raises OSError, naming the way out, where the device has no room for so many."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+            raise
+        raise OSError(
+            f"out of memory with {rows} photos at once. Set train.max_rows={max(1, rows // 2)} or lower: the batch "
+            "stays, in more parts, from each of which BatchNorm in training takes its statistics"
+        ) from error

@@ -1,0 +1,169 @@
+"""What makes a step fast must change nothing else: compiled networks, packs on the device, and the bench itself."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from leafdist.bench.rows import verdict
+from leafdist.bench.timing import Case, Row, in_turns
+from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig, resolve
+from leafdist.data.index import scan
+from leafdist.data.loader import Loader
+from leafdist.data.pack import ensure_pack
+from leafdist.data.source import PackSource
+from leafdist.distributed.runtime import cast_once, resolve_precision
+from leafdist.models.build import build_model
+from leafdist.training.setup import check_batchnorm, check_sync_batchnorm
+from leafdist.training.step import _memory_for
+from tests.conftest import REPO, Program
+from tests.training.test_training import TINY, events
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_compiled_run_on_two_processes_is_the_same_run_and_resumes_bit_for_bit(
+    program: Program, photos: Path, tmp_path: Path
+) -> None:
+    """17 photos, batch 8: the last batch has one photo, so that one process runs a stand-in."""
+    common = ["train.py", "--data.root", photos, *TINY, "--train.epochs", 3, "--optim.name", "sgd"]
+    compiled = [*common, "--train.compile", "true"]
+    assert program(*common, "--run.name", "plain", processes=2).returncode == 0
+    done = program(*compiled, "--run.name", "whole", processes=2)
+    assert done.returncode == 0, done.stderr
+    assert "recompile_limit" not in done.stderr
+    assert program(*compiled, "--run.name", "parts", "--train.save_every", 2, processes=2).returncode == 0
+    runs = tmp_path / "runs"
+    shutil.rmtree(runs / "parts" / "last" / "step-000000009")
+    assert program(*compiled, "--run.name", "parts", "--train.save_every", 2, processes=2).returncode == 0
+    assert events(runs / "parts") == events(runs / "whole")
+    plain, whole = (load_file(runs / name / "best" / "model.safetensors") for name in ("plain", "whole"))
+    assert list(plain) == list(whole), "no prefix of a compiled network"
+    losses = [[event["loss"] for event in events(runs / name) if "loss" in event] for name in ("plain", "whole")]
+    np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
+
+
+def test_a_pack_on_the_device_gives_the_same_batches(photos: Path) -> None:
+    index = scan(photos, "train")
+    source = PackSource(index, 24, ensure_pack(index, 24, photos / "cache", 1))
+    lists = [np.array([3, 1, 16]), np.array([0])]
+    loaders = [Loader(source, torch.device("cpu"), 0, resident=resident) for resident in (False, True)]
+    for labels in (index.labels, index.labels + 1):  # as photos from elsewhere are labelled anew
+        source.index = replace(index, labels=labels)
+        for host, device in zip(*(loader.batches(lists) for loader in loaders), strict=True):
+            assert all(torch.equal(mine, theirs) for mine, theirs in zip(host, device, strict=True))
+
+
+def test_too_little_memory_names_the_way_out() -> None:
+    with (
+        pytest.raises(OSError, match=r"out of memory with 96 photos at once\. Set train\.max_rows=48"),
+        _memory_for(96),
+    ):
+        torch.empty(2**50)
+    with pytest.raises(RuntimeError, match="shape"), _memory_for(96):
+        torch.ones(2, 3) @ torch.ones(2, 3)
+
+
+@pytest.mark.parametrize("name", ["baseline", "resnet50"])
+def test_weights_cast_once_give_the_answers_of_autocast_bit_for_bit(name: str) -> None:
+    model = build_model(name, 3, 32).eval()
+    pixels, before = torch.rand(4, 3, 32, 32), model.state_dict()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(cast_once(model, "bf16")(pixels), model(pixels))
+    assert {tensor.dtype for tensor in before.values()} <= {torch.float32, torch.int64}
+    assert cast_once(model, "no") is model
+
+
+def test_sync_batchnorm_is_for_equal_parts() -> None:
+    model = build_model("resnet50", 3, 64)
+    config = Config(train=TrainConfig(batch_size=8, sync_batchnorm=True, accumulate=4))
+    check_sync_batchnorm(model, config, 16, world=2)
+    check_sync_batchnorm(model, config, 17, world=2)  # one photo is left for a batch: a stand-in is one part too
+    with pytest.raises(ValueError, match=r"a batch of 7 photos gives 4 part\(s\) to one of 2 processes and 3"):
+        check_sync_batchnorm(model, config, 15, world=2)
+
+
+def test_a_batch_of_one_row_has_no_statistics_and_synchronized_rows_count_together() -> None:
+    model = build_model("resnet50", 3, 32)
+    config = resolve(Config(data=DataConfig(crop=32), model=ModelConfig(weights="none")))
+    synced = replace(config, train=TrainConfig(batch_size=2, sync_batchnorm=True, max_rows=1))
+    check_batchnorm(model, synced, 4, world=2)
+    for refused, photos in ((replace(config, train=TrainConfig(batch_size=2)), 4), (synced, 3)):
+        with pytest.raises(ValueError, match="no variance for BatchNorm"):
+            check_batchnorm(model, refused, photos, world=2)
+
+
+def test_cases_are_measured_in_turns() -> None:
+    calls: list[str] = []
+
+    def case(name: str) -> Case:
+        def work(batches: int) -> int:
+            calls.append(name)
+            return batches
+
+        return Case(name, work)
+
+    rows = in_turns([case("a"), case("b")], turns=3, seconds=0, most=5)
+    assert calls == ["a", "b", "a", "b"] + ["a", "b"] * 3
+    assert rows[0].ratio == 1
+    assert [row.name for row in rows] == ["a", "b"]
+
+
+def test_the_verdict_says_what_bounds_the_run() -> None:
+    def row(name: str, rate: float) -> Row:
+        return Row(name, rate, rate, rate, rate / 100, 0)
+
+    training = [row("ceiling", 100), row("from the pack", 98), row("from the folder", 60)]
+    assert verdict(training, [row("folder, 1 worker(s)", 30)]) == [
+        "from the pack: model-bound, at 98% of the ceiling",
+        "from the folder: loader-bound: needs 4 worker(s), each on a core of its own, at 60% of the ceiling",
+    ]
+
+
+@pytest.mark.slow
+def test_bench_measures_whole_programs(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "leafdist", "bench", "--turns", "1", "--parts", "packing,start,processes"]
+    command += ["--json", str(tmp_path / "bench.json"), "--model.name", "baseline", "--data.root", str(photos)]
+    command += ["--train.batch_size", "8", "--data.resize", "16", "--seconds", "0.01"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / "bench.json").read_text())
+    assert len(result["packing"]) == 2
+    assert result["start"]["train.py to its first step"] > result["start"]["train.py --help"] > 0
+    assert [values["mebibytes"] > 100 for values in result["processes"].values()] == [True, True]
+
+
+@pytest.mark.slow
+def test_the_script_for_gpus_goes_through_on_a_cpu(tmp_path: Path) -> None:
+    """Its parts, smallest: drawing, checks, bench, speedrun."""
+    environment = os.environ | {"QUICK": "1", "PYTHON": sys.executable}
+    command = ["bash", "benchmarks/gpu.sh", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((tmp_path / "bench-baseline.json").read_text())
+    rows = {part: [row["name"] for row in result[part]] for part in ("ceiling", "training", "evaluation", "loading")}
+    best = f"{resolve_precision('auto')}, channels_last"
+    assert rows["training"] == [best, "from the pack", "from the folder"]
+    assert rows["ceiling"][-1] == f"{best}, compile=default"
+    assert rows["loading"][0] == "the protocol's loader"
+    assert len(result["verdict"]) == 2
+    assert json.loads((tmp_path / "speedrun.json").read_text())["reached"] == 1
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["--parts", "speed"], "--parts speed: speed unknown; known are ceiling, training"),
+    (["--optim.rate", "1"], "optim.rate: unknown key"),
+])  # fmt: skip
+def test_bench_names_what_it_does_not_know(arguments: list[str], message: str) -> None:
+    command = [sys.executable, "-m", "leafdist", "bench", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False)
+    assert done.returncode == 2
+    assert message in done.stderr

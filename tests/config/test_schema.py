@@ -1,0 +1,126 @@
+"""Settings: ranges, contradictions, the way to a dictionary and back, what a resumed run may change."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import yaml
+
+from leafdist.config.schema import Config, check_world, differences, from_dict, resolve, to_dict
+
+
+def config(**sections: Any) -> Config:
+    return from_dict(sections)
+
+
+def test_autos_of_resnet50_are_resolved() -> None:
+    done = resolve(Config())
+    assert (done.data.crop, done.data.hflip, done.data.vflip, done.data.normalize) == (52, 0.5, 0.5, "imagenet")
+    assert (done.model.weights, done.model.freeze, done.data.source) == ("IMAGENET1K_V2", "layer1", "pack")
+    assert (done.data.workers, done.train.precision, done.track.wandb) == ("auto", "auto", "auto")
+
+
+def test_autos_of_the_baseline_are_resolved() -> None:
+    done = resolve(config(model={"name": "baseline"}))
+    assert (done.data.crop, done.data.hflip, done.data.vflip, done.data.normalize) == (0, 0.0, 0.0, "none")
+    assert (done.model.weights, done.model.freeze) == ("none", "none")
+
+
+def test_random_weights_are_not_frozen() -> None:
+    assert resolve(config(model={"weights": "none"})).model.freeze == "none"
+
+
+def test_resolving_twice_changes_nothing() -> None:
+    assert resolve(resolve(Config())) == resolve(Config())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "rule"),
+    [
+        ("optim.lr", 0, "above 0"),
+        ("optim.lr", float("nan"), "finite"),
+        ("optim.lr", float("inf"), "finite"),
+        ("data.hflip", 1.5, "at most 1"),
+        ("data.crop", -1, "at least 0"),
+        ("model.dropout", 1.0, "below 1"),
+        ("train.epochs", 0, "at least 1"),
+        ("train.max_rows", 0, "at least 1"),
+        ("run.name", "../x", "plain folder name"),
+    ],
+)
+def test_values_out_of_range_name_key_value_and_rule(key: str, value: Any, rule: str) -> None:
+    section, name = key.split(".")
+    with pytest.raises(ValueError, match=rf"^{key}={value}: must be .*{rule}"):
+        config(**{section: {name: value}})
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"data": {"crop": 65}}, "larger than the picture"),
+        ({"model": {"name": "baseline"}, "data": {"resize": 7}}, "needs 8 pixels"),
+        ({"model": {"name": "baseline"}, "data": {"crop": 7}}, "needs 8 pixels"),
+        ({"model": {"name": "baseline", "freeze": "all"}}, "nothing to freeze"),
+        ({"model": {"name": "baseline", "weights": "IMAGENET1K_V1"}}, "resnet50's"),
+        ({"model": {"weights": "none", "freeze": "stem"}}, "random weights"),
+        ({"model": {"dropout": 0.5}}, r"model\.dropout=0\.5"),
+        ({"optim": {"warmup_epochs": 31}}, "longer than"),
+    ],
+)
+def test_contradictions_are_refused(sections: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        resolve(config(**sections))
+
+
+def test_batch_must_hold_a_row_for_each_process() -> None:
+    small = config(train={"batch_size": 3})
+    check_world(small, 3)
+    with pytest.raises(ValueError, match=r"train\.batch_size=3"):
+        check_world(small, 4)
+
+
+def test_dictionary_and_yaml_lead_back_to_the_same_config() -> None:
+    first = resolve(config(run={"name": "x"}, train={"precision": "no"}, track={"tags": ["a"], "wandb": "off"}))
+    assert from_dict(yaml.safe_load(yaml.safe_dump(to_dict(first)))) == first
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"optim": {"lrr": 1}}, r"optim\.lrr: unknown key; did you mean optim\.lr\? Known keys of optim: name, lr,"),
+        ({"lr": 1}, r"did you mean optim\.lr\?"),
+        ({"opt": {}}, "Known keys: seed, run, data"),
+        ({"optim": 3}, "optim=3: must be a mapping of name, lr"),
+        ("text", "must be a mapping"),
+    ],
+)
+def test_unknown_keys_list_the_known_ones(values: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("section", "changes", "free"),
+    [
+        ("optim", {"lr": 2e-3}, False),
+        ("train", {"batch_size": 8}, False),
+        ("train", {"epochs": 31}, True),
+        ("train", {"epochs": 29}, False),
+        ("train", {"accumulate": 2}, True),
+        ("data", {"root": "/scratch"}, True),
+        ("data", {"resize": 32}, False),
+        ("run", {"folder": "elsewhere"}, True),
+        ("track", {"tags": ["a"]}, True),
+    ],
+)
+def test_differences_tell_what_a_resumed_run_may_change(section: str, changes: dict[str, Any], free: bool) -> None:
+    old = Config()
+    new = replace(old, **{section: replace(getattr(old, section), **changes)})
+    [(name, value)] = changes.items()
+    line = f"{section}.{name}: {getattr(getattr(old, section), name)} -> {value}"
+    assert differences(old, new) == (([], [line]) if free else ([line], []))
+
+
+def test_cosine_fixes_the_number_of_epochs() -> None:
+    old, new = (config(optim={"schedule": "cosine"}, train={"epochs": epochs}) for epochs in (30, 31))
+    assert differences(old, new) == (["train.epochs: 30 -> 31"], [])

@@ -1,0 +1,216 @@
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import transforms
+
+from leafdist.data import pack
+from leafdist.data.decode import UnreadablePhotoError, decode
+from leafdist.data.index import scan
+from leafdist.data.loader import Loader
+from leafdist.data.photos import UNFINISHED
+from leafdist.data.source import FolderSource, PackSource
+from tests.conftest import CLASSES, draw
+
+
+def test_decoding_is_the_protocols_resize(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 200, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "leaf.jpg")
+    with Image.open(tmp_path / "leaf.jpg") as image:
+        expected = np.asarray(transforms.Resize([64, 64])(image.convert("RGB")))
+    np.testing.assert_array_equal(decode(tmp_path / "leaf.jpg", 64), expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_applied(orientation: int, tmp_path: Path) -> None:
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    pixels[:4, :4] = 255  # top left, as seen
+    upright = Image.fromarray(pixels)
+    # the stored picture is the seen one put through the inverse of what the tag asks for
+    inverse = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}.get(orientation)
+    stored = upright if inverse is None else upright.transpose(Image.Transpose(inverse))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored.save(tmp_path / "leaf.png", exif=exif)
+    np.testing.assert_array_equal(decode(tmp_path / "leaf.png", 8), pixels)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "1"])
+def test_grey_palette_and_alpha_become_rgb(mode: str, tmp_path: Path) -> None:
+    Image.new("RGB", (9, 9), (255, 255, 255)).convert(mode).save(tmp_path / "leaf.png")
+    assert (decode(tmp_path / "leaf.png", 4) == 255).all()
+
+
+def make_bad(path: Path, kind: str) -> Path:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(path)
+    content = {"empty": b"", "text": b"not a photo", "truncated": path.read_bytes()[: path.stat().st_size // 2]}
+    path.write_bytes(content[kind])
+    return path
+
+
+@pytest.mark.parametrize("kind", ["empty", "text", "truncated"])
+def test_files_that_cannot_be_decoded_are_named(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(UnreadablePhotoError, match=r"leaf\.jpg cannot be decoded"):
+        decode(make_bad(tmp_path / "leaf.jpg", kind), 8)
+
+
+def test_classes_come_from_train_and_others_are_mapped_by_name(photos: Path) -> None:
+    train, val = scan(photos, "train"), scan(photos, "val", CLASSES[::-1])
+    assert train.classes == CLASSES
+    assert val.classes == CLASSES[::-1]
+    assert [val.classes[label] for label in val.labels] == [name.split("/")[0] for name in val.names]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_class_on_one_side_only_is_an_error_that_names_the_folder(split: str, photos: Path) -> None:
+    (photos / split / "Rose___rust").mkdir()
+    other = "val" if split == "train" else "train"
+    (photos / split / "Rose___rust" / "1.png").write_bytes((photos / other / CLASSES[0] / "001.png").read_bytes())
+    with pytest.raises(ValueError, match=r"val.*Rose___rust"):
+        scan(photos, "val", scan(photos, "train").classes)
+
+
+def test_pack_and_folder_give_the_same_bytes(photos: Path) -> None:
+    index = scan(photos, "train")
+    path = pack.ensure_pack(index, 24, photos / "cache", workers=2)
+    order = np.random.default_rng(0).permutation(len(index))
+    folder, packed = FolderSource(index, 24).read(order), PackSource(index, 24, path).read(order)
+    assert [array.dtype for array in folder] == [array.dtype for array in packed] == [np.uint8, np.int64, np.int64]
+    for mine, theirs in zip(folder, packed, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_packing_in_parallel_gives_the_same_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pack, "BLOCK", 4)
+    index = scan(draw(tmp_path / "splitted", {"train": 5}), "train")
+    for workers in (1, 2):
+        pack.build(tmp_path / f"{workers}.u8", index, 16, workers)
+    assert (tmp_path / "1.u8").read_bytes() == (tmp_path / "2.u8").read_bytes()
+    assert pack.check(tmp_path / "2.u8", index, 16) is None
+
+
+def flip_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def other_header(header: Path) -> None:
+    header.write_text("3")
+
+
+def other_decoder(header: Path) -> None:
+    header.write_text(header.read_text().replace("Pillow", "Pillow-SIMD"))
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "a byte flipped": (flip_byte, "its data is damaged"),
+    "truncated": (lambda pack: os.truncate(pack, 99), "its data is not"),
+    "no header": (lambda pack: pack.with_suffix(".json").unlink(), "there is none yet"),
+    "half a header": (lambda pack: os.truncate(pack.with_suffix(".json"), 30), "its header is damaged"),
+    "another header": (lambda pack: other_header(pack.with_suffix(".json")), "its header is damaged"),
+    "another decoder": (lambda pack: other_decoder(pack.with_suffix(".json")), "other than before: decoder"),
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_a_damaged_pack_is_noticed_and_rebuilt(kind: str, photos: Path) -> None:
+    said: list[str] = []
+    index = scan(photos, "train")
+    path = pack.ensure_pack(index, 16, photos / "cache", 1, said.append)
+    harm, message = DAMAGE[kind]
+    harm(path)
+    assert message in (pack.check(path, index, 16) or "")
+    assert pack.ensure_pack(index, 16, photos / "cache", 1, said.append) == path
+    assert message in said[-1]
+    assert pack.check(path, index, 16) is None
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "a photo touched": lambda photo: os.utime(photo, (1, 1)),
+    "a photo gone": lambda photo: photo.unlink(),
+    "a photo renamed": lambda photo: shutil.move(photo, photo.with_name("z.png")),
+}
+
+
+@pytest.mark.parametrize("kind", CHANGES)
+def test_a_changed_folder_gets_a_new_pack_in_place_of_the_old(kind: str, photos: Path) -> None:
+    old = pack.ensure_pack(scan(photos, "train"), 16, photos / "cache", 1)
+    CHANGES[kind](photos / "train" / CLASSES[0] / "001.png")
+    index = scan(photos, "train")
+    new = pack.ensure_pack(index, 16, photos / "cache", 1)
+    assert list((photos / "cache").glob("*.u8")) == [new] != [old]
+    assert pack.check(new, index, 16) is None
+
+
+def test_a_pack_beside_the_data_serves_those_who_can_only_read(photos: Path, tmp_path: Path) -> None:
+    index = scan(photos, "train")
+    made = pack.ensure_pack(index, 16, photos / ".leafdist", 1)
+    assert pack.ensure_pack(index, 16, tmp_path / "mine", 1, pytest.fail) == made
+    made.write_bytes(made.read_bytes()[:-1] + b"x")
+    assert pack.ensure_pack(index, 16, tmp_path / "mine", 1).parent == tmp_path / "mine", "damaged, and not mine"
+
+
+def test_data_sets_share_a_cache_folder(photos: Path, tmp_path: Path) -> None:
+    other = scan(draw(tmp_path / "other", {"train": 2}), "train")
+    index = scan(photos, "train")
+    paths = {pack.ensure_pack(one, 16, tmp_path / "cache", 1) for one in (index, other)}
+    assert len(paths) == len(list((tmp_path / "cache").glob("*.u8"))) == 2
+
+
+def test_an_unfinished_split_is_no_data_set(photos: Path) -> None:
+    (photos / UNFINISHED).touch()
+    with pytest.raises(ValueError, match="is an unfinished split"):
+        scan(photos, "train")
+
+
+def test_a_fold_of_an_unfinished_split_is_no_data_set(photos: Path) -> None:
+    (photos.parent / UNFINISHED).touch()
+    with pytest.raises(ValueError, match="is an unfinished split"):
+        scan(photos, "train")
+
+
+def test_a_bad_photo_leaves_no_pack(photos: Path) -> None:
+    make_bad(photos / "train" / CLASSES[1] / "bad.jpg", "text")
+    with pytest.raises(ValueError, match=r"bad\.jpg cannot be decoded"):
+        pack.ensure_pack(scan(photos, "train"), 16, photos / "cache", 1)
+    assert [path.name for path in (photos / "cache").iterdir() if not path.name.endswith(".lock")] == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_loader_keeps_the_order_over_several_passes(workers: int, photos: Path) -> None:
+    source = FolderSource(scan(photos, "train"), 16)
+    loader = Loader(source, torch.device("cpu"), workers)
+    for lists in ([np.array([3, 1]), np.array([0])], [np.array([5]), np.array([2, 4, 7])]):
+        for indices, (images, labels, places) in zip(lists, loader.batches(lists), strict=True):
+            np.testing.assert_array_equal(images, source.read(indices)[0])
+            np.testing.assert_array_equal(labels, source.index.labels[indices])
+            np.testing.assert_array_equal(places, indices)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_bad_photo_met_by_a_loader_is_named_in_one_line(workers: int, photos: Path) -> None:
+    make_bad(photos / "train" / CLASSES[0] / "000.png", "truncated")
+    loader = Loader(FolderSource(scan(photos, "train"), 16), torch.device("cpu"), workers)
+    with pytest.raises(UnreadablePhotoError, match=r"^[^\n]*000\.png cannot be decoded[^\n]*$"):
+        list(loader.batches([np.array([0, 1]), np.array([2])]))
+
+
+def test_an_unreadable_folder_is_named(photos: Path) -> None:
+    """Root may read everything, so the capability to do so is dropped first."""
+    folder = photos / "train" / CLASSES[0]
+    folder.chmod(0)
+    code = f"from leafdist.data.index import scan; from pathlib import Path; scan(Path({str(photos)!r}), 'train')"
+    drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = subprocess.run([*drop, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    folder.chmod(0o755)
+    assert "ValueError" in done.stderr
+    assert str(folder) in done.stderr.splitlines()[-1]

@@ -1,0 +1,117 @@
+"""Photos that cannot be read: an error, or set aside for training and counted as wrong in evaluation."""
+
+import csv
+import errno
+import json
+import shutil
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leafdist.data import quarantine
+from leafdist.data.index import scan
+from leafdist.data.open import origin
+from leafdist.data.quarantine import set_bad_aside
+from leafdist.evaluation.intervals import wilson
+from tests.conftest import CLASSES, Program
+from tests.training.test_training import TINY, events
+
+BAD = {"train": f"{CLASSES[0]}/002.png", "val": f"{CLASSES[1]}/001.png", "test": f"{CLASSES[2]}/000.png"}
+
+
+@pytest.fixture
+def damaged(photos: Path) -> Path:
+    for split, name in BAD.items():
+        (photos / split / name).write_bytes(b"no photo")
+    return photos
+
+
+def test_bad_photos_leave_the_index_and_are_found_once(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = set_bad_aside(scan(damaged, "train"), damaged / "cache", 2)
+    assert BAD["train"] not in index.names
+    assert (len(index), len(index.names)) == (16, 16)
+    (photo,) = index.set_aside
+    assert (photo.name, photo.label) == (BAD["train"], 0)
+    assert "002.png cannot be decoded" in photo.reason
+    assert index.digest != scan(damaged, "train").digest, "a run is bound to the photos it was trained on"
+    (kept,) = (damaged / "cache").glob("*.unreadable")
+    kept.write_text("{")
+    assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 1).digest == index.digest, "damaged: found again"
+    monkeypatch.setattr(quarantine, "find_bad", lambda *_: pytest.fail("decoded again"))
+    assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 2).digest == index.digest
+
+
+def test_a_disk_that_fails_is_an_error_and_no_verdict_on_the_photo(
+    damaged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Image.open
+
+    def stale(path: Path) -> Image.Image:
+        if path.name == "004.png":
+            raise OSError(errno.ESTALE, "Stale file handle", str(path))
+        return opened(path)
+
+    monkeypatch.setattr(Image, "open", stale)
+    with pytest.raises(ValueError, match=r"004\.png cannot be read .*Stale file handle"):
+        set_bad_aside(scan(damaged, "train"), damaged / "cache", 1)
+    monkeypatch.setattr(Image, "open", opened)
+    assert len(set_bad_aside(scan(damaged, "train"), damaged / "cache", 1).set_aside) == 1
+
+
+def test_what_split_json_says_holds_for_its_own_photos_alone(photos: Path) -> None:
+    assert origin(scan(photos, "test"))["leaf_disjoint"] == "unknown: there is no split.json"
+    index = scan(photos, "test")
+    digest = sha256("".join(f"{name}\n" for name in sorted(index.names)).encode()).hexdigest()
+    (photos / "split.json").write_text(json.dumps({"groups": "leaf_ids.tsv", "digests": {"test": digest}}))
+    assert origin(index) == {"split_digest": digest, "leaf_disjoint": "yes, where leaf ids are known"}
+    shutil.copy(photos / "train" / CLASSES[0] / "005.png", photos / "test" / CLASSES[0])
+    assert origin(scan(photos, "test"))["leaf_disjoint"].startswith("unknown: the photos are not those")
+    for other in ("{}", '["another program"]'):
+        (photos / "split.json").write_text(other)
+        assert origin(index)["split_digest"] is None
+
+
+def test_a_class_of_which_nothing_can_be_read_is_an_error(damaged: Path) -> None:
+    for photo in (damaged / "val" / CLASSES[1]).iterdir():
+        photo.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"none of its photos can be decoded.*000\.png"):
+        set_bad_aside(scan(damaged, "val"), damaged / "cache", 1)
+
+
+@pytest.mark.slow
+def test_training_goes_on_without_bad_photos_and_evaluation_counts_them_as_wrong(
+    program: Program, damaged: Path, tmp_path: Path
+) -> None:
+    common = ["train.py", "--data.root", damaged, *TINY, "--train.epochs", 1, "--optim.name", "sgd"]
+    common += ["--data.on_corrupt", "quarantine"]
+    leaves = tmp_path / "leaves.tsv"
+    leaves.write_text("class\tstem\tleaf_id\n" + "".join(f"{CLASSES[0]}\t00{n}\tone\n" for n in range(3)))
+    for name, source, processes in (("one", "pack", 1), ("two", "folder", 2)):
+        done = program(*common, "--data.source", source, "--run.name", name, processes=processes)
+        assert done.returncode == 0, done.stderr
+        assert "photos set aside: 1 of train, 1 of val" in done.stdout
+        rows = json.loads((tmp_path / "runs" / name / "set-aside.json").read_text())
+        assert [(row["split"], row["path"]) for row in rows] == [("train", BAD["train"]), ("val", BAD["val"])]
+        done = program("evaluate.py", tmp_path / "runs" / name, "--groups", leaves, processes=processes)
+        assert done.returncode == 0, done.stderr
+        assert "1 unreadable ones counted as wrong" in done.stdout
+    one, two = (events(tmp_path / "runs" / name) for name in ("one", "two"))
+    np.testing.assert_allclose([event.get("loss", 0) for event in one], [event.get("loss", 0) for event in two], 1e-5)
+    run = tmp_path / "runs" / "one"
+    result = json.loads((run / "eval-test.json").read_text())
+    assert (result["images"], result["unreadable"]) == (9, 1)
+    assert result["correct"] <= 8
+    assert result["interval"] == list(wilson(result["correct"], 9))
+    low, high = result["interval_by_leaf"]
+    assert low <= result["accuracy"] <= high
+    assert result["leaf_disjoint"] == "unknown: there is no split.json"
+    with (run / "predictions-test.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == [f"{name}/{n:03}.png" for name in CLASSES for n in range(3)]
+    assert [row["path"] for row in rows if not row["predicted"]] == [BAD["test"]]
+    done = program("evaluate.py", run, "--split", "val", "--data", damaged.rename(tmp_path / "moved"))
+    assert done.returncode == 0, done.stderr
+    assert (run / "eval-val.json").exists(), "the run's own photos, though one of them cannot be read"

@@ -1,0 +1,60 @@
+"""What a process settles before it trains, and how it waits for others."""
+
+import multiprocessing
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from leafdist.distributed.runtime import Runtime, check_devices
+from leafdist.system import locks, signals
+from leafdist.system.signals import Interrupted
+
+
+def test_precisions_that_differ_between_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    runtime = Runtime(precision="no")
+    runtime.check_alike()
+    monkeypatch.setattr(runtime, "gather", lambda mine: [mine, "bf16"])
+    with pytest.raises(ValueError, match=r"no on rank 0, bf16 on rank 1.*Set it to no or bf16"):
+        runtime.check_alike()
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    check_devices()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    with pytest.raises(ValueError, match=r"4 processes on a node with 2 usable GPU\(s\)"):
+        check_devices()
+
+
+def keep(path: Path, seconds: float) -> None:
+    """In another process: the lock belongs to an open file, so that a process does not lock itself out."""
+    with locks.hold(path, 0, print):
+        path.with_suffix(".held").touch()
+        time.sleep(seconds)
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_whoever_waits_for_a_lock_says_so_and_heeds_signals(
+    stopped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    path = tmp_path / "pack.lock"
+    holder = multiprocessing.get_context("spawn").Process(target=keep, args=(path, 60 if stopped else 0.5))
+    holder.start()
+    try:
+        while not path.with_suffix(".held").exists():
+            time.sleep(0.05)
+        if stopped:
+            monkeypatch.setattr(signals, "_received", [("SIGTERM", 0.0)])
+            with pytest.raises(Interrupted, match="SIGTERM"):
+                locks.hold(path, -1, said.append)
+        else:
+            locks.hold(path, -1, said.append).release()
+        assert said == [f"waiting for another process, which holds {path}"]
+    finally:
+        holder.kill()
+        holder.join()

@@ -1,0 +1,32 @@
+"""Which rank was the first to fail, where gloo's own words differ."""
+
+from torch.distributed import HashStore  # type: ignore[attr-defined]
+
+from leafdist.distributed.watchdog import SILENT, Sentinel
+from tests.conftest import Program
+
+
+def test_of_several_collectives_that_run_out_of_time_each_names_the_rank_that_hangs(program: Program) -> None:
+    """gloo says "Timed out waiting" of those that it was at, "Application timeout caused pair closure" of the rest."""
+    done = program("tests/deserted_rank.py", processes=2)
+    assert "pair closure" in done.stdout
+    assert "PeerError: rank 0 was the first to fail: it hangs" in done.stderr
+
+
+def test_a_rank_that_wakes_up_is_no_longer_taken_for_dead() -> None:
+    store = HashStore()
+    sentinel = Sentinel(store, rank=0, world=2, stall=99)
+    store.set("alive/1", "7")
+    for _ in range(SILENT + 1):
+        assert sentinel._first_failure() is None
+        sentinel._look_at_next()
+    failure = sentinel._first_failure()
+    assert failure
+    assert (failure.rank, failure.reason) == (1, "it died without a word (killed, out of memory?)")
+    store.set("alive/1", "8")
+    sentinel._look_at_next()
+    assert sentinel._first_failure() is None
+    store.set("alive/1", "over")
+    for _ in range(2 * SILENT):
+        sentinel._look_at_next()
+    assert sentinel._first_failure() is None, "it has left in peace"

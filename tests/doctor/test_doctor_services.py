@@ -1,0 +1,111 @@
+"""`leafdist doctor`: what comes from elsewhere, each thing missing once."""
+
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from leafdist.config.schema import Config, ModelConfig, TrackConfig, resolve
+from leafdist.doctor import services, slurm
+from tests.helpers.doctoring import HERE, bad, fine, settings
+
+
+@pytest.fixture
+def no_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No key, no home, and a server that nobody runs."""
+    for name in [name for name in os.environ if name.startswith("WANDB_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    yield
+    from leafdist.tracking.wandb_client import stop_service
+
+    stop_service()
+
+
+@pytest.mark.usefixtures("no_wandb")
+def test_wandb_without_a_key_or_an_answer_is_told_and_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    online = settings(track=TrackConfig(wandb="online"))
+    assert "no API key for http://127.0.0.1:9" in bad(services.check_wandb(online), "wandb", "warning")
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    assert "Connection refused" in bad(services.check_wandb(online), "wandb", "warning")
+    assert "Connection refused" in fine(services.check_wandb(settings(track=TrackConfig())))[0].text
+    fine(services.check_wandb(settings()))
+
+
+def test_weights_that_are_nowhere_or_damaged_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    resnet = resolve(Config())
+    text = bad(services.check_weights(resnet), "weights")
+    cached = tmp_path / "hub" / "checkpoints" / "resnet50-11ad3fa6.pth"
+    assert f"at {cached}" in text
+    cached.parent.mkdir(parents=True)
+    cached.write_bytes(b"half of it")
+    assert "is damaged" in bad(services.check_weights(resnet), "weights")
+    wrong = resolve(Config(model=ModelConfig(weights="IMAGENET1K_V9")))
+    assert "no such file" in bad(services.check_weights(wrong), "weights")
+    fine(services.check_weights(settings()))
+
+
+def test_a_port_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert f"{port}, which accelerate launch takes" in bad(services.check_port(HERE, port), "port", "warning")
+        fine(services.check_port(replace(HERE, started_by="srun"), port))
+    fine(services.check_port(HERE, port))
+
+
+def test_a_clock_that_is_behind_or_apart_is_told(tmp_path: Path) -> None:
+    (tmp_path / "code.py").touch()
+    fine(services.check_date(time.time(), tmp_path))
+    os.utime(tmp_path / "code.py", times=(time.time() + 86400,) * 2)
+    assert "before leafdist was installed" in bad(services.check_date(time.time(), tmp_path), "clock")
+    fine(services.check_skew(0.5, 0.01, "node1"))
+    assert "-40 s from that of node1" in bad(services.check_skew(-40, 0.01, "node1"), "clock", "warning")
+    fine(services.check_skew(-40, 60, "node1"))  # the question took too long to tell
+
+
+JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "2", "SLURM_TMPDIR": "/tmp"}
+
+
+@pytest.fixture
+def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """It answers of a job that is requeued."""
+    path = tmp_path / "scontrol"
+    path.write_text("#!/bin/sh\necho JobId=7 Requeue=1\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    return path
+
+
+@pytest.mark.usefixtures("scontrol")
+@pytest.mark.parametrize(
+    ("changes", "world", "status", "text"),
+    [
+        ({"LEAFDIST_EXPECT_WORLD": "4"}, 2, "error", "LEAFDIST_EXPECT_WORLD=4, and 2 process(es) joined"),
+        ({}, 1, "warning", "the job has 2 nodes, and 1 process(es) run"),
+        ({"SLURM_GPUS_ON_NODE": "4"}, 2, "warning", "4 GPU(s) on this node, and 1 process(es)"),
+        ({"SLURM_NTASKS": "8"}, 2, "warning", "SLURM_NTASKS=8, and 2 processes"),
+        ({"SLURM_CPUS_ON_NODE": "0"}, 2, "warning", "0 core(s) on this node for 1 processes"),
+        ({"SLURM_TMPDIR": "/nowhere"}, 2, "error", "SLURM_TMPDIR=/nowhere is no folder"),
+    ],
+)
+def test_a_job_that_does_not_fit_its_launch_is_told(
+    changes: dict[str, str], world: int, status: str, text: str
+) -> None:
+    fine(slurm.check(JOB, replace(HERE, world=2)))
+    assert text in bad(slurm.check(JOB | changes, replace(HERE, world=world)), "slurm", status)
+
+
+def test_a_job_that_does_not_come_back_says_so(scontrol: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = replace(HERE, world=2)
+    scontrol.write_text("#!/bin/sh\necho JobId=7 Requeue=0\n")
+    assert "not requeued" in fine(slurm.check(JOB, place))[0].text
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert "scontrol does not work here" in bad(slurm.check(JOB, place), "slurm", "warning")

@@ -1,0 +1,38 @@
+"""Judging a run that still trains."""
+
+import json
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation import assess as assessment
+from leafdist.evaluation.assess import Request, assess
+from leafdist.evaluation.evaluate import evaluate
+from leafdist.evaluation.metrics import Predictions
+from leafdist.runs.checkpoint import load_best, save_best
+from tests.conftest import CLASSES, draw
+from tests.helpers.untrained import untrained_run
+
+
+def test_what_is_said_is_of_the_checkpoint_that_was_judged_though_a_better_one_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = draw(tmp_path / "splitted", {"train": 1, "val": 4, "test": 2})
+    run = untrained_run(tmp_path / "run", "baseline", CLASSES, root=str(photos))
+    tensors, meta = load_best(run)
+    judged = meta["sha256"]
+
+    def meanwhile(model: nn.Module, *arguments: object, **options: object) -> Predictions:
+        better = {name: value + 1 if value.is_floating_point() else value for name, value in tensors.items()}
+        save_best(run / "best", better, {key: value for key, value in meta.items() if key != "sha256"})
+        return evaluate(model, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(assessment, "evaluate", meanwhile)
+    runtime = Runtime()
+    assess(run, Request(), runtime)
+    runtime.close()
+    assert load_best(run)[1]["sha256"] != judged
+    for name in ("eval-test.json", "calibration.json"):
+        assert json.loads((run / name).read_text())["checkpoint"] == judged

@@ -1,0 +1,56 @@
+"""Photos from elsewhere, judged by a trained run."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from leafdist.evaluation.other_photos import UNKNOWN, match, name_of
+from tests.conftest import CLASSES, Program, draw
+from tests.training.test_training import TINY
+
+
+def test_folders_are_matched_by_name_whatever_their_case_and_unicode_form() -> None:
+    classes = ("Apple___rust", "Café___healthy")
+    assert match(("cafe\u0301___Healthy", "APPLE___rust", "Rose"), classes).tolist() == [1, 0, UNKNOWN]
+
+
+def test_other_photos_in_a_folder_of_the_same_name_replace_nothing(tmp_path: Path) -> None:
+    def judged(root: str, digest: str) -> str:
+        photos = {"data": digest, "root": root}
+        name = name_of(tmp_path, "test", Path(root), photos)
+        (tmp_path / f"eval-{name}.json").write_text(json.dumps(photos | {"confusion": [[1]]}))
+        return name
+
+    assert judged("/field/splitted", "a") == "test@splitted"
+    assert judged("/field/splitted", "b") == "test@splitted", "photos were added there"
+    assert judged("/lab/splitted", "c") == "test@lab-splitted"
+    assert judged("/old/lab/splitted", "d") == "test@old-lab-splitted"
+    assert judged("/scratch/job-7/splitted", "b") == "test@splitted", "a copy"
+    assert judged("/scratch/job-7/lab/splitted", "c") == "test@lab-splitted"
+
+
+@pytest.mark.slow
+def test_other_photos_are_matched_by_class_and_what_does_not_match_is_said(
+    program: Program, photos: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "runs" / "run"
+    assert program("train.py", "--data.root", photos, *TINY, "--train.epochs", 1).returncode == 0
+    moved = photos.rename(tmp_path / "moved")
+    done = program("evaluate.py", run, "--data", moved, "--tta")
+    assert done.returncode == 0, done.stderr
+    assert json.loads((run / "eval-test.json").read_text())["tta"] is True
+
+    field = draw(tmp_path / "field", {".": 2}, classes=(CLASSES[0].upper(), CLASSES[2], "Rose___rust"))
+    done = program("evaluate.py", run, "--data", field, processes=2)
+    assert done.returncode == 0, done.stderr
+    assert "left out, of classes that the run does not know: Rose___rust (2)" in done.stdout
+    assert f"classes of the run without a photo: {CLASSES[1]}" in done.stdout
+    result = json.loads((run / "eval-test@field.json").read_text())
+    assert (result["images"], result["unknown"], result["absent"]) == (4, {"Rose___rust": 2}, [CLASSES[1]])
+    assert [row["images"] for row in result["classes"].values()] == [2, 0, 2]
+    assert result["calibration"]["fitted_on"] == "val"
+    assert result["leaf_disjoint"].startswith("unknown")
+    assert [(field / ".leafdist").is_dir(), (tmp_path / ".leafdist").exists()] == [True, False]
+    rows = (run / "predictions-test@field.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in rows[1:3]] == [f"{CLASSES[0].upper()}/{n:03}.png" for n in range(2)]

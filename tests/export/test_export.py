@@ -1,0 +1,245 @@
+"""Exported files answer as the run does, to programs that know nothing of leafdist."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import safetensors.torch
+import torch
+from huggingface_hub import ModelCard
+from PIL import Image
+from safetensors.torch import load_file
+from torchvision.models import resnet50
+
+from leafdist.__main__ import main
+from leafdist.data.decode import decode
+from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.calibration import Calibration
+from leafdist.export import onnx_file, tensors
+from leafdist.export.subject import Scores
+from leafdist.predict.predictor import Predictor
+from leafdist.runs.checkpoint import load_best
+from leafdist.system import files
+from tests.conftest import CLASSES, REPO, draw
+from tests.helpers.untrained import untrained_run
+
+TEMPERATURE = 1.7
+PRECISIONS = ["--precision", "fp32,fp16,int8"]
+
+
+def leaves(root: Path) -> Path:
+    return draw(root, {"train": 2, "val": 20, "test": 12}, side=64)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of the baseline, with its data, calibrated, exported in every form."""
+    place = tmp_path_factory.mktemp("export")
+    made = untrained_run(place / "run", "baseline", CLASSES, crop=48, root=str(leaves(place / "data")))
+    Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1]["sha256"]).save(made)
+    evaluation = {"split": "test", "images": 36, "correct": 12, "accuracy": 1 / 3, "interval": [0.2, 0.5]}
+    rows = {name: {"images": 12, "precision": 0.5, "recall": 0.25, "f1": 1 / 3} for name in CLASSES}
+    files.write_json(made / "eval-test.json", evaluation | {"macro_f1": 0.3, "classes": rows, "data": "d" * 64})
+    assert main(["export", str(made), "--preprocess", *PRECISIONS]) == 0
+    return made
+
+
+@pytest.fixture
+def photos(run: Path) -> list[Path]:
+    return sorted((run.parent / "data" / "test").rglob("*.png"))[:7]
+
+
+def expected(run: Path, photos: list[Path]) -> Scores:
+    """What `leafdist predict` says: calibrated probabilities in the order of the classes."""
+    found = Predictor(run, Runtime(), pytest.fail).answers(photos, len(CLASSES), pytest.fail)
+    rows = [dict(zip(answer.classes, answer.probabilities, strict=True)) for answer in found]
+    return np.array([[row[name] for name in CLASSES] for row in rows], np.float32)
+
+
+def softmax(scores: Scores) -> Scores:
+    return torch.from_numpy(scores / TEMPERATURE).softmax(1).numpy()
+
+
+@pytest.mark.parametrize(("name", "close"), [("model.onnx", 1e-5), ("model-fp16.onnx", 2e-2), ("model-int8.onnx", 0.3)])
+def test_onnxruntime_answers_as_predict_does_for_any_number_of_photos(
+    name: str, close: float, run: Path, photos: list[Path]
+) -> None:
+    session = onnxruntime.InferenceSession(run / "export" / name)
+    pixels = np.stack([decode(photo, 64) for photo in photos])
+    chances = expected(run, photos)
+    for count in (1, 2, 7):
+        (scores,) = session.run(None, {"images": pixels[:count]})
+        np.testing.assert_allclose(softmax(scores), chances[:count], atol=close)
+
+
+def test_the_file_alone_says_what_a_reader_must_know(run: Path) -> None:
+    graph = onnx.load(run / "export" / "model.onnx")
+    facts = {entry.key: json.loads(entry.value) for entry in graph.metadata_props}
+    assert facts["classes"] == list(CLASSES)
+    assert facts["preprocessing"]["resize"] == 64
+    assert facts["temperature"] == TEMPERATURE
+    assert facts["checkpoint"] == load_best(run)[1]["sha256"]
+
+
+def test_the_smaller_precisions_are_smaller(run: Path) -> None:
+    sizes = [(run / "export" / name).stat().st_size for name in ("model.onnx", "model-fp16.onnx", "model-int8.onnx")]
+    assert sizes[0] > 1.9 * sizes[1] > 1.9 * 1.8 * sizes[2]
+
+
+@pytest.mark.slow
+def test_a_torch_export_program_runs_without_leafdist(run: Path, photos: list[Path], tmp_path: Path) -> None:
+    np.save(tmp_path / "pixels.npy", np.stack([decode(photo, 64) for photo in photos]))
+    program = (
+        "import sys; sys.modules['leafdist'] = None\n"
+        "import numpy, torch\n"
+        f"network = torch.export.load({str(run / 'export' / 'model.pt2')!r}).module()\n"
+        "numpy.save('scores.npy', network(torch.from_numpy(numpy.load('pixels.npy'))).detach().numpy())\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+    np.testing.assert_allclose(softmax(np.load(tmp_path / "scores.npy")), expected(run, photos), atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_resnet_goes_to_onnx_without_its_preprocessing_and_to_torchvision(tmp_path: Path) -> None:
+    run = untrained_run(tmp_path / "run", "resnet50", CLASSES, root=str(tmp_path / "gone"), fit="crop")
+    assert main(["export", str(run), "--formats", "onnx,safetensors"]) == 0
+    assert said_by_the_card(run) == said_by_predict(run)
+    network = resnet50(num_classes=3).eval()
+    network.load_state_dict(load_file(run / "export" / "model.safetensors"), strict=True)
+    predictor = Predictor(run, Runtime(), lambda text: None)
+    inputs = torch.rand(3, 3, 52, 52)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(inputs), predictor.model(inputs), atol=1e-4, rtol=1e-4)
+
+
+def said_by_the_card(run: Path) -> list[str]:
+    """The card's own program, run beside its files: the class and its probability."""
+    folder = run / "export"
+    picture = np.random.default_rng(3).integers(0, 255, (5, 7, 3), np.uint8)
+    Image.fromarray(picture).resize((200, 120)).save(folder / "leaf.jpg")
+    (program,) = [code for code in python_blocks(folder) if "onnxruntime" in code]
+    assert "leafdist" not in program
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=folder, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def python_blocks(folder: Path) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL)
+
+
+def said_by_predict(run: Path) -> list[str]:
+    (answer,) = Predictor(run, Runtime(), lambda text: None).answers([run / "export" / "leaf.jpg"], 3, pytest.fail)
+    assert 0.35 < answer.probabilities[0] < 0.99  # else it would be the same whatever went in
+    pairs = zip(answer.classes, answer.probabilities, strict=True)
+    return [f"{name} {round(probability, 4)}" for name, probability in pairs]
+
+
+@pytest.mark.slow
+def test_the_program_in_the_card_says_what_predict_says(run: Path) -> None:
+    assert said_by_the_card(run) == said_by_predict(run)
+
+
+@pytest.mark.slow
+def test_the_program_of_the_page_on_exports_says_what_predict_says(run: Path, tmp_path: Path) -> None:
+    """Its order of classes: it knows of no temperature."""
+    shutil.copytree(run / "export", tmp_path / "exported")
+    said_by_the_card(run)
+    shutil.copy(run / "export" / "leaf.jpg", tmp_path)
+    (program,) = re.findall(r"```python\n(.*?)```", (REPO / "docs" / "export.md").read_text(), re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path, check=True)
+    names = [[line.rsplit(" ", 1)[0] for line in lines] for lines in (done.stdout.splitlines(), said_by_predict(run))]
+    assert names[0] == names[1]
+
+
+def test_the_card_is_one_that_hugging_face_reads_with_the_figures_of_the_evaluation(run: Path) -> None:
+    card = ModelCard.load(run / "export" / "README.md")
+    assert card.data.eval_results is not None
+    found = {result.metric_type: result.metric_value for result in card.data.eval_results}
+    assert found == {"accuracy": pytest.approx(1 / 3, abs=1e-6), "f1": pytest.approx(0.3)}
+    assert card.data.pipeline_tag == "image-classification"
+    row, digest = "| Corn___rust, common | 12 | 0.500 | 0.250 | 0.333 |", load_best(run)[1]["sha256"]
+    for text in ("33.33 %", "20.00 % to 50.00 %", row, digest):
+        assert text in card.text
+
+
+@pytest.mark.slow
+def test_a_new_export_leaves_no_file_of_an_older_one(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "export"
+    shutil.copytree(run / "export", folder)
+    assert main(["export", str(run), "--formats", "safetensors", "--to", str(folder)]) == 0
+    assert {path.name for path in folder.iterdir()} - {"leaf.jpg"} == {"model.safetensors", "labels.txt", "README.md"}
+
+
+@pytest.mark.parametrize("made", ["best/model.safetensors", "somewhere/README.md"])
+def test_no_file_but_an_earlier_export_is_replaced(
+    made: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    path = copy / made
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        path.write_text("mine")
+    before = path.read_bytes()
+    assert main(["export", str(copy), "--formats", "safetensors", "--to", str(path.parent)]) == 2
+    assert f"holds {path.name}, of no earlier export" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+@pytest.fixture
+def other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The files that follow hold a network that has gone on training, by a little."""
+    save: Callable[..., None] = safetensors.torch.save_file
+
+    def spoiled(state: dict[str, torch.Tensor], *rest: object) -> None:
+        save({name: value * 1.01 if name == "head.weight" else value for name, value in state.items()}, *rest)
+
+    monkeypatch.setattr(tensors, "save_file", spoiled)
+
+
+@pytest.mark.usefixtures("other_weights")
+def test_a_file_that_answers_differently_is_not_kept(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run), "--formats", "safetensors", "--to", str(tmp_path / "out")]) == 2
+    assert "was not kept: it differs from PyTorch by" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_without_its_data_int8_asks_for_photos_and_takes_a_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = untrained_run(tmp_path / "run", "baseline", CLASSES, root=str(tmp_path / "gone"))
+    command = ["export", str(run), "--formats", "onnx", "--precision", "int8"]
+    assert main(command) == 2
+    assert "Name a folder of photos with --calibrate" in capsys.readouterr().err
+    assert main([*command, "--calibrate", str(leaves(tmp_path / "data") / "val")]) == 0
+    output = capsys.readouterr().out
+    assert "accuracy is not measured: the run's test split is not at hand" in output
+    assert (run / "export" / "model-int8.onnx").exists()
+
+
+def test_without_the_extra_it_says_how_to_install_it(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_file, "NEEDED", ("onnx", "onnxsomething"))
+    assert main(["export", str(run)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "ONNX needs onnxsomething: pip install 'leafdist[export]'" in lines[0]
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--formats", "onnx,tflite"), ("--precision", "int4")])
+def test_an_unknown_form_is_refused_before_anything_is_done(
+    flag: str, value: str, run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(run), flag, value]) == 2
+    assert "unknown; known are" in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""train.py with eyes: notes what each row of each step was given. Arguments: OUT DTYPE, then train.py's own."""
+
+import json
+import os
+import sys
+import zlib
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from leafdist.data.plan import Share
+from leafdist.models.dropout import BlockDropout
+from leafdist.models.resnet import ResNet50
+from leafdist.training.step import Sums, TrainStep
+from train import main
+
+out, dtype, *arguments = sys.argv[1:]
+torch.set_default_dtype(getattr(torch, dtype))
+rows: dict[str, object] = {}
+masks: dict[str, int] = {}
+rates: dict[int, float] = {}
+train_step, bytes_for = TrainStep.__call__, BlockDropout.bytes_for
+
+
+def recorded_step(self: TrainStep, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
+    rates[step] = self.rate(step)
+    for row in [] if share.empty else range(len(share)):
+        seen = [
+            int(share.indices[row]),
+            zlib.crc32(images[row].numpy().data),
+            int(labels[row]),
+            share.draws[row].tolist(),
+        ]
+        rows[f"step {step} row {share.first + row}"] = seen
+    return train_step(self, step, share, images, labels)
+
+
+def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:
+    result: Tensor = bytes_for(self, x)
+    assert self.place is not None
+    _, step, first = self.place
+    for row, mask in enumerate(result >= self.threshold):
+        masks[f"step {step} layer {self.layer} row {first + row}"] = zlib.crc32(mask.contiguous().numpy().data)
+    return result
+
+
+TrainStep.__call__ = recorded_step  # type: ignore[method-assign]
+BlockDropout.bytes_for = recorded_bytes  # type: ignore[method-assign]
+if "resnet50" in arguments and "--train.sync_batchnorm" not in arguments:  # then these alone depend on the cut
+    ResNet50.train = lambda self, mode=True: torch.nn.Module.train(self, False)  # type: ignore[method-assign]
+sys.argv = ["train.py", *arguments]
+status = main()
+record = {"rows": rows, "masks": masks, "rates": rates}
+Path(f"{out}.{os.getpid()}.json").write_text(json.dumps(record))
+sys.exit(status)

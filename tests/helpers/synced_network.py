@@ -1,0 +1,66 @@
+"""One rank of a small network with synchronized BatchNorm, held against PyTorch's own on the whole batch."""
+
+from contextlib import nullcontext
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from leafdist.data.plan import chunk
+from leafdist.models.batchnorm import stand_in, synchronize
+
+
+def network() -> nn.Sequential:
+    torch.manual_seed(1)
+    stages = (
+        nn.Conv2d(3, 8, 3, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 4, 3, bias=False),
+        nn.BatchNorm2d(4),
+    )
+    return nn.Sequential(*stages).to(memory_format=torch.channels_last)
+
+
+def step(model: nn.Module, images: Tensor, targets: Tensor, weight: float = 1) -> None:
+    (((model(images) - targets) ** 2).sum() * weight).backward()
+
+
+def compare(rows: int, precision: torch.dtype) -> None:
+    """Of a batch of `rows`, some of which may leave ranks without one."""
+    torch.manual_seed(0)
+    images, targets = torch.randn(rows, 3, 9, 9) * 2 + 1, torch.randn(rows, 4, 5, 5)
+    mine = chunk(rows, dist.get_rank(), dist.get_world_size())
+    empty = mine.start == mine.stop
+    mine = slice(0, 1) if empty else mine
+    whole, part = network(), network()
+    synchronize(part)
+    with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
+        step(whole, images, targets)
+        with stand_in(part) if empty else nullcontext():
+            step(part, images[mine], targets[mine], float(not empty))
+    assert part.training
+    for weights, others in zip(part.parameters(), whole.parameters(), strict=True):
+        assert weights.grad is not None
+        assert others.grad is not None
+        dist.all_reduce(weights.grad)
+        near(weights.grad, others.grad, precision)
+    for ours, theirs in zip(part.buffers(), whole.buffers(), strict=True):
+        near(ours, theirs, precision)
+    with torch.inference_mode():
+        near(part.eval()(images), whole.eval()(images), precision)
+
+
+def near(ours: Tensor, theirs: Tensor, precision: torch.dtype) -> None:
+    """By the norm of what differs."""
+    share = 0.02 if precision is torch.bfloat16 else 1e-10
+    apart, whole = (torch.linalg.vector_norm(values.double()).item() for values in (ours - theirs, theirs))
+    assert apart <= share * whole + 1e-12, f"{apart} of {whole}"
+
+
+dist.init_process_group("gloo")
+compare(7, torch.bfloat16)
+torch.set_default_dtype(torch.float64)
+for rows in (7, 2, 1):
+    compare(rows, torch.float64)
+dist.destroy_process_group()

@@ -1,0 +1,44 @@
+"""A run folder around a network that was not trained: as train.py leaves it, in a moment."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+from leafdist.config.schema import Config, ModelConfig, TrainConfig, resolve, to_dict
+from leafdist.models.build import build_model
+from leafdist.runs.checkpoint import save_best, tensors_of
+from leafdist.system import files
+from leafdist.training import setup
+
+HEADS = {512: 0.5, 2048: 0.004}  # deviation by features: classes far from equally likely, and far from certain
+
+
+def untrained_run(path: Path, model: str, classes: tuple[str, ...], **data: Any) -> Path:
+    """Weights are drawn, so that answers differ between photos; `data`: settings of that section."""
+    network_config = ModelConfig(name=model, weights="none")  # type: ignore[arg-type]
+    given = Config(model=network_config, train=TrainConfig(precision="no"))
+    config = resolve(replace(given, data=replace(given.data, **data)))
+    network = build_model(model, len(classes), setup.side(config.data))
+    spread(network)
+    meta = {"classes": list(classes), "preprocessing": setup.preprocessing(config.data), "config": to_dict(config)}
+    save_best(path / "best", tensors_of(network), meta | {"epoch": 1, "val_accuracy": 0.5, "val_loss": 1.0})
+    (path / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
+    files.write_json(path / "run.json", {"state": "finished", "starts": [], "data": {}, "classes": list(classes)})
+    return path
+
+
+def spread(network: nn.Module) -> None:
+    """BatchNorm that does something, and a head with opinions."""
+    generator = torch.Generator().manual_seed(0)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.running_mean, module.bias.data):
+                assert values is not None
+                values.normal_(0, 0.1, generator=generator)
+    head = list(network.modules())[-1] if not hasattr(network, "fc") else network.fc
+    assert isinstance(head, nn.Linear)
+    head.weight.data.normal_(0, HEADS[head.in_features], generator=generator)

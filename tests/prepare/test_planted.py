@@ -1,0 +1,39 @@
+"""Hundreds of planted faults, drawn from a seed: how many are found, and how much of what is said is true."""
+
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from leafdist.data.groups import read_groups
+from leafdist.prepare.sample import draw_sample
+from tests.conftest import SHARED
+from tests.helpers.planted import Score, grow, score
+
+CERTAIN = {"broken file", "wrong ending", "exact copy"}
+
+
+def check(scores: dict[str, Score], recall: float, precision: float) -> None:
+    assert sum(found.planted for found in scores.values()) >= 200
+    for kind, found in scores.items():
+        assert found.recall >= (1.0 if kind in CERTAIN else recall), kind
+        assert found.precision >= (1.0 if kind in CERTAIN else precision), kind
+
+
+@pytest.mark.slow
+def test_faults_planted_in_drawn_photos_are_found_and_nothing_else(tmp_path: Path) -> None:
+    draw_sample(tmp_path / "raw", per_class=10, side=96)
+    garden, report = grow(tmp_path / "raw", None, tmp_path, seed=1)
+    check(score(garden, report), recall=0.9, precision=0.9)
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_faults_planted_in_real_photos_are_found_and_nothing_else(tmp_path: Path) -> None:
+    data = SHARED / "data"
+    if not (data / "leaf256.tar").exists():
+        pytest.skip(f"{data / 'leaf256.tar'} is absent")
+    with tarfile.open(data / "leaf256.tar") as archive:
+        archive.extractall(tmp_path, filter="data")
+    garden, report = grow(tmp_path / "leaf256", read_groups(data / "leaf_ids.tsv"), tmp_path, seed=2)
+    check(score(garden, report), recall=0.9, precision=0.9)

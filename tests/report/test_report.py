@@ -1,0 +1,199 @@
+"""report.html: what it says is what the run folder says, whatever is missing there, and it stands alone."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from leafdist.__main__ import main
+from leafdist.compare.compare import compare
+from leafdist.report import write as report
+from leafdist.report.facts import Facts
+from leafdist.report.two_runs import calibrated
+from leafdist.runs.checkpoint import load_best, save_best
+from tests.helpers.drawn_run import draw_run
+
+CLASSES = ("Apple___healthy", "Apple___scab", "Grape___black_rot", 'Pepper,_bell___<spot> & "rot"', "Grape___healthy")
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("drawn")
+    return draw_run(place / "runs" / "drawn", CLASSES, 200, place / "splitted")
+
+
+@pytest.fixture
+def run(drawn: Path, tmp_path: Path) -> Path:
+    """A copy to take things away from."""
+    return Path(shutil.copytree(drawn, tmp_path / "drawn"))
+
+
+def text_of(run: Path) -> str:
+    return report.write(run).read_text(encoding="utf-8")
+
+
+class Figures(HTMLParser):
+    """`<data key value>` of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: dict[str, float] = {}
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = dict(attrs)
+        if tag == "data" and values.get("data-key"):
+            self.found[str(values["data-key"])] = float(values["value"] or "nan")
+
+
+def test_headline_figures_are_those_of_the_evaluation(run: Path) -> None:
+    result = json.loads((run / "eval-test.json").read_text())
+    meta = json.loads((run / "best" / "meta.json").read_text())
+    assert Figures(text_of(run)).found == {
+        "accuracy": result["accuracy"],
+        "macro_f1": result["macro_f1"],
+        "ece_calibrated": result["calibration"]["ece_calibrated"],
+        "healthy": result["healthy"]["accuracy"],
+        "val_accuracy": meta["val_accuracy"],
+    }
+
+
+def test_the_epoch_whose_weights_are_kept_is_marked_where_it_stands(run: Path) -> None:
+    tensors, meta = load_best(run)
+    save_best(run / "best", tensors, meta | {"epoch": 2})
+    text = text_of(run)
+    assert text.count("val: the best epoch, 3, whose weights are kept") == 2, "on loss and accuracy"
+    assert text.count("epoch 3 is kept") == 2
+    events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    third = next(event for event in events if event["event"] == "epoch" and event["epoch"] == 2)
+    assert f"val {100 * third['val_accuracy']:.1f}\u202f% at epoch 3, kept" in text
+
+
+def test_the_page_needs_nothing_else(run: Path) -> None:
+    text = text_of(run)
+    assert "default-src 'none'" in text
+    assert re.findall(r'(?:src|href)="(?!data:|#)', text) == []
+    assert re.findall(r"url\(|@import|https?:", text) == []
+    assert text.count("data:image/jpeg") > 10
+
+
+def test_names_of_classes_are_text_wherever_they_stand(run: Path) -> None:
+    text = text_of(run)
+    assert "<spot>" not in text
+    assert '&lt;spot&gt; &amp; "rot"' in text
+
+
+@pytest.mark.parametrize(
+    ("lost", "told"),
+    [
+        (["eval-test.json"], "The evaluation: confusion matrix"),
+        (["predictions-test.csv"], "predictions-test.csv: photos and their probabilities"),
+        (["best", "eval-test.json"], "A best checkpoint: no epoch has ended yet"),
+        (["calibration.json"], "Calibrated probabilities"),
+    ],
+)
+def test_what_is_gone_is_named_with_the_command_that_brings_it(run: Path, lost: list[str], told: str) -> None:
+    for name in lost:
+        shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink()
+    text = text_of(run)
+    assert told in text
+    assert f"<code>leafdist report {run}</code>" in text
+
+
+def test_photos_that_are_gone_are_told_and_the_rest_stays(run: Path, tmp_path: Path) -> None:
+    path = run / "eval-test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"root": str(tmp_path / "away")}))
+    text = text_of(run)
+    assert f"{tmp_path / 'away' / 'test'} is not on this machine" in text
+    assert "data:image/jpeg" not in text
+    assert 'role="grid"' in text
+
+
+def test_a_calibration_of_another_checkpoint_is_not_used(run: Path) -> None:
+    path = run / "calibration.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
+    text = text_of(run)
+    assert "ece" in Figures(text).found
+    assert "ece_calibrated" not in Figures(text).found
+
+
+def test_an_evaluation_of_another_checkpoint_is_said_to_be_of_an_earlier_one(run: Path) -> None:
+    assert "earlier one" not in text_of(run)
+    path = run / "eval-test.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
+    assert "what stands here is of an earlier one" in text_of(run)
+
+
+def test_settings_that_differ_from_the_defaults_are_marked(run: Path) -> None:
+    marked = re.findall(r'<tr class="changed"><th[^>]*>([^<]+)', text_of(run))
+    assert marked == ["root", "name", "wandb"] * 2, "apart, and among all"
+
+
+def test_the_command_says_where_the_page_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(run)]) == 0
+    assert capsys.readouterr().out == f"{run / 'report.html'}\n"
+    assert main(["report", str(run.parent)]) == 2
+    assert "is not a run folder" in capsys.readouterr().err
+
+
+def test_other_photos_stand_beside_the_run_s_own(run: Path) -> None:
+    result = json.loads((run / "eval-test.json").read_text())
+    elsewhere = {"elsewhere": "/field/2026", "unknown": {}, "absent": [], "accuracy": 0.4321}
+    (run / "eval-test@field.json").write_text(json.dumps(result | elsewhere))
+    text = text_of(run)
+    assert Figures(text).found["accuracy"] == result["accuracy"]
+    assert re.search(r'/field/2026</code>.*<data value="0.4321">43.2', text)
+    (run / "eval-test.json").unlink()
+    assert Figures(text_of(run)).found["accuracy"] == 0.4321
+
+
+def test_two_runs_stand_side_by_side(
+    run: Path, drawn: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = drawn.parents[1] / "splitted"
+    other = draw_run(tmp_path / "other", CLASSES, 200, root, seed=5, lr=3e-4)
+    assert main(["report", str(run), str(other)]) == 0
+    text = (run / "report-other.html").read_text()
+    results = [json.loads((one / "eval-test.json").read_text()) for one in (run, other)]
+    difference = Figures(text).found["difference"]
+    assert difference == pytest.approx(results[1]["accuracy"] - results[0]["accuracy"])
+    changed = re.findall(r'<th scope="row">([a-z_.]+)</th><td><code>([^<]*)</code></td><td><code>([^<]*)', text)
+    assert changed == [("optim.lr", "0.001", "0.0003")]
+    assert main(["report", str(run), str(other), str(run)]) == 2
+
+
+def test_a_photo_has_one_confidence_on_the_page_of_its_run_and_on_that_of_two(run: Path, tmp_path: Path) -> None:
+    both = Facts(run), Facts(draw_run(tmp_path / "other", CLASSES, 200, Facts(run).root, seed=5))
+    shown = calibrated(both, compare([facts.path for facts in both]).pairs[0])
+    sure = {
+        facts.record.name: dict(zip(facts.answers.paths, facts.answers.confidence, strict=True))
+        for facts in both
+        if facts.answers
+    }
+    assert len(shown) > 20
+    for photo in shown:
+        assert photo.confidence == sure[photo.wrong][photo.path]
+        assert photo.right_confidence == sure[photo.right][photo.path]
+
+
+def test_runs_that_cannot_be_compared_say_why(run: Path, tmp_path: Path) -> None:
+    other = draw_run(tmp_path / "other", CLASSES[:3], 50, tmp_path / "away")
+    text = report.write(run, other).read_text()
+    assert "cannot be compared photo by photo" in text
+    (other / "eval-test.json").unlink()
+    assert "not evaluated on one split" in report.write(run, other).read_text()
+
+
+def test_a_report_that_fails_is_one_line_and_no_error(run: Path) -> None:
+    said = list[str]()
+    runtime = SimpleNamespace(is_main=True, say=said.append)
+    (run / "eval-test.json").write_text("{}")
+    report.attempt(run, runtime)  # type: ignore[arg-type]
+    assert len(said) == 1
+    assert said[0].startswith("warning: no report (ValueError")
+    assert f"leafdist report {run} tries again" in said[0]
+    report.attempt(run, SimpleNamespace(is_main=False))  # type: ignore[arg-type]

@@ -1,0 +1,134 @@
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from leafdist.runs import checkpoint
+from leafdist.runs.checkpoint import Snapshot
+
+
+def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(model.parameters(), fused=True)
+    for _ in range(steps):
+        model(torch.rand(5, 3, 6, 6)).pow(2).sum().backward()
+        optimizer.step()
+    return model, optimizer
+
+
+def test_a_checkpoint_brings_back_weights_optimizer_and_state(tmp_path: Path) -> None:
+    model, optimizer = trained()
+    checkpoint.save_last(tmp_path, 7, Snapshot.of(model, optimizer, {"epoch": 1}))
+    other, other_optimizer = trained(steps=0)
+    path = checkpoint.newest(tmp_path, print)
+    assert path is not None
+    assert checkpoint.load_last(path, other, other_optimizer) == {"epoch": 1}
+    for first, second in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
+        assert torch.equal(first, second)
+    for key, value in checkpoint.optimizer_tensors(optimizer).items():
+        assert torch.equal(checkpoint.optimizer_tensors(other_optimizer)[key], value)
+    weight = next(iter(other.parameters()))
+    assert other_optimizer.state[weight]["exp_avg"].stride() == weight.stride(), "fused kernels go by memory"
+
+
+def test_what_was_loaded_is_no_file_that_pruning_would_find_in_use(tmp_path: Path) -> None:
+    for fused in (False, True):
+        model = nn.Linear(3, 2)
+        optimizer = torch.optim.Adam(model.parameters(), fused=fused)
+        model(torch.ones(1, 3)).sum().backward()
+        optimizer.step()
+        checkpoint.save_last(tmp_path, 1, Snapshot.of(model, optimizer, {}))
+        checkpoint.load_last(tmp_path / "step-000000001", model, optimizer)
+        assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
+def test_a_save_that_fails_frees_the_space_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("leafdist.system.files.write_json", full)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_generations_are_kept(tmp_path: Path) -> None:
+    for step in (1, 2, 3):
+        checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
+    assert [path.name for path in sorted(tmp_path.iterdir())] == ["step-000000002", "step-000000003"]
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"])
+@pytest.mark.parametrize("harm", [flip, Path.unlink, lambda path: os.truncate(path, 10)])
+def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
+    name: str, harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    said: list[str] = []
+    for step in (1, 2):
+        checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
+    harm(tmp_path / "step-000000002" / name)
+    assert checkpoint.newest(tmp_path, said.append) == tmp_path / "step-000000001"
+    assert "step-000000002 is damaged" in said[0]
+
+
+def test_checkpoints_that_were_passed_over_go_and_new_ones_stay(tmp_path: Path) -> None:
+    for step in (90, 100):
+        checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
+    flip(tmp_path / "step-000000100" / "state.json")
+    assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000090"
+    checkpoint.save_last(tmp_path, 95, Snapshot.of(*trained(), {}))
+    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000095", "step-000000090"]
+    assert {path.name for path in tmp_path.iterdir()} == {"step-000000095", "step-000000090"}
+
+
+def test_a_damaged_checkpoint_is_none_of_the_two_that_stay(tmp_path: Path) -> None:
+    for step in (10, 20):
+        checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
+    flip(tmp_path / "step-000000020" / "state.json")
+    assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000010"
+    checkpoint.save_last(tmp_path, 25, Snapshot.of(*trained(), {}))
+    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000025", "step-000000010"]
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_over(tmp_path: Path) -> None:
+    checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
+    flip(tmp_path / "step-000000001" / "state.json")
+    with pytest.raises(ValueError, match="no checkpoint verifies"):
+        checkpoint.newest(tmp_path, lambda _: None)
+
+
+def test_a_save_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
+    checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
+    shutil.copytree(tmp_path / "step-000000001", tmp_path / ".step-000000002.tmp")
+    assert checkpoint.newest(tmp_path, print) == tmp_path / "step-000000001"
+    checkpoint.save_last(tmp_path, 2, Snapshot.of(*trained(), {}))
+    assert checkpoint.newest(tmp_path, print) == tmp_path / "step-000000002"
+
+
+def test_best_carries_its_own_description_and_checksum(tmp_path: Path) -> None:
+    model, _ = trained()
+    checkpoint.save_best(tmp_path / "best", checkpoint.tensors_of(model), {"epoch": 3})
+    tensors, meta = checkpoint.load_best(tmp_path)
+    assert meta["epoch"] == 3
+    assert meta == json.loads((tmp_path / "best" / "meta.json").read_text())
+    assert all(torch.equal(tensors[key], value) for key, value in model.state_dict().items())
+    flip(tmp_path / "best" / "model.safetensors")
+    with pytest.raises(ValueError, match="is damaged"):
+        checkpoint.load_best(tmp_path)
+
+
+def test_a_run_without_best_says_where_it_should_be(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="has no best checkpoint"):
+        checkpoint.load_best(tmp_path)

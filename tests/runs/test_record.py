@@ -1,0 +1,147 @@
+"""What a run folder tells: of one that is whole, of one that still trains, and of a damaged one."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from filelock import FileLock
+
+from leafdist.evaluation.calibration import Calibration
+from leafdist.evaluation.metrics import Predictions
+from leafdist.evaluation.tables import write_predictions
+from leafdist.runs.folder import RunFolder
+from leafdist.runs.record import RunRecord
+from leafdist.system import files
+from tests.conftest import CLASSES
+from tests.helpers.run_folders import evaluated, make_run
+
+
+def test_a_finished_run_tells_all(tmp_path: Path) -> None:
+    run = RunRecord.open(evaluated(make_run(tmp_path)))
+    assert (run.name, run.state, run.restarts, run.reason) == ("tiny", "finished", 0, None)
+    assert run.config.train.epochs == 3
+    assert run.meta
+    assert (run.meta["epoch"], run.meta["classes"]) == (1, list(CLASSES))
+    assert [epoch["epoch"] for epoch in run.epochs] == [0, 1]
+    assert [step["step"] for step in run.steps] == list(range(1, 9))
+    assert run.images_per_second == 103.5
+    assert run.evaluations["test"]["accuracy"] == 0.5
+    assert [row["predicted"] for row in run.predictions("test")] == [CLASSES[0], CLASSES[1], CLASSES[0], ""]
+
+
+def test_hours_are_those_of_the_devices_that_were_there(tmp_path: Path) -> None:
+    """Two epochs of 36 s: one on two processes, then, after a kill that lost steps, one on four GPUs."""
+    path = make_run(tmp_path)
+    record = json.loads((path / "run.json").read_text())
+    again = {"device": "cuda:0", "world_size": 4}
+    record["starts"] = [{**record["starts"][0], **change} for change in ({}, {"step": 6}, {"step": 5, **again})]
+    files.write_json(path / "run.json", record)
+    run = RunRecord.open(path)
+    assert run.restarts == 2
+    assert run.device_hours == pytest.approx({"cpu": 0.02, "cuda": 0.04})
+    assert run.gpu_hours == pytest.approx(0.04)
+
+
+def test_probabilities_are_read_and_calibrated(tmp_path: Path) -> None:
+    found = RunRecord.open(evaluated(make_run(tmp_path))).probabilities("test")
+    assert (found.classes, found.paths[0]) == (list(CLASSES), f"{CLASSES[0]}/0.png")
+    logits = np.log(found.values[:3]) / 2
+    powers = np.exp(logits)
+    np.testing.assert_allclose(found.at(2.0)[:3], powers / powers.sum(1, keepdims=True), rtol=1e-12)
+    assert np.isnan(found.at(2.0)[3]).all()
+
+
+def test_names_of_files_may_hold_any_bytes(tmp_path: Path) -> None:
+    run = make_run(tmp_path)
+    names = [os.fsdecode(b"a/\xe9.jpg"), "b/ä.jpg"]
+    answers = np.array([0, 1]), np.zeros(2), np.ones(2), np.zeros((2, 2))
+    write_predictions(run / "predictions-test.csv", names, ("a", "b"), Predictions(np.array([0, 1]), *answers))
+    assert [row["path"] for row in RunRecord.open(run).predictions("test")] == names
+    files.write_json(run / "names.json", names)
+    assert files.read_json(run / "names.json") == names
+
+
+def test_a_calibration_of_another_checkpoint_is_none(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    assert "is missing" in RunRecord.open(path).calibration[1]
+    meta = RunRecord.open(path).meta
+    assert meta
+    fitted = Calibration(1.5, "val", 9, 1.0, 0.9, meta["sha256"])
+    fitted.save(path)
+    assert RunRecord.open(path).calibration == (fitted, "")
+    replace(fitted, checkpoint="0" * 64).save(path)
+    assert RunRecord.open(path).calibration[0] is None
+    assert "another checkpoint" in RunRecord.open(path).calibration[1]
+
+
+def test_a_run_whose_process_is_gone_is_dead(tmp_path: Path) -> None:
+    path = make_run(tmp_path, state="running", epochs=0)
+    with FileLock(path / ".lock"):
+        run = RunRecord.open(path)
+        assert (run.state, run.meta, run.images_per_second) == ("running", None, None)
+    assert RunRecord.open(path).state == "dead"
+    killed = "from leafdist.runs.folder import RunFolder as F; from pathlib import Path as P; import os, sys; "
+    killed += "F(P(sys.argv[1])).lock(print); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", killed, path], check=False)
+    assert (path / ".lock").exists()
+    assert RunRecord.open(path).state == "dead"
+
+
+def test_looking_at_a_run_never_keeps_a_job_from_starting(tmp_path: Path) -> None:
+    path = make_run(tmp_path, state="running")
+    assert RunRecord.open(path).state == "dead"
+    RunFolder(path).lock(print)
+    assert RunRecord.open(path).state == "running"
+
+
+def test_a_line_that_a_kill_tore_is_left_out(tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    with (path / "metrics.jsonl").open("a") as log:
+        log.write('{"event": "step", "epo')
+    assert len(RunRecord.open(path).steps) == 8
+
+
+def test_what_is_no_run_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "absent"):
+        with pytest.raises(ValueError, match=f"{path.name} is not a run folder: it has no config.yaml"):
+            RunRecord.open(path)
+
+
+@pytest.mark.parametrize("text", ['{"state": "fini', "[]", '{"state": "finished"}'])
+def test_a_damaged_run_json_is_named(text: str, tmp_path: Path) -> None:
+    path = make_run(tmp_path)
+    (path / "run.json").write_text(text)
+    with pytest.raises(ValueError, match=r"run\.json is damaged"):
+        RunRecord.open(path)
+
+
+def test_other_damage_is_named_when_it_is_asked_for(tmp_path: Path) -> None:
+    path = evaluated(make_run(tmp_path))
+    (path / "config.yaml").write_text("train: [")
+    (path / "best" / "model.safetensors").write_bytes(b"x" * 40)
+    (path / "eval-test.json").write_text("{}")
+    (path / "probabilities-test.csv").write_text("path,label,a\nx,y\n")
+    (path / "predictions-test.csv").unlink()
+    run = RunRecord.open(path)
+    asked: dict[str, Callable[[], object]] = {
+        "config.yaml": lambda: run.config,
+        "model.safetensors": lambda: run.meta,
+        "eval-test.json": lambda: run.evaluations,
+        "probabilities-test.csv": lambda: run.probabilities("test"),
+    }
+    for name, ask in asked.items():
+        with pytest.raises(ValueError, match=f"{name} is damaged"):
+            ask()
+    with pytest.raises(ValueError, match=r"predictions-test.csv is missing: run python evaluate.py .* --split test"):
+        run.predictions("test")
+
+
+def test_reading_runs_imports_nothing_slow() -> None:
+    code = "import sys, leafdist.runs.record; print([m for m in ('torch', 'numpy', 'wandb') if m in sys.modules])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

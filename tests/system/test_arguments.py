@@ -1,0 +1,129 @@
+"""The terminal: help that teaches by examples which are right, completion in a real shell, Ctrl-C in one line."""
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from leafdist.__main__ import build_parser, main
+from leafdist.system.arguments import Parser, guess
+from tests.conftest import REPO
+from tests.helpers.docs_commands import check_commands
+
+COMMANDS: dict[str, Parser] = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr,assignment]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPO)}
+LEAFDIST = [sys.executable, "-m", "leafdist"]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_shows_examples_of_itself_that_are_right(name: str) -> None:
+    parser = COMMANDS[name]
+    assert parser.examples, f"leafdist {name} has no examples"
+    for example in parser.examples:
+        assert f"leafdist {name}" in example
+        assert example in parser.format_help()
+        check_commands(example)
+
+
+def test_an_unknown_command_is_answered_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["comprae", "a", "b"])
+    error = capsys.readouterr().err
+    assert left.value.code == 2
+    assert error.startswith("leafdist: error: command comprae: unknown; did you mean compare? known are sample-data,")
+    assert error.count("\n") == 1
+
+
+def test_a_wrong_choice_is_answered_likewise_and_other_messages_stay() -> None:
+    message = "argument --mode: invalid choice: 'hardlnk' (choose from 'copy', 'hardlink')"
+    assert guess(message) == "--mode hardlnk: unknown; did you mean hardlink? known are copy, hardlink"
+    assert guess(message.replace("'copy', 'hardlink'", "copy, hardlink")) == guess(message)  # as Python 3.14 says it
+    assert guess("argument --seed: expected one argument") == "argument --seed: expected one argument"
+
+
+def test_the_version_names_what_decides_over_results(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["--version"])
+    lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
+    assert left.value.code == 0
+    assert list(lines) == ["leafdist", "torch", "torchvision", "accelerate", "python"]
+
+
+def completed(shell_words: list[str], folder: Path) -> list[str]:
+    """What bash offers for the last word."""
+    script = subprocess.run([*LEAFDIST, "completion", "bash"], capture_output=True, env=ENVIRONMENT, check=True).stdout
+    (folder / "completion.bash").write_bytes(script)
+    words = shlex.join(shell_words)
+    code = (
+        f'. ./completion.bash; COMP_WORDS=({words}); COMP_CWORD={len(shell_words) - 1}; _shtab_leafdist "" {words[-1]}'
+    )
+    done = subprocess.run(
+        ["bash", "-c", code + '; printf "%s\\n" "${COMPREPLY[@]}"'],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=60,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
+def test_bash_completes_commands_flags_values_and_folders(tmp_path: Path) -> None:
+    (tmp_path / "splitted").mkdir()
+    (tmp_path / "split.txt").touch()
+    assert completed(["leafdist", "sam"], tmp_path) == ["sample-data"]
+    assert completed(["leafdist", "split", "--gro"], tmp_path) == ["--groups"]
+    assert completed(["leafdist", "split", "--mode", "h"], tmp_path) == ["hardlink"]
+    assert completed(["leafdist", "audit", "spl"], tmp_path) == ["splitted"]
+    assert completed(["leafdist", "export", "run", "--data", "spl"], tmp_path) == ["splitted"]
+    assert set(completed(["leafdist", "predict", "run", "spl"], tmp_path)) == {"splitted", "split.txt"}
+
+
+def test_the_script_for_zsh_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", "zsh"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("#compdef leafdist\n")
+    assert [name for name in COMMANDS if f"{name}:" not in text] == []
+    if shutil.which("zsh"):
+        (tmp_path / "_leafdist").write_text(text)
+        subprocess.run(["zsh", "-n", str(tmp_path / "_leafdist")], check=True)
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_command_and_its_helpers_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    command = [*LEAFDIST, "sample-data", "raw", "--per-class", "300", "--side", "64"]
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, cwd=tmp_path, env=ENVIRONMENT, start_new_session=True
+    )
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".raw.*/photos/*/0010.jpg")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGINT)  # as a terminal does: to all of them
+    out, error = child.communicate(timeout=60)
+    assert (child.returncode, out, error) == (130, "", "leafdist sample-data: stopped\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    command = f"{shlex.join(LEAFDIST)} completion zsh | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    assert (done.stdout, done.stderr) == ("#compdef leafdist\n", "")
+
+
+def test_help_and_errors_come_at_once() -> None:
+    """The limit is lax, for machines under load; the modules are what takes time."""
+    code = (
+        "import sys; from leafdist.__main__ import build_parser; build_parser().format_help(); "
+        "print([name for name in ('torch', 'numpy', 'rich', 'scipy', 'yaml', 'wandb') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENVIRONMENT, check=True)
+    assert done.stdout == "[]\n"

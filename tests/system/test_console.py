@@ -1,0 +1,115 @@
+"""One look: plain and whole in a pipe, fitted to a terminal, without colours where they are not wanted."""
+
+import os
+import pty
+import re
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from leafdist.system import console
+
+REPO = Path(__file__).parents[1]
+LONG = "Corn___Cercospora_leaf_spot" * 4
+SHOW = f"""
+from leafdist import console
+console.table(("class", "photos"), [("[red]rust", 5), ({LONG!r}, 1234)], title="what", styles={{0: "red"}})
+console.warn("beware")
+console.error("data.root=x: no such folder", "leafdist audit")
+with console.bar(2, "photo") as bar:
+    bar.update()
+"""
+
+
+def on_terminal(code: str, columns: int = 60, **environment: str) -> str:
+    """What `code` writes to a terminal of so many columns."""
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (24, columns))
+    inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # xdist's
+    values = inherited | {"PYTHONPATH": str(REPO), "TERM": "xterm"} | environment
+    command = [sys.executable, "-c", code]
+    child = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=values)
+    os.close(slave)
+    text = b""
+    while block := _read(master):
+        text += block
+    os.close(master)
+    assert child.wait(60) == 0, text
+    return text.decode().replace("\r\n", "\n")
+
+
+def _read(file: int) -> bytes:
+    try:
+        return os.read(file, 65536)
+    except OSError:  # Linux's way to say that the other side is closed
+        return b""
+
+
+def test_a_pipe_gets_whole_lines_without_colours_and_no_bar() -> None:
+    environment = os.environ | {"PYTHONPATH": str(REPO), "COLUMNS": "20", "TERM": "xterm"}
+    done = subprocess.run(
+        [sys.executable, "-c", SHOW], capture_output=True, text=True, env=environment, timeout=60, check=True
+    )
+    width = len(LONG)
+    assert done.stdout.splitlines() == [
+        "what",
+        f"{'class':{width}}  photos",
+        f"{'[red]rust':{width}}       5",
+        f"{LONG}    1234",
+    ]
+    assert done.stderr == "warning: beware\nleafdist audit: error: data.root=x: no such folder\n"
+
+
+def test_a_terminal_gets_colours_a_bar_and_no_line_wider_than_it_is() -> None:
+    text = on_terminal(SHOW)
+    assert "\033[31m" in text
+    assert "0/2" in text
+    assert "[red]rust" in text  # a name, and no markup
+    plain = re.sub(r"\033\[[0-9;]*[mAK]", "", text)
+    assert max(len(line) for line in re.split(r"[\r\n]+", plain)) <= 60
+    assert LONG in re.sub(r"\s|1234", "", plain)  # folded, not cut
+
+
+def test_no_color_keeps_the_fit_and_leaves_the_colours_out() -> None:
+    text = on_terminal(SHOW.rsplit("with", 1)[0], NO_COLOR="1")
+    assert "\033" not in text
+    assert max(map(len, text.splitlines())) <= 60
+
+
+def test_a_dumb_terminal_is_written_to_as_a_pipe_is() -> None:
+    text = on_terminal(SHOW, TERM="dumb")
+    assert "\033" not in text
+    assert "0/2" not in text
+    assert f"{LONG}    1234" in text
+
+
+def test_columns_of_numbers_stand_to_the_right_and_others_to_the_left() -> None:
+    lines = console.plain_table(("run", "accuracy", "note"), [["a", "99.5 %", "x"], ["bb", "-", "7 is not a number"]])
+    assert lines == ["run  accuracy  note", "a      99.5 %  x", "bb          -  7 is not a number"]
+    assert console.plain_table(("a", "n"), []) == ["a  n"]
+
+
+@pytest.mark.parametrize(
+    "code", ["from leafdist.__main__ import main; main(['splt'])", "import leafdist.system.console"]
+)
+def test_nothing_slow_is_imported_for_an_error(code: str) -> None:
+    check = f"""
+import sys
+try:
+    {code}
+except SystemExit:
+    pass
+print([name for name in ("rich", "tqdm", "shtab", "numpy", "torch") if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", check],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(REPO)},
+        timeout=60,
+        check=True,
+    )
+    assert done.stdout == "[]\n"

@@ -1,0 +1,72 @@
+"""Signals set a flag; processes started for us do not see them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from leafdist.system import signals
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in signals.STOPPING}
+    signals.install()
+    yield
+    signals._received.clear()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", signals.STOPPING)
+def test_a_signal_sets_a_flag_and_nothing_else(number: signal.Signals) -> None:
+    assert signals.received() is None
+    signals.check()
+    os.kill(os.getpid(), number)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert signals.received() == number.name, "the first one counts"
+    assert 0 <= signals.seconds_since() < 1
+    with pytest.raises(signals.Interrupted, match=number.name):
+        signals.check()
+
+
+def test_one_sigint_that_arrives_twice_is_one() -> None:
+    for _ in range(2):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert signals.received() == "SIGINT"
+
+
+def test_a_second_sigint_stops_at_once() -> None:
+    code = "from leafdist import signals; import time; signals.install(); print('ready', flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.readline()
+        child.send_signal(signal.SIGINT)
+        time.sleep(0.6)
+        assert child.poll() is None
+        child.send_signal(signal.SIGINT)
+        assert child.wait(5) == 130
+        assert b"second SIGINT" in child.stderr.read()
+
+
+def test_once_ignored_a_signal_does_not_change_the_status_of_a_process_that_ends() -> None:
+    code = "from leafdist import signals; import sys; signals.install(); signals.ignore()\n"
+    code += "class Late:\n  def __del__(self, kill=__import__('os').kill, me=__import__('os').getpid()): kill(me, 10)\n"
+    code += "sys.late = Late(); sys.exit(75)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 75
+
+
+def test_a_process_started_while_they_are_blocked_never_sees_them() -> None:
+    with signals.blocked():
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)"])
+        os.kill(os.getpid(), signal.SIGUSR1)
+    assert signals.received() == "SIGUSR1", "not lost, late at most"
+    time.sleep(0.3)
+    for number in signals.STOPPING:
+        child.send_signal(number)
+    assert child.wait(20) == 0

@@ -1,0 +1,99 @@
+"""W&B in a thread of its own: one that hangs costs a line, and neither a step nor the end of a training."""
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leafdist.tracking import background as aside
+from leafdist.tracking.background import Aside
+from tests.conftest import quiet_environment
+
+
+class Slow:
+    """Hangs in its second line until it is ended."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.ended, self.taken = threading.Event(), list[dict[str, Any]]()
+
+    def start(self, kept: list[dict[str, Any]], place: tuple[int, int]) -> None: ...
+
+    def log(self, event: dict[str, Any]) -> None:
+        if self.taken:
+            assert self.ended.wait(20)
+            raise ConnectionError("the other side was ended")
+        self.taken.append(event)
+
+    def close(self, exit_code: int, summary: dict[str, Any]) -> None: ...
+
+    def drop(self) -> None: ...
+
+    def end(self) -> None:
+        self.ended.set()
+
+
+def test_a_guest_that_hangs_is_given_up_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "PENDING", 3)
+    inner = Slow()
+    guest = Aside(inner)
+    guest.start([], (0, 0))
+    began = time.monotonic()
+    for number in range(5):  # one is taken, one is hung on, three wait
+        guest.log({"event": "step", "step": number})
+        time.sleep(0.05)
+    with pytest.raises(TimeoutError, match="it hangs: 3 lines wait for it"):
+        guest.log({"event": "step", "step": 5})
+    assert time.monotonic() - began < 5
+    guest.drop()
+    assert inner.ended.is_set()
+
+
+def test_one_that_does_not_come_to_an_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "GOODBYE", {True: 0.2, False: 0.2})
+    guest = Aside(Slow())
+    guest.start([], (0, 0))
+    for number in range(2):
+        guest.log({"event": "step", "step": number})
+    with pytest.raises(TimeoutError, match="no end after"):
+        guest.close(0, {})
+    guest.drop()
+
+
+PROGRAM = """
+import os, signal, sys, time
+from pathlib import Path
+from leafdist.tracking.run_tracker import RunTracker, aside
+from wandb.sdk import wandb_setup
+
+aside.PENDING = 20
+tracker = RunTracker(Path("run"), "run", {}, mode="offline", say=print)
+os.kill(wandb_setup.singleton().assert_service()._proc._process.pid, signal.SIGSTOP)
+began = time.monotonic()
+for step in range(1, 3001):
+    tracker.log({"event": "step", "epoch": 0, "step": step, "loss": 1.0})
+tracker.close(1, {})
+print(f"{time.monotonic() - began:.1f}")
+"""
+
+
+@pytest.mark.slow
+def test_a_stopped_wandb_stops_neither_the_lines_nor_the_end(tmp_path: Path) -> None:
+    environment = {name: value for name, value in quiet_environment().items() if "proxy" not in name.lower()}
+    environment |= {"HOME": str(tmp_path), "WANDB_ERROR_REPORTING": "false"}
+    command = [sys.executable, "-c", PROGRAM]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "warning: W&B is off for the rest of this job" in done.stdout
+    assert "it hangs" in done.stdout
+    assert float(done.stdout.splitlines()[-1]) < 60
+    lines = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == list(range(1, 3001))

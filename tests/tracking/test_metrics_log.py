@@ -1,0 +1,74 @@
+"""metrics.jsonl: always written, valid JSON, and cut back to what the checkpoint holds."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leafdist.config.schema import Config, TrackConfig
+from leafdist.tracking.events import cut_back
+from leafdist.tracking.run_tracker import RunTracker, open_tracker
+
+CONFIG = {"seed": 0, "optim": {"lr": 0.001}}
+EPOCH = {"event": "epoch", "epoch": 0, "step": 2, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.6}
+
+
+def step(number: int, loss: float = 1.0) -> dict[str, Any]:
+    return {"event": "step", "epoch": 0, "step": number, "loss": loss, "lr": 0.1, "images_per_second": 9.0}
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    def no_constant(name: str) -> None:
+        raise ValueError(f"{name} is not JSON")
+
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line, parse_constant=no_constant) for line in lines]
+
+
+def test_metrics_are_written_at_once_and_nan_is_null(tmp_path: Path) -> None:
+    tracker = RunTracker(tmp_path, "run", CONFIG, mode="off")
+    tracker.log({"event": "start", "nested": {"list": [float("inf"), 1]}})
+    tracker.log(step(1, loss=float("nan")))
+    assert metrics(tmp_path) == [{"event": "start", "nested": {"list": [None, 1]}}, {**step(1), "loss": None}]
+    tracker.close(0, {})
+    assert not (tmp_path / "wandb").exists()
+
+
+def test_a_resume_cuts_back_what_will_be_written_again(tmp_path: Path) -> None:
+    events = [{"event": "start"}, step(1), step(2), EPOCH, step(3), {**EPOCH, "epoch": 1, "step": 4}, {"event": "end"}]
+    lines = "".join(json.dumps(event) + "\n" for event in events)
+    (tmp_path / "metrics.jsonl").write_text(lines + '{"event": "step", "st', encoding="utf-8")
+    tracker = RunTracker(tmp_path, "run", CONFIG, mode="off", place=(1, 2))
+    tracker.log(step(3))
+    tracker.close(0, {})
+    assert metrics(tmp_path) == [{"event": "start"}, step(1), step(2), EPOCH, {"event": "end"}, step(3)]
+
+
+def test_a_start_from_scratch_keeps_no_step_of_the_try_before(tmp_path: Path) -> None:
+    for _ in range(2):
+        tracker = RunTracker(tmp_path, "run", CONFIG, mode="off")
+        tracker.log({"event": "start"})
+        tracker.log(step(1))
+        tracker.close(1, {})
+    assert metrics(tmp_path) == [{"event": "start"}, {"event": "start"}, step(1)]
+
+
+def test_a_cut_that_fails_leaves_the_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(json.dumps(step(5)) + "\n", encoding="utf-8")
+
+    def full(_: Path) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr("leafdist.system.files.flush", full)
+    with pytest.raises(OSError, match="disk full"):
+        cut_back(path, 0, 1)
+    assert metrics(tmp_path) == [step(5)]
+
+
+def test_rank_0_tracks_as_the_configuration_says(tmp_path: Path) -> None:
+    tracker = open_tracker(Config(track=TrackConfig(wandb="off")), tmp_path / "run", active=True)
+    tracker.log(step(1))
+    tracker.close(0, {})
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["metrics.jsonl"]

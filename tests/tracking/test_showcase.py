@@ -1,0 +1,166 @@
+"""What W&B and TensorBoard get beside the curves costs a line where it fails, nothing where it is off."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from leafdist.config.schema import Config, TrackConfig, resolve
+from leafdist.tracking.findings import Findings
+from leafdist.tracking.run_tracker import RunTracker, open_tracker
+from leafdist.tracking.showcase import Showcase, gallery
+from leafdist.tracking.tensorboard import TensorBoard
+from tests.conftest import CLASSES, REPO, draw
+from tests.tracking.test_metrics_log import CONFIG, EPOCH, metrics, step
+from tests.tracking.test_tracked_run import of_kind, summary
+from tests.tracking.test_tracking import _own_wandb, history  # noqa: F401
+
+HEADER = "path,label,predicted,confidence\n"
+
+
+def best_of(run: Path, rows: str) -> None:
+    """As the trainer leaves it, without a network."""
+    best = run / "best"
+    best.mkdir(parents=True)
+    meta = {"classes": ["a", "b"], "sha256": "0" * 64, "config": {"model": {"name": "baseline"}}, "epoch": 0}
+    (best / "meta.json").write_text(json.dumps(meta))
+    (best / "model.safetensors").write_bytes(b"weights")
+    (best / "predictions-val.csv").write_text(HEADER + rows)
+
+
+def finish(run: Path, showcase: Showcase) -> tuple[Path, list[str]]:
+    """The piece of a training of one step, and the warnings."""
+    said: list[str] = []
+    tracker = RunTracker(run, "leaf", CONFIG, mode="offline", showcase=showcase, say=said.append)
+    tracker.log(step(1))
+    tracker.close(0, {"best_val_accuracy": 0.5})
+    (piece,) = (run / "wandb").glob("offline-run-*")
+    return piece, [line for line in said if "warning" in line]
+
+
+def test_what_cannot_be_shown_costs_a_line_each_and_the_run_ends_well(tmp_path: Path) -> None:
+    best_of(tmp_path, "a/1.jpg,a,c,0.5\n")
+    (tmp_path / "best" / "model.safetensors").unlink()
+    piece, warnings = finish(tmp_path, Showcase(tables=True, artifact=True))
+    lacking = ("W&B lacks the tables of", "W&B lacks the best checkpoint of")
+    assert len(warnings) == 2
+    assert all(text in line for text, line in zip(lacking, warnings, strict=True))
+    assert "'c', which is no class" in warnings[0]
+    assert summary(piece)["best/val_accuracy"] == 0.5
+    assert [found.get("exit_code", 0) for found in of_kind(piece, "exit")] == [0]
+    assert metrics(tmp_path) == [step(1)]
+
+
+def test_switched_off_nothing_but_curves_is_sent(tmp_path: Path) -> None:
+    best_of(tmp_path, "a/1.jpg,a,b,0.5\n")
+    piece, warnings = finish(tmp_path, Showcase())
+    assert (warnings, of_kind(piece, "artifact")) == ([], [])
+    assert not (piece / "files" / "media").exists()
+    assert len(history(piece)) == 1
+
+
+def test_a_training_that_failed_shows_nothing(tmp_path: Path) -> None:
+    best_of(tmp_path, "a/1.jpg,a,b,0.5\n")
+    tracker = RunTracker(tmp_path, "leaf", CONFIG, mode="offline", showcase=Showcase(tables=True, artifact=True))
+    tracker.close(1, {})
+    (piece,) = (tmp_path / "wandb").glob("offline-run-*")
+    assert of_kind(piece, "artifact") == []
+
+
+def test_the_settings_of_section_track_switch_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Showcase] = []
+    monkeypatch.setattr("leafdist.tracking.run_tracker.RunTracker", lambda *_, showcase, **__: seen.append(showcase))
+    for tables, artifact in ((True, False), (False, True)):
+        track = TrackConfig(tables=tables, artifact=artifact)
+        open_tracker(Config(track=track), tmp_path, active=True)
+        assert (seen[-1].tables, seen[-1].artifact) == (tables, artifact)
+
+
+def test_photos_that_are_gone_are_left_out_of_the_gallery(tmp_path: Path) -> None:
+    photos = draw(tmp_path / "splitted", {"val": 2}) / "val"
+    rows = [f'{CLASSES[0]}/{number:03}.png,{CLASSES[0]},"{CLASSES[1]}",0.{9 - number}\n' for number in range(3)]
+    (tmp_path / "predictions-val.csv").write_text(HEADER + "".join(rows))
+    findings = Findings.read(tmp_path / "predictions-val.csv", CLASSES)
+    shown = list(gallery(findings, Showcase(photos=photos, fit="crop")))
+    assert [text.rsplit(": ", 1)[1] for _, text in shown] == [f"{CLASSES[0]}/{number:03}.png" for number in range(2)]
+    assert "(90%)" in shown[0][1]
+    assert {(picture.shape, picture.dtype) for picture, _ in shown} == {((224, 224, 3), np.dtype(np.uint8))}
+    assert list(gallery(findings, Showcase())) == []
+
+
+def board(folder: Path) -> EventAccumulator:
+    found = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    found.Reload()
+    return found
+
+
+def points(folder: Path, name: str) -> list[tuple[int, Any]]:
+    return [(point.step, point.value) for point in board(folder).Scalars(name)]
+
+
+def tracked(run: Path, place: tuple[int, int] = (0, 0), **more: Any) -> RunTracker:
+    guest = TensorBoard(run / "tensorboard", {"optim.lr": 0.5, "run.name": None})
+    return RunTracker(run, "leaf", CONFIG, mode="off", others=[guest], place=place, **more)
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.test_metrics_log import EPOCH, step
+from tests.test_showcase import tracked
+tracker = tracked(Path(sys.argv[1]))
+for number in range(1, 7):
+    tracker.log(step(number, loss=1 / number))
+    if number == 4:
+        tracker.log({**EPOCH, "step": 4})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("validated", [True, False])
+def test_points_after_a_kill_are_there_once(validated: bool, tmp_path: Path) -> None:
+    """Killed after step 6; the checkpoint holds step 4, at the end of epoch 1, before or after its validation."""
+    done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=REPO, check=False, capture_output=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    time.sleep(1.1)  # TensorBoard reads files in the order of their seconds
+    tracker = tracked(tmp_path, place=(int(validated), 4))
+    if not validated:
+        tracker.log({**EPOCH, "step": 4})
+    tracker.log(step(5, loss=0.2))
+    tracker.close(0, {"best_val_accuracy": 0.5, "best_epoch": 0})
+    folder = tmp_path / "tensorboard"
+    assert points(folder, "train/loss") == [(number, pytest.approx(1 / number)) for number in range(1, 6)]
+    assert points(folder, "val/loss") == [(4, pytest.approx(0.6))]
+    assert points(folder, "best/val_accuracy") == [(5, 0.5)]
+
+
+def test_turned_on_in_mid_run_it_starts_with_what_was_before(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(step(1)) + "\n" + json.dumps({**step(2), "loss": None}) + "\n")
+    tracked(tmp_path, place=(0, 2)).close(75, {})
+    (first, second) = points(tmp_path / "tensorboard", "train/loss")
+    assert (first, second[0], np.isnan(second[1])) == ((1, 1.0), 2, True)
+
+
+def test_a_board_that_cannot_be_written_costs_a_line(tmp_path: Path) -> None:
+    (tmp_path / "tensorboard").write_text("a file in its place")
+    said: list[str] = []
+    tracker = tracked(tmp_path, say=said.append)
+    tracker.log(step(1))
+    tracker.close(0, {})
+    assert len(said) == 1
+    assert said[0].startswith("warning: TensorBoard is off")
+    assert metrics(tmp_path) == [step(1)]
+
+
+def test_without_the_package_the_setting_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolve(Config(track=TrackConfig(tensorboard=True)))
+    monkeypatch.setitem(sys.modules, "tensorboard", None)  # as Python marks what cannot be imported
+    with pytest.raises(ValueError, match=r"pip install tensorboard.*or leave it false"):
+        resolve(Config(track=TrackConfig(tensorboard=True)))

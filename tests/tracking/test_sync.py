@@ -1,0 +1,61 @@
+"""`leafdist sync`: the pieces of a run in the order of time, and no hang where there is no network."""
+
+import shutil
+import stat
+import time
+from pathlib import Path
+
+import pytest
+
+from leafdist.__main__ import main
+from leafdist.tracking.sync import pieces
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    names = ("offline-run-20260102_000000-abc", "run-20260101_000000-abc", "offline-run-20260103_000000-other")
+    for name in names:
+        (tmp_path / "runs/leaf/wandb" / name).mkdir(parents=True)
+    (tmp_path / "runs/leaf/wandb-id.txt").write_text("abc\n")
+    return tmp_path / "runs" / "leaf"
+
+
+def test_pieces_of_the_run_are_in_the_order_of_time(run: Path) -> None:
+    assert [path.name[-19:-4] for path in pieces(run)] == ["20260101_000000", "20260102_000000"]
+
+
+def test_a_run_without_pieces_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["sync", str(tmp_path)]) == 2
+    assert "holds no W&B data" in capsys.readouterr().err
+
+
+def test_without_a_network_it_says_so_within_seconds(
+    run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(
+        "leafdist.tracking.sync.offline_reason", lambda: "https://api.wandb.ai gave no answer within 3 s"
+    )
+    began = time.monotonic()
+    assert main(["sync", str(run)]) == 2
+    assert time.monotonic() - began < 5
+    assert "gave no answer" in capsys.readouterr().err
+
+
+def test_the_command_names_the_id_and_the_pieces_and_passes_its_status_on(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A program of that name stands in for the upload, which needs a server."""
+    package = tmp_path / "wandb.py"
+    package.write_text("import sys; print('called', *sys.argv[1:]); sys.exit(3)")
+    package.chmod(stat.S_IRUSR)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr("leafdist.tracking.sync.offline_reason", lambda: None)
+    other = shutil.copytree(run, tmp_path / "other")
+    with pytest.raises(SystemExit) as left:
+        main(["sync", str(run), str(other)])
+    assert left.value.code == 3
+    called = [line.split() for line in capfd.readouterr().out.splitlines() if line.startswith("called")]
+    for one, words in zip((run, other), called, strict=True):
+        assert words == ["called", "sync", "--include-online", "--id", "abc", *map(str, pieces(one))]

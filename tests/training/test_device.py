@@ -1,0 +1,68 @@
+"""What must hold on the device at hand: a GPU where there is one (benchmarks/gpu.sh), else the CPU."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from leafdist.data.augment import Augment
+from leafdist.data.index import scan
+from leafdist.data.loader import Loader
+from leafdist.data.pack import ensure_pack
+from leafdist.data.plan import EpochPlan
+from leafdist.data.source import PackSource
+from tests.conftest import Program
+from tests.training.test_training import TINY, events
+
+CUDA = torch.cuda.is_available()
+DEVICE = torch.device("cuda" if CUDA else "cpu")
+needs_cuda = pytest.mark.skipif(not CUDA, reason="needs a CUDA device")
+
+
+def test_batches_arrive_as_they_were_read_from_the_pack(photos: Path) -> None:
+    """From the device's memory and from the host's, many in a row, so that copies ahead could mix them up."""
+    index = scan(photos, "train")
+    source = PackSource(index, 24, ensure_pack(index, 24, photos / "cache", 1))
+    lists = [share.indices for epoch in range(20) for share in EpochPlan(17, 5, 0, epoch).shares(0, 1)]
+    for resident in (False, True):
+        loader = Loader(source, DEVICE, 0, resident=resident)
+        for asked, (images, labels, places) in zip(lists, loader.batches(lists), strict=True):
+            assert images.device.type == DEVICE.type
+            np.testing.assert_array_equal(images.cpu().numpy(), source.rows[asked])
+            np.testing.assert_array_equal(labels.cpu().numpy(), index.labels[asked])
+            np.testing.assert_array_equal(places.cpu().numpy(), asked)
+
+
+def test_pictures_are_augmented_as_on_a_cpu() -> None:
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 20, 20, 3), np.uint8))
+    draws = torch.from_numpy(EpochPlan(64, 64, seed=0, epoch=0).share(0).draws)
+    for augment in (Augment(13, 0.5, 0.5, "imagenet"), Augment(0, 0.5, 0), Augment(13).for_evaluation()):
+        mine = augment(images.to(DEVICE), draws.to(DEVICE)).cpu()
+        assert (mine - augment(images, draws)).abs().max() < 1e-6
+
+
+@pytest.mark.slow
+@pytest.mark.gpu
+@needs_cuda
+@pytest.mark.parametrize("precision", ["auto", "fp16"])
+def test_a_deterministic_run_resumes_bit_for_bit(
+    precision: str, program: Program, photos: Path, tmp_path: Path
+) -> None:
+    """On CPUs test_training.py has it. Under fp16 the scale comes back too."""
+    common = ["train.py", "--data.root", photos, *TINY, "--train.deterministic", "true", "--train.epochs", 2]
+    common += ["--train.precision", precision, "--train.save_every", 2]
+    runs = tmp_path / "runs"
+    for name in ("whole", "parts", "parts"):
+        shutil.rmtree(runs / name / "last" / "step-000000006", ignore_errors=True)  # as if killed at the one before
+        done = program(*common, "--run.name", name)
+        assert done.returncode == 0, done.stderr
+    assert "step 4" in done.stdout
+    weights = [load_file(runs / name / "best" / "model.safetensors") for name in ("whole", "parts")]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert events(runs / "parts") == events(runs / "whole")
+    state = json.loads((max((runs / "parts" / "last").iterdir()) / "state.json").read_text())
+    assert state["scaler"]["scale"] > 0 if precision == "fp16" else "scaler" not in state

@@ -1,0 +1,214 @@
+"""Whole runs: what they write, how they resume, and what evaluation says of them."""
+
+import csv
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.conftest import CLASSES, REPO, Program
+
+pytestmark = pytest.mark.slow
+TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
+TINY += ["--train.precision", "no"]  # auto would be another on another machine
+VOLATILE = ("seconds", "images_per_second")
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    kept = [line for line in lines if line["event"] in ("step", "epoch")]
+    return [{key: value for key, value in line.items() if key not in VOLATILE} for line in kept]
+
+
+def test_a_run_folder_holds_what_the_design_says(program: Program, photos: Path, tmp_path: Path) -> None:
+    done = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 3, "--run.name", "first")
+    assert done.returncode == 0, done.stderr
+    assert "1 process(es) on cpu" in done.stdout
+    run = tmp_path / "runs" / "first"
+    assert {path.name for path in run.iterdir()} >= {"config.yaml", "run.json", "metrics.jsonl", "best", "last"}
+    record = json.loads((run / "run.json").read_text())
+    assert record["state"] == "finished"
+    assert record["starts"][0]["world_size"] == 1
+    assert yaml.safe_load((run / "config.yaml").read_text())["data"]["crop"] == 0
+    kinds = [json.loads(line)["event"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert (kinds[0], kinds[-1], kinds.count("start"), kinds.count("end")) == ("start", "end", 1, 1)
+    steps = [event for event in events(run) if event["event"] == "step"]
+    assert [event["step"] for event in steps] == list(range(1, 10))
+    meta = json.loads((run / "best" / "meta.json").read_text())
+    assert meta["classes"] == list(CLASSES)
+    accuracies = [event["val_accuracy"] for event in events(run) if event["event"] == "epoch"]
+    assert meta["val_accuracy"] == max(accuracies)
+
+
+def test_a_finished_run_says_so(program: Program, photos: Path) -> None:
+    for text in ("done: best val accuracy", "is finished"):
+        done = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 1)
+        assert done.returncode == 0, done.stderr
+        assert text in done.stdout
+
+
+@pytest.mark.parametrize(("network", "world"), [("baseline in no", 1), ("resnet50 in bf16", 2)])
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+    network: str, world: int, program: Program, photos: Path, tmp_path: Path
+) -> None:
+    """Stopped after two epochs and again in mid-epoch: the best value, the totals and every tensor go on."""
+    model, precision = network.split(" in ")
+    common = ["train.py", "--data.root", photos, *TINY, "--model.name", model, "--model.weights", "none"]
+    common += ["--train.precision", precision]
+    common += ["--train.batch_size", 6, "--train.log_every", 5]  # 6, 6 and 5 rows: with fewer, sums have one order
+    cut = [*common, "--train.save_every", 2, "--run.name", "parts"]
+    whole, parts = tmp_path / "runs" / "whole", tmp_path / "runs" / "parts"
+    assert program(*common, "--run.name", "whole", "--train.epochs", 4, processes=world).returncode == 0
+    assert program(*cut, "--train.epochs", 3, processes=world).returncode == 0
+    shutil.rmtree(parts / "last" / "step-000000009")  # as if killed after step 8, in the middle of epoch 3
+    done = program(*cut, "--train.epochs", 4, processes=world)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 3, step 8" in done.stdout
+    assert events(parts) == events(whole)
+    for name in ("last/step-000000012/model.safetensors", "last/step-000000012/optimizer.safetensors"):
+        assert (parts / name).read_bytes() == (whole / name).read_bytes()
+    best = [json.loads((run / "best" / "meta.json").read_text()) for run in (whole, parts)]
+    assert best[0]["sha256"] == best[1]["sha256"]
+    assert len(json.loads((parts / "run.json").read_text())["starts"]) == 2
+
+
+def test_a_worse_epoch_after_resuming_does_not_replace_the_best(program: Program, photos: Path, tmp_path: Path) -> None:
+    common = ["train.py", "--data.root", photos, *TINY, "--optim.schedule", "constant"]
+    assert program(*common, "--train.epochs", 2).returncode == 0
+    state = max((tmp_path / "runs" / "run" / "last").iterdir())
+    values = json.loads((state / "state.json").read_text()) | {"best_accuracy": 2.0}
+    (state / "state.json").write_text(json.dumps(values))
+    reseal(state)
+    before = (tmp_path / "runs" / "run" / "best" / "model.safetensors").read_bytes()
+    assert program(*common, "--train.epochs", 3).returncode == 0
+    assert (tmp_path / "runs" / "run" / "best" / "model.safetensors").read_bytes() == before
+
+
+def reseal(state: Path) -> None:
+    from leafdist.system import files
+
+    sums = {path.name: files.sha256(path) for path in state.iterdir() if path.name != "manifest.json"}
+    files.write_json(state / "manifest.json", {"format": 1, "sha256": sums})
+
+
+def test_a_step_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state(
+    program: Program, photos: Path, tmp_path: Path
+) -> None:
+    common = ["train.py", "--data.root", photos, *TINY, "--optim.name", "sgd"]
+    done = program(*common, "--train.epochs", 4, "--optim.lr", 1e18)
+    assert done.returncode == 1
+    assert "the gradient is not finite at step" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads((tmp_path / "runs" / "run" / "run.json").read_text())["state"] == "failed"
+
+
+def test_evaluation_is_identical_for_any_number_of_processes(program: Program, photos: Path, tmp_path: Path) -> None:
+    arguments = [value if value != "baseline" else "resnet50" for value in TINY] + ["--model.weights", "none"]
+    arguments += ["--train.precision", "bf16"]
+    run = tmp_path / "runs" / "run"
+    done = program("train.py", "--data.root", photos, *arguments, "--train.epochs", 1)
+    assert done.returncode == 0, done.stderr
+    files = []
+    written = ("eval-test.json", "predictions-test.csv", "probabilities-test.csv", "calibration.json")
+    for world in (1, 3):
+        assert program("evaluate.py", run, processes=world).returncode == 0
+        files.append([(run / name).read_bytes() for name in written])
+        (run / "calibration.json").unlink()
+    assert files[0] == files[1]
+    result = json.loads(files[0][0])
+    rows = list(csv.DictReader((run / "predictions-test.csv").read_text().splitlines()))
+    assert [row["path"] for row in rows] == sorted(f"{name}/{n:03}.png" for name in CLASSES for n in range(3))
+    assert result["images"] == len(rows) == 9
+    assert result["correct"] == sum(row["label"] == row["predicted"] for row in rows)
+    assert program("evaluate.py", run, "--split", "val").returncode == 0
+    validation, best = (json.loads((run / name).read_text()) for name in ("eval-val.json", "best/meta.json"))
+    assert (validation["accuracy"], validation["loss"]) == (best["val_accuracy"], best["val_loss"])
+
+
+def test_wandb_has_one_run_from_rank_0_and_one_id_after_a_resume(
+    program: Program, photos: Path, tmp_path: Path
+) -> None:
+    common = ["train.py", "--data.root", photos, *TINY, "--track.wandb", "offline"]
+    for epochs in (1, 2):
+        done = program(*common, "--train.epochs", epochs, processes=2, launcher=True)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.count("wandb sync") == 1
+    run = tmp_path / "runs" / "run"
+    pieces = sorted((run / "wandb").glob("offline-run-*"))
+    assert len(pieces) == 2
+    assert {piece.name.rsplit("-", 1)[1] for piece in pieces} == {(run / "wandb-id.txt").read_text().strip()}
+
+
+@pytest.mark.parametrize("launcher", ["python", "accelerate", "torchrun", "direct"])
+def test_every_way_to_launch_gives_the_processes_it_says(launcher: str, photos: Path, tmp_path: Path) -> None:
+    """`direct` is one task a process, as srun starts them, with the five variables that Accelerate needs."""
+    arguments = [REPO / "train.py", "--data.root", photos, *TINY, "--train.epochs", 1, "--run.folder", tmp_path]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    bin_ = Path(sys.executable).parent
+    lines: dict[str, list[list[object]]] = {
+        "python": [[sys.executable]],
+        "accelerate": [
+            [bin_ / "accelerate", "launch", "--multi_gpu", "--num_processes", 2, "--main_process_port", port]
+        ],
+        "torchrun": [[bin_ / "torchrun", "--nproc_per_node", 2, "--master_port", port]],
+        "direct": [[sys.executable], [sys.executable]],
+    }
+    started = []
+    for rank, line in enumerate(lines[launcher]):
+        ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        environment = os.environ | {key: str(value) for key, value in (ranks if launcher == "direct" else {}).items()}
+        command = [str(word) for word in (*line, *arguments)]
+        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment, cwd=tmp_path))
+    output = "".join(process.communicate(timeout=300)[0] for process in started)
+    assert [process.returncode for process in started] == [0] * len(started)
+    assert f"{1 if launcher == 'python' else 2} process(es) on cpu" in output
+
+
+def test_a_launch_that_starts_fewer_processes_than_it_says_ends_with_status_2(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --multi_gpu accelerate starts one process where there is no GPU, and says nothing."""
+    monkeypatch.setenv("LEAFDIST_EXPECT_WORLD", "2")
+    command = [Path(sys.executable).parent / "accelerate", "launch", "--num_processes", "2", REPO / "train.py"]
+    arguments = ["--data.root", photos, *TINY, "--run.folder", tmp_path]
+    done = subprocess.run(
+        list(map(str, command + arguments)), capture_output=True, text=True, cwd=tmp_path, timeout=300, check=False
+    )
+    assert done.returncode != 0
+    assert "LEAFDIST_EXPECT_WORLD=2, but 1 process(es) joined" in done.stderr
+
+
+def test_folder_and_pack_train_the_same_model(program: Program, photos: Path, tmp_path: Path) -> None:
+    for source in ("folder", "pack"):
+        arguments = [*TINY, "--train.epochs", 1, "--data.source", source, "--data.workers", 2, "--run.name", source]
+        assert program("train.py", "--data.root", photos, *arguments).returncode == 0
+    weights = [(tmp_path / "runs" / name / "best" / "model.safetensors") for name in ("folder", "pack")]
+    digests = [json.loads(path.with_name("meta.json").read_text())["sha256"] for path in weights]
+    assert digests[0] == digests[1]
+
+
+def test_random_crops_of_evaluation_are_reproducible(program: Program, photos: Path, tmp_path: Path) -> None:
+    arguments = [*TINY, "--train.epochs", 1, "--data.eval_crop", "random", "--data.crop", 32]
+    assert program("train.py", "--data.root", photos, *arguments).returncode == 0
+    results = []
+    for _ in range(2):
+        assert program("evaluate.py", tmp_path / "runs" / "run").returncode == 0
+        results.append((tmp_path / "runs" / "run" / "predictions-test.csv").read_text())
+    assert results[0] == results[1]
+
+
+def test_a_read_only_data_folder_is_packed_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from leafdist.data.pack import cache_folder
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    assert cache_folder(tmp_path, None).parent == tmp_path / "cache" / "leafdist"
