@@ -41,10 +41,14 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
     from leafdist.evaluation import headline
     from leafdist.evaluation.assess import Request, assess
     from leafdist.report import write as report
+    from leafdist.tracking.add_evaluation import add_evaluation
 
-    runtime.agree(lambda: check_given(options))
+    runtime.once(lambda: check_given(options))
     request = Request(options.split, options.data, options.groups, options.tta)
     results = {run: assess(run, request, runtime) for run in options.runs}
+    if runtime.is_main:
+        for run, result in results.items():
+            add_evaluation(run, result["split"], runtime.say)
     if runtime.is_main:
         headline.show(results, options.split)
     for run in results:
@@ -56,7 +60,7 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
         from leafdist.compare.compare import compare
 
         split = results[options.runs[0]]["split"]
-        runtime.agree(lambda: text.show(compare(options.runs, split, options.groups)))
+        runtime.once(lambda: text.show(compare(options.runs, split, options.groups)))
 
 
 def check_given(options: argparse.Namespace) -> None:

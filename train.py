@@ -19,7 +19,7 @@ from leafdist.system import signals
 
 if TYPE_CHECKING:
     from leafdist.distributed.runtime import Runtime
-    from leafdist.tracking.run_tracker import Tracker
+    from leafdist.runs.tracker import Tracker
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,23 +47,23 @@ def train(config: Config, runtime: Runtime) -> None:
     from leafdist.report import write as report
     from leafdist.runs.folder import RunFolder
     from leafdist.tracking.run_tracker import open_tracker
-    from leafdist.training import setup
+    from leafdist.training import model as models
     from leafdist.training.trainer import Trainer
 
     check_world(config, runtime.world)
     config = replace(config, train=replace(config.train, precision=runtime.precision))
     loaders = sources.open_loaders(config.data, ("train", "val"), runtime)
     index = loaders["train"].source.index
-    setup.describe(config, len(index), runtime)
+    models.describe(config, len(index), runtime)
 
-    model = setup.make_model(config.model, len(index.classes), setup.side(config.data), config.seed, runtime)
-    setup.check_batchnorm(model, config, len(index), runtime.world)
-    setup.check_sync_batchnorm(model, config, len(index), runtime.world)
-    setup.describe_batchnorm(model, config, runtime)
+    model = models.make_model(config.model, len(index.classes), config.data.side, config.seed, runtime)
+    models.check_batchnorm(model, config, len(index), runtime.world)
+    models.check_sync_batchnorm(model, config, len(index), runtime.world)
+    models.describe_batchnorm(model, config, runtime)
 
     folder = RunFolder(Path(config.run.folder) / str(config.run.name))
     facts = sources.data_facts(loaders)
-    runtime.agree(lambda: folder.open(config, facts, runtime.say))
+    runtime.once(lambda: folder.open(config, facts, runtime.say))
     trainer = Trainer(config, model, loaders, runtime, folder.path)
 
     def track(place: tuple[int, int]) -> Tracker:
@@ -72,7 +72,7 @@ def train(config: Config, runtime: Runtime) -> None:
 
     trainer.resume()
     if trainer.finished:
-        if runtime.agree(lambda: folder.record["state"]) != "finished":  # killed at its very end
+        if runtime.once(lambda: folder.record["state"]) != "finished":  # killed at its very end
             with folder.ending(track(trainer.state.place), active=runtime.is_main) as result:
                 result.update(trainer.state.result())
             report.attempt(folder.path, runtime)
@@ -81,7 +81,7 @@ def train(config: Config, runtime: Runtime) -> None:
         runtime.say(f"{folder.path} is finished: {trainer.state.step} steps{more}")
         return
 
-    runtime.agree(lambda: folder.start(config, facts, runtime.world, str(runtime.device), trainer.state.step))
+    runtime.once(lambda: folder.start(config, facts, runtime.world, str(runtime.device), trainer.state.step))
     sources.note_set_aside(loaders, folder.path, runtime)  # into a folder that is a run's by now
     tracker = track(trainer.state.place)
     with folder.ending(tracker, active=runtime.is_main) as result, runtime.watching(folder.abandon):

@@ -15,8 +15,9 @@ from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig,
 from leafdist.data import open as sources
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs import checkpoint
-from leafdist.tracking.run_tracker import NullTracker
-from leafdist.training import setup, trainer
+from leafdist.runs.tracker import NullTracker
+from leafdist.training import trainer
+from leafdist.training.model import make_model
 from leafdist.training.progress import Progress
 from leafdist.training.state import Lap
 
@@ -29,7 +30,7 @@ def seconds(config: Config, runtime: Runtime, *, guarded: bool) -> float:
     trainer.HEED_EVERY = 4 if guarded else 10**9
     loaders = sources.open_loaders(config.data, ("train", "val"), runtime)
     classes = len(loaders["train"].source.index.classes)
-    model = setup.make_model(config.model, classes, setup.side(config.data), 0, runtime)
+    model = make_model(config.model, classes, config.data.side, 0, runtime)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "metrics.jsonl").touch()
         job = trainer.Trainer(config, model, loaders, runtime, Path(folder))

@@ -21,19 +21,7 @@ from leafdist.system.arguments import Parser, Version
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 from leafdist.tracking import cli as upload
 
-GROUPS = (
-    raw,
-    ready,
-    examine,
-    measure,
-    runs,
-    compare,
-    report,
-    predict,
-    export,
-    upload,
-    completion,
-)
+GROUPS = (raw, ready, examine, measure, runs, compare, report, predict, export, upload, completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -40,7 +40,7 @@ share() { # CPUs a process, where $1 share a node's
 }
 
 train_job() {
-    python -m leafdist.requeue start "$@" || exit
+    python -m leafdist.runs.requeue start "$@" || exit
     export SIGNALLED=
     local ended_by_slurm=
     trap 'trapped=1 SIGNALLED=1; warn' USR1
@@ -51,7 +51,7 @@ train_job() {
     trap '' USR1 TERM
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
         echo "ended from outside: not requeued from here; submit the same again to go on"
-    elif [ "$status" -ne 0 ] && python -m leafdist.requeue end "$@"; then
+    elif [ "$status" -ne 0 ] && python -m leafdist.runs.requeue end "$@"; then
         scontrol requeue "$(this_job)" || echo "not requeued; submit the same again to go on"
         exit 75
     fi

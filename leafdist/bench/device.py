@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from leafdist.bench.timing import Case
 from leafdist.config.schema import Config
 from leafdist.data import open as sources
+from leafdist.data.augment import Augment
 from leafdist.distributed.runtime import Runtime, resolve_precision
 from leafdist.evaluation.evaluate import evaluate
 from leafdist.models.dropout import seek
-from leafdist.tracking.run_tracker import NullTracker
-from leafdist.training import setup
+from leafdist.runs.tracker import NullTracker
+from leafdist.training.model import make_model
 from leafdist.training.optim import build_optimizer
 from leafdist.training.progress import Progress
 from leafdist.training.state import Lap, TrainState
@@ -75,7 +76,7 @@ def training(config: Config, runtime: Runtime, name: str) -> Case:
     config = replace(config, train=replace(config.train, save_minutes=NEVER, epochs=1))
     loaders = sources.open_loaders(config.data, ("train",), runtime)
     index = loaders["train"].source.index
-    model = setup.make_model(config.model, len(index.classes), setup.side(config.data), config.seed, runtime)
+    model = make_model(config.model, len(index.classes), config.data.side, config.seed, runtime)
     job = Trainer(config, model, loaders, runtime, Path(tempfile.gettempdir()))
     job.tracker, job.lap, job.progress = NullTracker(), Lap(), Progress(1, 0, shown=False)
 
@@ -93,7 +94,7 @@ def evaluations(config: Config, runtime: Runtime) -> list[Case]:
     (loader,) = sources.open_loaders(config.data, ("val",), runtime).values()
     index = loader.source.index
     model, pixels = _model_and_pixels(config, len(index.classes), runtime, BATCH)
-    augment = setup.augmentation(config.data).for_evaluation()
+    augment = Augment.from_config(config.data).for_evaluation()
     precision = config.train.precision
 
     def constant(batches: int) -> int:
@@ -104,7 +105,7 @@ def evaluations(config: Config, runtime: Runtime) -> list[Case]:
 
     def photos(batches: int) -> int:
         loader.source.index = replace(index, labels=index.labels[: batches * BATCH])
-        evaluate(model, loader, augment, runtime, precision=precision, random_crop_seed=setup.crop_seed(config))
+        evaluate(model, loader, augment, runtime, precision=precision, random_crop_seed=config.crop_seed)
         return len(loader.source.index)
 
     model.eval()
@@ -114,8 +115,8 @@ def evaluations(config: Config, runtime: Runtime) -> list[Case]:
 def _model_and_pixels(
     config: Config, classes: int, runtime: Runtime, rows: int
 ) -> tuple[torch.nn.Module, torch.Tensor]:
-    side = setup.side(config.data)
+    side = config.data.side
     layout = torch.channels_last if config.train.channels_last else torch.contiguous_format
-    model = setup.make_model(config.model, classes, side, config.seed, runtime)
+    model = make_model(config.model, classes, side, config.seed, runtime)
     pixels = torch.rand((rows, 3, side, side), device=runtime.device).contiguous(memory_format=layout)
     return model.to(runtime.device, memory_format=layout), pixels  # type: ignore[call-overload]

@@ -15,11 +15,11 @@ from leafdist.bench.timing import Case
 from leafdist.config.schema import Config
 from leafdist.data import open as sources
 from leafdist.data import pack
+from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.data.index import Index
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
-from leafdist.training import setup
 
 
 def loaders(config: Config, runtime: Runtime, counts: Sequence[int]) -> list[Case]:
@@ -45,7 +45,7 @@ def _pack(config: Config, runtime: Runtime) -> list[Case]:
         replace(config.data, source="pack", placement="host"), ("train",), runtime
     ).values()
     plan = EpochPlan(len(loader.source.index), config.train.batch_size, 0, 0)
-    augment = setup.augmentation(config.data)
+    augment = Augment.from_config(config.data)
     compiled = torch.compile(augment, dynamic=True)
 
     def gather(batches: int) -> int:

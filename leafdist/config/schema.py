@@ -46,7 +46,14 @@ class DataConfig(Section):
         "error", "quarantine: train without bad photos, count them as wrong"
     )
     workers: int | Literal["auto"] = key("auto", "loader processes a rank, for source=folder", low=0)
-    placement: Literal["auto", "host", "device"] = key("auto", "of a pack; auto: in a GPU's memory where it fits")
+    placement: Literal["auto", "host", "device"] = key(
+        "auto", "keep packs in host or device memory; auto: device if they fit"
+    )
+
+    @property
+    def side(self) -> int:
+        """Pixels of the side of a picture as the network sees it, once `resolve` has settled the crop."""
+        return int(self.crop) or self.resize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,13 +116,18 @@ class TrackConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class Config(Section):
-    seed: int = key(0, "of everything random", low=0, high=2**32 - 1)
+    seed: int = key(0, "random seed", low=0, high=2**32 - 1)
     run: RunConfig = field(default_factory=RunConfig)
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     track: TrackConfig = field(default_factory=TrackConfig)
+
+    @property
+    def crop_seed(self) -> int | None:
+        """Seed of the random crops of evaluation; None: the middle of the photo."""
+        return self.seed if self.data.eval_crop == "random" else None
 
 
 SECTIONS: dict[str, Any] = {item.name: item.default_factory for item in fields(Config) if item.name != "seed"}

@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leafdist.config.schema import DataConfig
+
 PIXEL = np.dtype("V3")  # three bytes that stay together
 MEANS = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 
@@ -23,6 +25,11 @@ class Augment:
     hflip: float = 0.0
     vflip: float = 0.0
     normalize: str = "none"
+
+    @classmethod
+    def from_config(cls, data: DataConfig) -> "Augment":
+        """Read the settings of a resolved configuration."""
+        return cls(int(data.crop), float(data.hflip), float(data.vflip), data.normalize)
 
     def __call__(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
         window = self.window(images, draws)

@@ -8,6 +8,8 @@ import PIL
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
+from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
+
 # modes that become RGB in one way only; alpha is dropped, CMYK read as PIL does, without a colour profile
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr", "HSV"}
 SIXTEEN = {"I;16", "I;16L", "I;16B"}  # grey, of which the upper 8 bits count
@@ -16,14 +18,6 @@ TURNS = {2: _METHODS.FLIP_LEFT_RIGHT, 3: _METHODS.ROTATE_180, 4: _METHODS.FLIP_T
 TURNS |= {6: _METHODS.ROTATE_270, 7: _METHODS.TRANSVERSE, 8: _METHODS.ROTATE_90}
 DECODER = f"Pillow {PIL.__version__}, EXIF applied, bilinear with antialias"
 Fit = Literal["stretch", "crop"]
-
-
-class UnreadablePhotoError(ValueError):
-    """A photo that cannot be used; any rank may be the one that meets it."""
-
-
-class UnopenedPhotoError(UnreadablePhotoError):
-    """One that the system did not hand out: no word on what is in it, and another time it may be whole."""
 
 
 def decode(path: Path | str, side: int, fit: Fit = "stretch") -> NDArray[np.uint8]:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from leafdist.data.decode import UnreadablePhotoError
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.system import processes as children
+from leafdist.system.errors import UnreadablePhotoError
 
 Batch = tuple[Tensor, Tensor, Tensor]
 Indices = NDArray[np.int64]

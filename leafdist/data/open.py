@@ -30,7 +30,7 @@ def open_loaders(
 ) -> dict[str, Loader]:
     """A loader a split; classes are those of the first split where none are given."""
     sources = open_sources(data, splits, runtime, classes)
-    resident = runtime.agree(lambda: on_device(data, sources, runtime), on="all")
+    resident = runtime.everywhere(lambda: on_device(data, sources, runtime))
     return {
         split: Loader(source, runtime.device, workers(data, runtime), resident=resident)
         for split, source in sources.items()
@@ -73,12 +73,12 @@ def open_sources(
         }
 
     cpus = runtime.cpus * runtime.local_world
-    scanned = runtime.agree(scan_all)
-    indexes = runtime.agree(lambda: {split: at_hand(index) for split, index in scanned.items()}, on="all")
+    scanned = runtime.once(scan_all)
+    indexes = runtime.everywhere(lambda: {split: at_hand(index) for split, index in scanned.items()})
     if data.source == "folder":
         loaded = {split: replace(index, names=index.names.loaded()) for split, index in indexes.items()}
         return {split: FolderSource(index, data.resize, data.fit) for split, index in loaded.items()}
-    packs = runtime.agree(pack_all, on="local_main")
+    packs = runtime.once_per_node(pack_all)
     check_here(packs.values(), runtime)
     return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}
 
@@ -88,14 +88,14 @@ def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None, Callab
 
     Of a folder whose packs are all that is read, these alone are copied. Raises ValueError.
     """
-    root = runtime.agree(lambda: fold_root(Path(data.root), data.fold))
+    root = runtime.once(lambda: fold_root(Path(data.root), data.fold))
     if not data.stage:
         if root.is_file():
             raise ValueError(f"data.root={root} is a file. An archive is unpacked on each node with data.stage=true")
         return root, data.cache, ensure_pack
     if data.source != "folder" and root.is_dir():
         return root, data.cache, stage_pack
-    staged = runtime.agree(lambda: stage(root, say=runtime.say), on="local_main")
+    staged = runtime.once_per_node(lambda: stage(root, say=runtime.say))
     check_here([staged], runtime)
     return staged, None, ensure_pack
 
@@ -107,7 +107,7 @@ def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
         if missing := [path for path in paths if not path.exists()]:
             raise ValueError(f"{missing[0]} is not on {platform.node()}. $SLURM_TMPDIR must be one path on all nodes")
 
-    runtime.agree(check, on="all")
+    runtime.everywhere(check)
 
 
 def workers(data: DataConfig, runtime: Runtime) -> int:
@@ -138,7 +138,7 @@ def note_set_aside(loaders: dict[str, Loader], run: Path, runtime: Runtime) -> N
     aside = {split: loader.source.index.set_aside for split, loader in loaders.items()}
     rows = [{"split": split, "path": photo.name, "reason": photo.reason} for split in aside for photo in aside[split]]
     if rows:
-        runtime.agree(lambda: files.write_json(run / "set-aside.json", rows))
+        runtime.once(lambda: files.write_json(run / "set-aside.json", rows))
         counts = ", ".join(f"{len(photos)} of {split}" for split, photos in aside.items())
         runtime.say(f"photos set aside: {counts}, listed in {run / 'set-aside.json'}. Those of val count as wrong")
 

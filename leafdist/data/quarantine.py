@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from leafdist.data.decode import DECODER, UnopenedPhotoError, UnreadablePhotoError, decode
+from leafdist.data.decode import DECODER, decode
 from leafdist.data.index import Index, SetAside
 from leafdist.system import console, files, signals
 from leafdist.system import processes as children
+from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
 
 BLOCK = 256  # photos a task
 

@@ -7,13 +7,11 @@ from datetime import timedelta
 
 import torch.distributed as dist
 
-from leafdist.data.decode import UnreadablePhotoError
 from leafdist.distributed.runtime import Runtime
 from leafdist.distributed.watchdog import PeerError
 from leafdist.system import console, signals
-from leafdist.system.errors import DONE, INTERRUPTED, STOPPED, WRONG, WRONG_INPUT
+from leafdist.system.errors import DONE, INTERRUPTED, STOPPED, WRONG, WRONG_INPUT, SaveError, UnreadablePhotoError
 from leafdist.system.signals import Interrupted
-from leafdist.training.checkpoint_writer import SaveError
 
 GOODBYE = timedelta(seconds=30)
 

@@ -17,9 +17,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed.watchdog import Abandon, Sentinel
 from leafdist.models.batchnorm import synchronize
+from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
 from leafdist.system.signals import Interrupted
-from leafdist.training.checkpoint_writer import SaveError
 
 T = TypeVar("T")
 AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -73,28 +73,45 @@ class Runtime:
         if self.is_main:
             print(text, flush=True)
 
-    def agree(self, work: Callable[[], T], *, on: str = "main", patient: bool = True) -> T:
-        """Run `work` on the main process, on one process a node ("local_main"), or on "all"; all learn how it went.
+    def once(self, work: Callable[[], T], *, patient: bool = True) -> T:
+        """Run `work` on rank 0 alone; every rank returns its result.
 
-        Returns rank 0's result ("all": one's own). An error of any process is raised in every one: Interrupted and
-        SaveError as they are, what the user can mend (ValueError, OSError) as ValueError. Unless `patient`, the others
-        wait for as long as for a collective.
+        The same holds for all three forms: an error of any rank is raised on every rank, Interrupted and SaveError as
+        they are, what the user can fix (ValueError, OSError) as ValueError. Unless `patient`, the others wait no longer
+        than for a collective.
         """
-        active = {"main": self.is_main, "local_main": self.is_local_main, "all": True}[on]
-        result: Any = None
-        error: Exception | None = None
+        shared: T = self._shared(self._outcome(work, active=self.is_main), patient=patient)
+        return shared
+
+    def once_per_node(self, work: Callable[[], T]) -> T:
+        """Run `work` on one rank of each node; every rank returns rank 0's result."""
+        shared: T = self._shared(self._outcome(work, active=self.is_local_main))
+        return shared
+
+    def everywhere(self, work: Callable[[], T]) -> T:
+        """Run `work` on every rank; each returns its own result once all have succeeded."""
+        outcome = self._outcome(work, active=True)
+        self._shared((None, outcome[1]))  # what stays on its rank need not be pickled
+        result: T = outcome[0]
+        return result
+
+    def _outcome(self, work: Callable[[], T], *, active: bool) -> tuple[Any, Exception | None]:
+        """What `work` returned, or what it raised that the other ranks must hear of."""
         try:
-            result = work() if active else None
+            return work() if active else None, None
         except (Interrupted, SaveError) as stop:
-            error = stop
+            return None, stop
         except (ValueError, OSError) as fault:
-            error = ValueError(str(fault))
-        shared = result if self.is_main and on != "all" else None
-        outcomes = self.gather((shared, error), patient=patient)
+            return None, ValueError(str(fault))
+
+    def _shared(self, outcome: tuple[Any, Exception | None], *, patient: bool = True) -> Any:
+        """Rank 0's result, once no rank has raised anything."""
+        result, error = outcome
+        outcomes = self.gather((result if self.is_main else None, error), patient=patient)
         for _, found in outcomes:
             if found is not None:
                 raise found
-        return result if on == "all" else outcomes[0][0]  # type: ignore[no-any-return]
+        return outcomes[0][0]
 
     def watching(self, abandon: Abandon) -> AbstractContextManager[None]:
         """See Sentinel; `abandon` is rank 0's."""

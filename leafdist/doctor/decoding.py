@@ -56,7 +56,8 @@ def photos_of(folder: Path) -> list[Path]:
 
 def decoded_a_second(paths: list[Path], data: DataConfig) -> tuple[list[str], float]:
     """By one core, of photos drawn from all of them, the disk included; and those that cannot be decoded."""
-    from leafdist.data.decode import UnreadablePhotoError, decode
+    from leafdist.data.decode import decode
+    from leafdist.system.errors import UnreadablePhotoError
 
     drawn = random.Random(0).sample(paths, min(len(paths), 5000))
     bad, done, began = list[str](), 0, time.perf_counter()

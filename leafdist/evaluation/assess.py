@@ -10,6 +10,7 @@ import numpy as np
 
 from leafdist.config.schema import Config
 from leafdist.data import open as sources
+from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import calibration
@@ -19,9 +20,8 @@ from leafdist.evaluation.intervals import by_leaf
 from leafdist.evaluation.metrics import Predictions
 from leafdist.evaluation.other_photos import has_split, is_own, name_of, open_elsewhere
 from leafdist.evaluation.tables import write_predictions, write_probabilities
+from leafdist.runs.load import load_everywhere
 from leafdist.system import console, files
-from leafdist.tracking.add_evaluation import add_evaluation
-from leafdist.training import setup
 
 LEAVES_ELSEWHERE = "unknown: other photos than those that the run was split from"
 
@@ -42,15 +42,15 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
 
     Photos that are not the run's own give `<split>@<folder>` instead of `<split>`, see `name_of`. Raises ValueError.
     """
-    config, model, classes, meta = setup.load_run(run, runtime, request.root)
-    checkpoint = meta["sha256"]
-    augment = setup.augmentation(config.data).for_evaluation()
+    loaded = load_everywhere(run, runtime, request.root)
+    config, classes, checkpoint = loaded.config, loaded.classes, loaded.meta["sha256"]
+    augment = Augment.from_config(config.data).for_evaluation()
 
     def judge(loader: Loader, *, flips: bool = request.flips) -> Predictions:
-        precision, seed = config.train.precision, setup.crop_seed(config)
+        precision, seed = config.train.precision, config.crop_seed
         how: dict[str, Any] = {"precision": precision, "random_crop_seed": seed, "logits": True, "flips": flips}
         with _progress(loader, runtime) as advance:
-            return evaluate(model, loader, augment, runtime, between=advance, **how)
+            return evaluate(loaded.model, loader, augment, runtime, between=advance, **how)
 
     own = request.root is None or is_own(run, config.data, runtime)
     if own:
@@ -63,7 +63,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     index = loader.source.index
     photos = {"data": index.digest, "root": str(index.folder.parent.resolve())}
     root = Path(config.data.root)
-    name = request.split if own else runtime.agree(lambda: name_of(run, request.split, root, photos))
+    name = request.split if own else runtime.once(lambda: name_of(run, request.split, root, photos))
     result = predictions.summary(name, classes)
     assert predictions.logits is not None
     result["calibration"] = calibration.report(predictions.logits, predictions.labels, fitted)
@@ -71,7 +71,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     if matched is not None:
         result |= {"elsewhere": str(index.folder), "leaf_disjoint": LEAVES_ELSEWHERE, **matched}
     if groups := request.groups:
-        leaves = runtime.agree(lambda: sources.leaves_of(names, groups))
+        leaves = runtime.once(lambda: sources.leaves_of(names, groups))
         result["interval_by_leaf"] = by_leaf(predictions.hits, leaves)
 
     def write() -> None:
@@ -79,9 +79,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
         write_probabilities(run / f"probabilities-{name}.csv", names, classes, predictions)
         files.write_json(run / f"eval-{name}.json", result)
 
-    runtime.agree(write)
-    if runtime.is_main:
-        add_evaluation(run, name, runtime.say)
+    runtime.once(write)
     return result
 
 
@@ -112,7 +110,7 @@ def _calibration(
     own: bool,
 ) -> Calibration | None:
     """That of the best checkpoint, fitted on val when it is not there yet; None where the run's photos are gone."""
-    fitted, _ = runtime.agree(lambda: calibration.find(run, checkpoint))
+    fitted, _ = runtime.once(lambda: calibration.find(run, checkpoint))
     if fitted or not own or not has_split(config.data, "val", runtime):
         return fitted
     loader = sources.open_loaders(config.data, ("val",), runtime, classes)["val"]
@@ -120,7 +118,7 @@ def _calibration(
     assert predictions.logits is not None
     readable = predictions.predicted >= 0
     fitted = calibration.fit(predictions.logits[readable], predictions.labels[readable], "val", checkpoint)
-    runtime.agree(lambda: fitted.save(run))
+    runtime.once(lambda: fitted.save(run))
     return fitted
 
 

@@ -24,7 +24,7 @@ def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     """Whether `data.root` holds what the run was trained on, moved: the digest of its val photos tells."""
     if not has_split(data, "val", runtime):
         return False
-    facts = runtime.agree(lambda: trained_on(run))
+    facts = runtime.once(lambda: trained_on(run))
     if not facts:  # of a run only best/ is here
         return False
     root = Path(data.root)
@@ -37,7 +37,7 @@ def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
             index = set_bad_aside(index, cache_folder(place, data.cache), runtime.cpus, runtime.say)
         return index.digest
 
-    return bool(runtime.agree(digest) == facts["digest"])
+    return bool(runtime.once(digest) == facts["digest"])
 
 
 def trained_on(run: Path) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def trained_on(run: Path) -> dict[str, Any]:
 def has_split(data: DataConfig, split: str, runtime: Runtime) -> bool:
     """An archive is taken to have it: what is missing in one is an error where it is unpacked."""
     root = Path(data.root)
-    return runtime.agree(lambda: root.is_file() or (fold_root(root, data.fold) / split).is_dir())
+    return runtime.once(lambda: root.is_file() or (fold_root(root, data.fold) / split).is_dir())
 
 
 def open_elsewhere(

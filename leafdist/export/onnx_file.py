@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from leafdist.export.subject import Scores, Subject
-from leafdist.training import setup
+from leafdist.runs.facts import Preprocessing
+from leafdist.system.plain import to_plain
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -58,7 +59,7 @@ def describe(graph: "ModelProto", subject: Subject) -> None:
 
     facts = {
         "classes": list(subject.classes),
-        "preprocessing": {**setup.preprocessing(subject.config.data), "inside": subject.inside},
+        "preprocessing": {**to_plain(Preprocessing.from_config(subject.config.data)), "inside": subject.inside},
         "temperature": subject.temperature,
         "checkpoint": subject.meta["sha256"],
     }

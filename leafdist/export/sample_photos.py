@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist.config.schema import DataConfig
-from leafdist.data.decode import UnreadablePhotoError, decode
+from leafdist.data.decode import decode
 from leafdist.data.loader import Loader
 from leafdist.data.open import open_loaders
 from leafdist.data.walk import photos_below
@@ -18,6 +18,7 @@ from leafdist.export.subject import Pixels
 from leafdist.prepare.leaf import draw_leaf
 from leafdist.prepare.sample import CLASSES, CROPS, DISEASES
 from leafdist.system import console
+from leafdist.system.errors import UnreadablePhotoError
 
 ENOUGH = 512  # photos, evenly spread over the folder, to calibrate and to compare with
 DRAWN = 64

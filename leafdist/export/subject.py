@@ -15,8 +15,8 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.calibration import find
 from leafdist.evaluation.evaluate import BATCH
 from leafdist.export.portable import Portable
+from leafdist.runs.load import load_run
 from leafdist.runs.record import RunRecord
-from leafdist.training import setup
 
 Pixels = NDArray[np.uint8]  # (B,resize,resize,3), as decode gives them
 Scores = NDArray[np.float32]  # (B,classes)
@@ -39,12 +39,12 @@ class Subject:
     @classmethod
     def load(cls, run: Path, runtime: Runtime, root: str | None = None, *, inside: bool) -> "Subject":
         """Its data lies at `root` where given. Raises ValueError for what is no run, or has no best checkpoint."""
-        config, model, classes, meta = setup.load_run(run, runtime, root)
-        return cls(RunRecord.open(run), config, model.cpu(), classes, meta, inside)
+        loaded = load_run(run, root=root)
+        return cls(RunRecord.open(run), loaded.config, loaded.model, loaded.classes, loaded.meta, inside)
 
     @property
     def augment(self) -> Augment:
-        return setup.augmentation(self.config.data).for_evaluation()
+        return Augment.from_config(self.config.data).for_evaluation()
 
     @property
     def temperature(self) -> float | None:

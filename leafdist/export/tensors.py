@@ -13,7 +13,6 @@ from leafdist.export.portable import plain
 from leafdist.export.subject import Pixels, Scores, Subject
 from leafdist.models.build import build_model
 from leafdist.runs.checkpoint import tensors_of
-from leafdist.training.setup import side
 
 
 def save_program(subject: Subject, path: Path) -> None:
@@ -43,7 +42,7 @@ def state_answers(subject: Subject, path: Path) -> Callable[[Pixels], Scores]:
     if subject.config.model.name == "resnet50":
         network: nn.Module = resnet50(num_classes=classes)
     else:
-        network = build_model("baseline", classes, side(subject.config.data))
+        network = build_model("baseline", classes, subject.config.data.side)
     network.load_state_dict(load_file(path), strict=True)
     network.eval()
     return _without_gradient(lambda photos: network(subject.augment(torch.from_numpy(photos))))

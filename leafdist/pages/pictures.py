@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.data.decode import Fit, UnreadablePhotoError, decode
+from leafdist.data.decode import Fit, decode
 from leafdist.pages.html import Html, tag
+from leafdist.system.errors import UnreadablePhotoError
 
 SIDE = 144  # pixels, for a gallery shown at 72 to 144 of them
 QUALITY = 78

@@ -12,12 +12,14 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leafdist.data.decode import UnreadablePhotoError, decode
+from leafdist.data.augment import Augment
+from leafdist.data.decode import decode
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.calibration import find
 from leafdist.evaluation.evaluate import BATCH
 from leafdist.models.gradcam import grad_cam, overlay
-from leafdist.training import setup
+from leafdist.runs.load import load_run
+from leafdist.system.errors import UnreadablePhotoError
 
 PICTURE = 448  # pixels of a Grad-CAM picture's side
 Say = Callable[[str], None]
@@ -39,8 +41,9 @@ class Predictor:
 
     def __init__(self, run: Path, runtime: Runtime, say: Say) -> None:
         self.runtime = runtime
-        self.config, self.model, self.classes, meta = setup.load_run(run, runtime)
-        self.augment = setup.augmentation(self.config.data).for_evaluation()
+        loaded = load_run(run, runtime.device)
+        self.config, self.model, self.classes, meta = loaded.config, loaded.model, loaded.classes, loaded.meta
+        self.augment = Augment.from_config(self.config.data).for_evaluation()
         calibration, missing = find(run, meta["sha256"])
         self.calibrated = calibration is not None
         self.temperature = calibration.temperature if calibration else 1.0

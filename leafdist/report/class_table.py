@@ -6,7 +6,7 @@ from typing import Any
 from leafdist.evaluation.intervals import wilson
 from leafdist.pages.html import Html, tag
 from leafdist.pages.words import count, crop_of, data, disease_of, interval, percent, plain
-from leafdist.report.facts import Facts
+from leafdist.report.contents import Facts
 
 HEAD = ("Precision", "Recall", "F1")
 

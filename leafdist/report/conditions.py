@@ -7,8 +7,8 @@ from typing import Any
 from leafdist.config.schema import KEYS, Config, ModelConfig, flatten, resolve, to_dict
 from leafdist.pages.html import Child, Html, tag
 from leafdist.pages.words import data, duration, many
+from leafdist.report.contents import Facts
 from leafdist.report.data_card import pairs
-from leafdist.report.facts import Facts
 
 NAMES = {"run.name", "run.folder"}  # differ always, and say nothing
 

@@ -7,7 +7,7 @@ from leafdist.pages.axis import short
 from leafdist.pages.html import Html, tag
 from leafdist.pages.lines import Line, Scale, line_chart
 from leafdist.pages.words import THIN, data, duration, number, percent
-from leafdist.report.facts import Facts
+from leafdist.report.contents import Facts
 
 LOSS = Scale(short, short, log=True)
 SHARE = Scale(lambda value: f"{100 * value:.3g}{THIN}%", percent, "percent")

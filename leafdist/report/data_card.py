@@ -5,7 +5,7 @@ from typing import Any
 
 from leafdist.pages.html import Child, Html, tag
 from leafdist.pages.words import count, data, many
-from leafdist.report.facts import Facts
+from leafdist.report.contents import Facts
 
 DIGITS = 16  # of a digest: enough to compare by eye, the whole one is in the title
 

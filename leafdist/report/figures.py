@@ -7,7 +7,7 @@ from leafdist.evaluation.intervals import wilson
 from leafdist.evaluation.scores import is_healthy
 from leafdist.pages.html import Child, Html, tag
 from leafdist.pages.words import THIN, count, data, interval, many, number, percent
-from leafdist.report.facts import Facts
+from leafdist.report.contents import Facts
 
 MANY = 2000  # photos from which on a second digit says something
 

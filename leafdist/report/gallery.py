@@ -6,7 +6,7 @@ from leafdist.pages.html import Child, Html, tag
 from leafdist.pages.pictures import Pictures, picture
 from leafdist.pages.words import percent, title_of
 from leafdist.report.attention import Picture, attention, places
-from leafdist.report.facts import Answers, Facts
+from leafdist.report.contents import Answers, Facts
 
 MISTAKES, HITS, LOOKS = 18, 12, 8
 COARSE = 5  # places a side below which a map tells little

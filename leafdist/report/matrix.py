@@ -8,7 +8,7 @@ import numpy as np
 from leafdist.pages.html import Child, Html, tag
 from leafdist.pages.pictures import Pictures
 from leafdist.pages.words import THIN, count, crop_of, data, disease_of, many, percent, title_of
-from leafdist.report.facts import Facts
+from leafdist.report.contents import Facts
 
 LISTED = 12  # photos of a cell that the page names
 LISTED_IN_ALL = 4000

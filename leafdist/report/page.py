@@ -10,9 +10,9 @@ from leafdist.pages.html import Html, join, tag
 from leafdist.pages.pictures import Pictures
 from leafdist.report.class_table import classes
 from leafdist.report.conditions import configuration, environment
+from leafdist.report.contents import Facts
 from leafdist.report.curves import curves
 from leafdist.report.data_card import data_card
-from leafdist.report.facts import Facts
 from leafdist.report.figures import headline
 from leafdist.report.gallery import gallery
 from leafdist.report.matrix import matrix
@@ -79,4 +79,4 @@ def page(title: str, below: str, above: list[Html | None], parts: list[Part]) ->
 
 
 def _asset(name: str) -> str:
-    return (resources("leafdist.report.write") / "assets" / name).read_text(encoding="utf-8")
+    return (resources("leafdist.report") / "assets" / name).read_text(encoding="utf-8")

@@ -5,7 +5,7 @@ from typing import Any
 
 from leafdist.pages.html import Html, tag
 from leafdist.pages.words import data, many, number, percent
-from leafdist.report.facts import Facts
+from leafdist.report.contents import Facts
 
 SIDE, LEFT, TOP, BELOW = 300, 40, 8, 64  # pixels; below: the photos of each bin
 HIST = 34

@@ -9,8 +9,8 @@ from leafdist.config.schema import KEYS, flatten, to_dict
 from leafdist.pages.html import Child, Html, tag
 from leafdist.pages.pictures import Pictures
 from leafdist.pages.words import THIN, count, data, duration, interval, many, number, percent, title_of
+from leafdist.report.contents import Facts
 from leafdist.report.curves import charts
-from leafdist.report.facts import Facts
 from leafdist.report.page import NETWORKS, Part, page
 
 SHOWN = 12  # photos a side

@@ -8,7 +8,7 @@ from leafdist.system import files
 
 def write(run: Path, other: Path | None = None) -> Path:
     """With `other`, a page of both, beside that of `run`. Raises ValueError where one is no run or is damaged."""
-    from leafdist.report.facts import Facts  # noqa: PLC0415 - with SciPy, 0.7 s that a training starts without
+    from leafdist.report.contents import Facts  # noqa: PLC0415 - with SciPy, 0.7 s that a training starts without
     from leafdist.report.page import single  # noqa: PLC0415
     from leafdist.report.two_runs import double  # noqa: PLC0415
 

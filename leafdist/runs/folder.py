@@ -18,11 +18,10 @@ from filelock import FileLock, Timeout
 
 from leafdist.config.schema import Config, differences, from_dict, to_dict
 from leafdist.distributed.watchdog import PeerError
+from leafdist.runs.tracker import Tracker, wandb_id
 from leafdist.system import files, locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG
 from leafdist.system.signals import Interrupted
-from leafdist.tracking.run_tracker import Tracker
-from leafdist.tracking.wandb_client import wandb_id
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B

@@ -6,26 +6,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from leafdist.config.schema import Config, flatten, to_dict
+from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system.network import reason_of
 from leafdist.tracking.background import Aside
-from leafdist.tracking.events import cut_back
+from leafdist.tracking.charts import cut_back
 from leafdist.tracking.showcase import Showcase
 from leafdist.tracking.tensorboard import TensorBoard
 from leafdist.tracking.weights_biases import WeightsAndBiases, slurm_ids
 
 Events = list[dict[str, Any]]
-
-
-class Tracker(Protocol):
-    def log(self, event: dict[str, Any]) -> None: ...
-
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None: ...
-
-
-class NullTracker:  # for the ranks that do not speak
-    def log(self, event: dict[str, Any]) -> None: ...
-
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None: ...
 
 
 class Guest(Tracker, Protocol):

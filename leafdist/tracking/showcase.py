@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leafdist.data.decode import Fit, UnreadablePhotoError, decode
+from leafdist.data.decode import Fit, decode
 from leafdist.system import files
+from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.network import reason_of
 from leafdist.tracking import wandb_client
 from leafdist.tracking.findings import Findings

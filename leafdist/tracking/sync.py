@@ -4,7 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from leafdist.tracking.wandb_client import offline_reason, wandb_id
+from leafdist.runs.tracker import wandb_id
+from leafdist.tracking.wandb_client import offline_reason
 
 
 def sync(runs: list[Path]) -> int:

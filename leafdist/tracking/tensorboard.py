@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from leafdist.tracking.events import row_of, summary_of
+from leafdist.tracking.charts import row_of, summary_of
 
 COMPARED = {"best/val_accuracy": 0.0, "best/val_loss": 0.0}  # what runs are compared by in the table of settings
 

@@ -4,13 +4,12 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.system import files
+from leafdist.runs.tracker import wandb_id
 from leafdist.system.network import unreachable
 from leafdist.tracking.findings import Findings
 
@@ -20,18 +19,6 @@ if TYPE_CHECKING:
 
 UPLOAD_SECONDS = 120.0  # for a checkpoint; what takes longer is left to `leafdist sync`
 CELLS = 10_000  # rows that W&B shows of a table
-
-
-def wandb_id(run_dir: Path) -> str:
-    """The id of the run in W&B, ours from the start, so that a job that comes back continues the same run.
-
-    The agent of a sweep brings one along.
-    """
-    path = run_dir / "wandb-id.txt"
-    if not path.exists():
-        sweeps = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
-        files.write_text(path, (sweeps or token_hex(8)) + "\n")
-    return path.read_text(encoding="utf-8").strip()
 
 
 def offline_reason() -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from leafdist.system import files, signals
 from leafdist.system.network import reason_of
 from leafdist.tracking import wandb_client
-from leafdist.tracking.events import row_of, summary_of
+from leafdist.tracking.charts import row_of, summary_of
 from leafdist.tracking.showcase import Say, Showcase, show_best
 
 if TYPE_CHECKING:

@@ -4,11 +4,9 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from leafdist.system.errors import SaveError
+
 WAITING = 2  # requests that may hold tensors in memory: the one being written and the next
-
-
-class SaveError(Exception):
-    """A checkpoint could not be written; the ones before it are whole."""
 
 
 class Writer:

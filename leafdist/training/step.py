@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leafdist.config.schema import Config
+from leafdist.data.augment import Augment
 from leafdist.data.plan import Share, micro_batches
 from leafdist.distributed.runtime import Runtime
 from leafdist.models import batchnorm
 from leafdist.models.dropout import seek
 from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
-from leafdist.training.setup import augmentation, side
 
 Sums = tuple[Tensor, Tensor, int]
 SCALES = 25  # bad steps in a row under fp16: from the scale 65536 down to where none helps
@@ -31,7 +31,7 @@ class TrainStep:
         self.wrapped = runtime.wrap(self.model, sync_batchnorm=config.train.sync_batchnorm)
         # static: a graph each for the few sizes of a share; a stand-in row runs without, in a mode of its own
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
-        self.augment = augmentation(config.data)
+        self.augment = Augment.from_config(config.data)
         self.scaler = runtime.scaler
         self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)
         self._settle_buckets()
@@ -97,7 +97,7 @@ class TrainStep:
         which changes the order of sums: with this, a start from a checkpoint sums as the run that it continues."""
         if self.runtime.world == 1:
             return
-        pixels = side(self.config.data)
+        pixels = self.config.data.side
         self.wrapped.eval()
         for _ in range(2):
             blank = torch.zeros((1, 3, pixels, pixels), device=self.runtime.device)

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from leafdist.config.schema import Config, to_dict
+from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
@@ -19,12 +20,13 @@ from leafdist.evaluation.evaluate import evaluate
 from leafdist.evaluation.metrics import Predictions, StepSums, Totals
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
+from leafdist.runs.facts import Preprocessing
+from leafdist.runs.tracker import Tracker
 from leafdist.system import files, signals
-from leafdist.tracking.run_tracker import Tracker
+from leafdist.system.plain import to_plain
 from leafdist.training.checkpoint_writer import Writer
 from leafdist.training.optim import NotFiniteError
 from leafdist.training.progress import Progress
-from leafdist.training.setup import augmentation, crop_seed, preprocessing
 from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
 
@@ -42,7 +44,7 @@ class Trainer:
         self.index = loaders["train"].source.index
         self.steps_per_epoch = math.ceil(len(self.index) / config.train.batch_size)
         self.step = TrainStep(config, model, runtime, self.steps_per_epoch)
-        self.eval_augment = augmentation(config.data).for_evaluation()
+        self.eval_augment = Augment.from_config(config.data).for_evaluation()
         total = config.train.epochs * self.steps_per_epoch
         self.total_steps = min(total, config.train.max_steps or total)
         self.state = TrainState()
@@ -52,10 +54,10 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
-        path = self.runtime.agree(lambda: checkpoint.newest(self.folder / "last", self.runtime.say))
+        path = self.runtime.once(lambda: checkpoint.newest(self.folder / "last", self.runtime.say))
         if path is not None:
             load = partial(checkpoint.load_last, path, self.step.model, self.step.optimizer)
-            values = self.runtime.agree(load, on="all")
+            values = self.runtime.everywhere(load)
             self.step.load_scaler(values.pop("scaler", None))
             self.state = TrainState.from_dict(values)
             self.saved_place = self.state.place
@@ -90,8 +92,8 @@ class Trainer:
                 self.finish_epoch()
         except NotFiniteError as error:
             step = error.step
-            raise FloatingPointError(self.runtime.agree(lambda: self.explain(step))) from None
-        self.runtime.agree(self.writer.wait, patient=False)
+            raise FloatingPointError(self.runtime.once(lambda: self.explain(step))) from None
+        self.runtime.once(self.writer.wait, patient=False)
         self.progress.close()
 
     def train_epoch(self) -> None:
@@ -167,7 +169,7 @@ class Trainer:
             self.eval_augment,
             self.runtime,
             precision=self.config.train.precision,
-            random_crop_seed=crop_seed(self.config),
+            random_crop_seed=self.config.crop_seed,
             between=self.heed,
         )
 
@@ -178,11 +180,11 @@ class Trainer:
         due = self.runtime.is_main and minutes > self.config.train.save_minutes
         stop, broken, due = map(bool, self.runtime.highest(signals.received() is not None, self.writer.broken, due))
         if broken:
-            self.runtime.agree(self.writer.wait, patient=False)
+            self.runtime.once(self.writer.wait, patient=False)
         if stop or due:
             self.save()
         if stop:
-            self.runtime.agree(self.writer.wait, patient=False)
+            self.runtime.once(self.writer.wait, patient=False)
             names = [name for name in self.runtime.gather(signals.received()) if name]
             raise signals.Interrupted(f"interrupted by {names[0]}: saved at step {self.state.step}")
 
@@ -227,7 +229,7 @@ class Trainer:
     def _meta(self) -> dict[str, Any]:
         return {
             "classes": list(self.index.classes),
-            "preprocessing": preprocessing(self.config.data),
+            "preprocessing": to_plain(Preprocessing.from_config(self.config.data)),
             "epoch": self.state.best_epoch,
             "val_accuracy": self.state.best_accuracy,
             "val_loss": self.state.best_loss,

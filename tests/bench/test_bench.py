@@ -22,7 +22,7 @@ from leafdist.data.pack import ensure_pack
 from leafdist.data.source import PackSource
 from leafdist.distributed.runtime import cast_once, resolve_precision
 from leafdist.models.build import build_model
-from leafdist.training.setup import check_batchnorm, check_sync_batchnorm
+from leafdist.training.model import check_batchnorm, check_sync_batchnorm
 from leafdist.training.step import _memory_for
 from tests.conftest import REPO, Program
 from tests.training.test_training import TINY, events

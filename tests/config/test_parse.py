@@ -11,7 +11,7 @@ import yaml
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import KEYS, from_dict
 
-REPO = Path(__file__).parents[1]
+REPO = Path(__file__).parents[2]
 CONFIGS = sorted(set((REPO / "configs").rglob("*.yaml")) - {REPO / "configs" / "sweep.yaml"})  # that one is W&B's
 
 

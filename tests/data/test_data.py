@@ -12,11 +12,12 @@ from PIL import Image
 from torchvision import transforms
 
 from leafdist.data import pack
-from leafdist.data.decode import UnreadablePhotoError, decode
+from leafdist.data.decode import decode
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.photos import UNFINISHED
 from leafdist.data.source import FolderSource, PackSource
+from leafdist.system.errors import UnreadablePhotoError
 from tests.conftest import CLASSES, draw
 
 

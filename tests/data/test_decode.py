@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leafdist.data.decode import UnreadablePhotoError, decode
+from leafdist.data.decode import decode
+from leafdist.system.errors import UnreadablePhotoError
 
 GREEN = (40, 160, 80)
 

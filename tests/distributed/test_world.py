@@ -13,7 +13,7 @@ from torch import Tensor
 from tests.conftest import Program
 
 pytestmark = pytest.mark.slow
-RECORDED = "tests/recorded_train.py"
+RECORDED = "tests/helpers/recorded_train.py"
 CUTS = [(world, accumulate) for world, accumulate in product((1, 2, 3), (1, 3)) if (world, accumulate) != (1, 1)]
 
 

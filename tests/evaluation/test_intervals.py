@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leafdist.evaluation.intervals import by_leaf, wilson
-from leafdist.report.facts import Facts
+from leafdist.report.contents import Facts
 
 
 @pytest.mark.parametrize(("correct", "images", "low", "high"), [

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from leafdist.data.plan import Share
 from leafdist.models.dropout import BlockDropout
 from leafdist.models.resnet import ResNet50

@@ -11,8 +11,9 @@ from torch import nn
 from leafdist.config.schema import Config, ModelConfig, TrainConfig, resolve, to_dict
 from leafdist.models.build import build_model
 from leafdist.runs.checkpoint import save_best, tensors_of
+from leafdist.runs.facts import Preprocessing
 from leafdist.system import files
-from leafdist.training import setup
+from leafdist.system.plain import to_plain
 
 HEADS = {512: 0.5, 2048: 0.004}  # deviation by features: classes far from equally likely, and far from certain
 
@@ -22,9 +23,13 @@ def untrained_run(path: Path, model: str, classes: tuple[str, ...], **data: Any)
     network_config = ModelConfig(name=model, weights="none")  # type: ignore[arg-type]
     given = Config(model=network_config, train=TrainConfig(precision="no"))
     config = resolve(replace(given, data=replace(given.data, **data)))
-    network = build_model(model, len(classes), setup.side(config.data))
+    network = build_model(model, len(classes), config.data.side)
     spread(network)
-    meta = {"classes": list(classes), "preprocessing": setup.preprocessing(config.data), "config": to_dict(config)}
+    meta = {
+        "classes": list(classes),
+        "preprocessing": to_plain(Preprocessing.from_config(config.data)),
+        "config": to_dict(config),
+    }
     save_best(path / "best", tensors_of(network), meta | {"epoch": 1, "val_accuracy": 0.5, "val_loss": 1.0})
     (path / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
     files.write_json(path / "run.json", {"state": "finished", "starts": [], "data": {}, "classes": list(classes)})

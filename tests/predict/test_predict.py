@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from leafdist.__main__ import main
+from leafdist.data.augment import Augment
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.source import FolderSource
@@ -23,7 +24,6 @@ from leafdist.evaluation.evaluate import evaluate
 from leafdist.predict.predictor import Predictor
 from leafdist.runs.checkpoint import load_best
 from leafdist.system import files
-from leafdist.training import setup
 from tests.conftest import CLASSES, REPO, Program
 from tests.helpers.untrained import untrained_run
 
@@ -71,7 +71,7 @@ def test_the_network_is_given_the_same_bytes_as_in_evaluation(fit: str, photos: 
     predictor.model.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].clone()))
     index = scan(photos, "test")
     loader = Loader(FolderSource(index, 64, predictor.config.data.fit), runtime.device, 0)
-    augment = setup.augmentation(predictor.config.data).for_evaluation()
+    augment = Augment.from_config(predictor.config.data).for_evaluation()
     evaluate(predictor.model, loader, augment, runtime, precision="no")
     list(predictor.answers((index.folder / name for name in index.names), 1, pytest.fail))
     assert len(given) == 2

@@ -13,7 +13,7 @@ from leafdist.data.photos import UNFINISHED, below_single_folders, list_classes,
 from leafdist.prepare.partition import RATIOS, take, take_groups
 from leafdist.prepare.split import split
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 def make_raw(root: Path, **classes: int) -> Path:

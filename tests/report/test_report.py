@@ -12,7 +12,7 @@ import pytest
 from leafdist.__main__ import main
 from leafdist.compare.compare import compare
 from leafdist.report import write as report
-from leafdist.report.facts import Facts
+from leafdist.report.contents import Facts
 from leafdist.report.two_runs import calibrated
 from leafdist.runs.checkpoint import load_best, save_best
 from tests.helpers.drawn_run import draw_run

@@ -12,10 +12,10 @@ import pytest
 
 from leafdist.system import console
 
-REPO = Path(__file__).parents[1]
+REPO = Path(__file__).parents[2]
 LONG = "Corn___Cercospora_leaf_spot" * 4
 SHOW = f"""
-from leafdist import console
+from leafdist.system import console
 console.table(("class", "photos"), [("[red]rust", 5), ({LONG!r}, 1234)], title="what", styles={{0: "red"}})
 console.warn("beware")
 console.error("data.root=x: no such folder", "leafdist audit")

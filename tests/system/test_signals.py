@@ -41,7 +41,9 @@ def test_one_sigint_that_arrives_twice_is_one() -> None:
 
 
 def test_a_second_sigint_stops_at_once() -> None:
-    code = "from leafdist import signals; import time; signals.install(); print('ready', flush=True); time.sleep(60)"
+    code = (
+        "from leafdist.system import signals; import time; signals.install(); print('ready', flush=True); time.sleep(9)"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout
         assert child.stderr
@@ -55,7 +57,7 @@ def test_a_second_sigint_stops_at_once() -> None:
 
 
 def test_once_ignored_a_signal_does_not_change_the_status_of_a_process_that_ends() -> None:
-    code = "from leafdist import signals; import sys; signals.install(); signals.ignore()\n"
+    code = "from leafdist.system import signals; import sys; signals.install(); signals.ignore()\n"
     code += "class Late:\n  def __del__(self, kill=__import__('os').kill, me=__import__('os').getpid()): kill(me, 10)\n"
     code += "sys.late = Late(); sys.exit(75)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 75

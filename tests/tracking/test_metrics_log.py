@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from leafdist.config.schema import Config, TrackConfig
-from leafdist.tracking.events import cut_back
+from leafdist.tracking.charts import cut_back
 from leafdist.tracking.run_tracker import RunTracker, open_tracker
 
 CONFIG = {"seed": 0, "optim": {"lr": 0.001}}

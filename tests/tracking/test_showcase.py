@@ -113,8 +113,8 @@ def tracked(run: Path, place: tuple[int, int] = (0, 0), **more: Any) -> RunTrack
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.test_metrics_log import EPOCH, step
-from tests.test_showcase import tracked
+from tests.tracking.test_metrics_log import EPOCH, step
+from tests.tracking.test_showcase import tracked
 tracker = tracked(Path(sys.argv[1]))
 for number in range(1, 7):
     tracker.log(step(number, loss=1 / number))

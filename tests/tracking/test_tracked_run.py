@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from leafdist.config.schema import KEYS
-from leafdist.tracking.wandb_client import wandb_id
+from leafdist.runs.tracker import wandb_id
 from tests.conftest import CLASSES, draw, run_program
 from tests.tracking.test_tracking import history, records
 

@@ -18,11 +18,12 @@ from typing import Any
 import pytest
 
 from leafdist.config.schema import Config
+from leafdist.runs.tracker import wandb_id
 from leafdist.system import network as probe
 from leafdist.system.network import unreachable
 from leafdist.tracking import wandb_client
 from leafdist.tracking.run_tracker import RunTracker, open_tracker
-from leafdist.tracking.wandb_client import offline_reason, wandb_id
+from leafdist.tracking.wandb_client import offline_reason
 from tests.conftest import REPO
 from tests.tracking.test_metrics_log import CONFIG, EPOCH, metrics, step
 
@@ -129,7 +130,7 @@ import os, signal, sys
 from pathlib import Path
 from leafdist.tracking.run_tracker import RunTracker
 from tests.conftest import REPO
-from tests.test_metrics_log import CONFIG, step
+from tests.tracking.test_metrics_log import CONFIG, step
 tracker = RunTracker(Path(sys.argv[1]), "leaf", CONFIG, mode="offline")
 for number in range(1, 61):
     tracker.log(step(number, loss=1 / number))

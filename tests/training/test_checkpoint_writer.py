@@ -6,7 +6,8 @@ from functools import partial
 
 import pytest
 
-from leafdist.training.checkpoint_writer import SaveError, Writer
+from leafdist.system.errors import SaveError
+from leafdist.training.checkpoint_writer import Writer
 
 
 def test_requests_are_written_in_order_and_do_not_wait() -> None:

@@ -77,11 +77,7 @@ def _sides(
 
 
 def _probe(
-    what: str,
-    rows: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    train: NDArray[np.int64],
-    test: NDArray[np.int64],
+    what: str, rows: NDArray[np.float64], labels: NDArray[np.int64], train: NDArray[np.int64], test: NDArray[np.int64]
 ) -> Probe:
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
     with warnings.catch_warnings():

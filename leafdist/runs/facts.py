@@ -1,0 +1,96 @@
+"""What run.json and the header of a checkpoint hold."""
+
+from dataclasses import dataclass, field
+
+from leafdist.config.schema import Config, DataConfig
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """The photos of one split: how many, and the digest of their names and sizes."""
+
+    photos: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos."""
+
+    classes: list[str]
+    data: dict[str, SplitFacts]
+
+
+@dataclass(frozen=True)
+class Start:
+    """One start of the run: when, from which optimizer step, on what."""
+
+    time: str
+    step: int = 0
+    world_size: int = 1
+    device: str = "cpu"
+    host: str | None = None
+    slurm_job_id: str | None = None
+    git_commit: str | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """The run in a few numbers; best_epoch counts from 0."""
+
+    steps: int
+    seconds: float
+    best_epoch: int
+    best_val_accuracy: float
+    best_val_loss: float
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted."""
+
+    state: str = "new"
+    starts: list[Start] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    data: dict[str, SplitFacts] = field(default_factory=dict)
+    wandb_id: str | None = None
+    reason: str | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    best_epoch: int | None = None
+    best_val_accuracy: float | None = None
+    best_val_loss: float | None = None
+    ended: str | None = None
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What evaluation and prediction do to a photo before the network sees it."""
+
+    resize: int
+    fit: str
+    crop: int
+    eval_crop: str
+    normalize: str
+
+    @classmethod
+    def from_config(cls, data: DataConfig) -> "Preprocessing":
+        """Read the settings of a resolved configuration."""
+        return cls(data.resize, data.fit, int(data.crop), data.eval_crop, data.normalize)
+
+
+@dataclass(frozen=True)
+class CheckpointMeta:
+    """The header of best/model.safetensors, repeated in best/meta.json; epoch counts from 0.
+
+    `config` is that of the training; `sha256` is the digest of the tensors.
+    """
+
+    classes: list[str]
+    preprocessing: Preprocessing
+    epoch: int
+    val_accuracy: float
+    val_loss: float
+    config: Config
+    sha256: str
