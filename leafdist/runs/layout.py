@@ -1,104 +1,46 @@
-"""Where each file of a run folder lies. Nothing else spells these names."""
+"""Where each file of a run folder lies, and who writes it. Nothing else spells these names."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True)
 class RunLayout:
-    """Paths in the run folder `path`; behind each, who writes it."""
+    """Paths in the run folder `path`."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"  # runs/folder.py
+        self.facts = path / "run.json"  # runs/folder.py
+        self.lock = path / ".lock"  # runs/folder.py
+        self.requeues = path / ".requeue.jsonl"  # runs/requeue.py
+        self.metrics = path / "metrics.jsonl"  # tracking/run_tracker.py
+        self.best = path / "best"
+        self.best_model = self.best / "model.safetensors"  # runs/checkpoint.py
+        self.best_meta = self.best / "meta.json"  # runs/checkpoint.py
+        self.best_predictions = self.best / "predictions-val.csv"  # training/trainer.py
+        self.last = path / "last"  # runs/checkpoint.py
+        self.calibration = path / "calibration.json"  # evaluation/calibration.py
+        self.set_aside = path / "set-aside.json"  # data/open.py
+        self.not_finite = path / "not-finite.json"  # training/trainer.py
+        self.report = path / "report.html"  # report/write.py
+        self.audit = path / "audit.json"  # the user, with `leafdist audit --json`
+        self.export = path / "export"  # export/export.py
+        self.wandb = path / "wandb"  # W&B
+        self.wandb_id = path / "wandb-id.txt"  # runs/tracker.py
+        self.wandb_sent = path / "wandb-sent.json"  # tracking/weights_biases.py
+        self.tensorboard = path / "tensorboard"  # tracking/tensorboard.py
 
-    @property
-    def config(self) -> Path:  # runs/folder.py
-        return self.path / "config.yaml"
-
-    @property
-    def facts(self) -> Path:  # runs/folder.py
-        return self.path / "run.json"
-
-    @property
-    def lock(self) -> Path:  # runs/folder.py
-        return self.path / ".lock"
-
-    @property
-    def requeues(self) -> Path:  # runs/requeue.py
-        return self.path / ".requeue.jsonl"
-
-    @property
-    def metrics(self) -> Path:  # tracking/run_tracker.py
-        return self.path / "metrics.jsonl"
-
-    @property
-    def best(self) -> Path:
-        return self.path / "best"
-
-    @property
-    def best_model(self) -> Path:  # runs/checkpoint.py
-        return self.best / "model.safetensors"
-
-    @property
-    def best_meta(self) -> Path:  # runs/checkpoint.py
-        return self.best / "meta.json"
-
-    @property
-    def best_predictions(self) -> Path:  # training/trainer.py
-        return self.best / "predictions-val.csv"
-
-    @property
-    def last(self) -> Path:  # runs/checkpoint.py
-        return self.path / "last"
-
-    @property
-    def calibration(self) -> Path:  # evaluation/calibration.py
-        return self.path / "calibration.json"
-
-    def evaluation(self, name: str) -> Path:  # evaluation/assess.py
+    def evaluation(self, name: str) -> Path:
+        """The scores of an evaluation, `name` being `test`, `val` or `test@field`; evaluation/assess.py writes it."""
         return self.path / f"eval-{name}.json"
 
-    def predictions(self, name: str) -> Path:  # evaluation/tables.py
+    def predictions(self, name: str) -> Path:
+        """The answer on each photo; evaluation/tables.py writes it."""
         return self.path / f"predictions-{name}.csv"
 
-    def probabilities(self, name: str) -> Path:  # evaluation/tables.py
+    def probabilities(self, name: str) -> Path:
+        """The probability of each class for each photo; evaluation/tables.py writes it."""
         return self.path / f"probabilities-{name}.csv"
 
     def evaluated(self) -> list[str]:
-        """Names of the evaluations that are there: `test`, `val`, `test@field`."""
+        """Names of the evaluations that are there."""
         return sorted(path.stem.removeprefix("eval-") for path in self.path.glob("eval-*.json"))
-
-    @property
-    def set_aside(self) -> Path:  # data/open.py
-        return self.path / "set-aside.json"
-
-    @property
-    def not_finite(self) -> Path:  # training/trainer.py
-        return self.path / "not-finite.json"
-
-    @property
-    def report(self) -> Path:  # report/write.py
-        return self.path / "report.html"
-
-    @property
-    def audit(self) -> Path:  # the user, with `leafdist audit --json`
-        return self.path / "audit.json"
-
-    @property
-    def export(self) -> Path:  # export/export.py
-        return self.path / "export"
-
-    @property
-    def wandb(self) -> Path:  # W&B
-        return self.path / "wandb"
-
-    @property
-    def wandb_id(self) -> Path:  # runs/tracker.py
-        return self.path / "wandb-id.txt"
-
-    @property
-    def wandb_sent(self) -> Path:  # tracking/weights_biases.py
-        return self.path / "wandb-sent.json"
-
-    @property
-    def tensorboard(self) -> Path:  # tracking/tensorboard.py
-        return self.path / "tensorboard"
