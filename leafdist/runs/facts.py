@@ -3,22 +3,7 @@
 from dataclasses import dataclass, field
 
 from leafdist.config.schema import Config, DataConfig
-
-
-@dataclass(frozen=True)
-class SplitFacts:
-    """The photos of one split: how many, and the digest of their names and sizes."""
-
-    photos: int
-    digest: str
-
-
-@dataclass(frozen=True)
-class DataFacts:
-    """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos."""
-
-    classes: list[str]
-    data: dict[str, SplitFacts]
+from leafdist.data.photo_facts import SplitFacts
 
 
 @dataclass(frozen=True)

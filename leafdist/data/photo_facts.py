@@ -1,0 +1,19 @@
+"""Which photos a run is bound to."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class SplitFacts:
+    """The photos of one split: how many, and the digest of their names and sizes."""
+
+    photos: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos."""
+
+    classes: list[str]
+    data: dict[str, SplitFacts]
