@@ -30,9 +30,7 @@ from tests.training.test_training import TINY, events
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
-def test_a_compiled_run_on_two_processes_is_the_same_run_and_resumes_bit_for_bit(
-    program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_compiled_runs_are_exact_and_resume(program: Program, photos: Path, tmp_path: Path) -> None:
     """17 photos, batch 8: the last batch has one photo, so that one process runs a stand-in."""
     common = ["train.py", "--data.root", photos, *TINY, "--train.epochs", 3, "--optim.name", "sgd"]
     compiled = [*common, "--train.compile", "true"]
@@ -51,7 +49,7 @@ def test_a_compiled_run_on_two_processes_is_the_same_run_and_resumes_bit_for_bit
     np.testing.assert_allclose(losses[0], losses[1], atol=1e-5)
 
 
-def test_a_pack_on_the_device_gives_the_same_batches(photos: Path) -> None:
+def test_device_pack_gives_the_same_batches(photos: Path) -> None:
     index = scan(photos, "train")
     source = PackSource(index, 24, ensure_pack(index, 24, photos / "cache", 1))
     lists = [np.array([3, 1, 16]), np.array([0])]
@@ -62,7 +60,7 @@ def test_a_pack_on_the_device_gives_the_same_batches(photos: Path) -> None:
             assert all(torch.equal(mine, theirs) for mine, theirs in zip(host, device, strict=True))
 
 
-def test_too_little_memory_names_the_way_out() -> None:
+def test_memory_errors_name_the_way_out() -> None:
     with (
         pytest.raises(OSError, match=r"out of memory with 96 photos at once\. Set train\.max_rows=48"),
         _memory_for(96),
@@ -73,7 +71,7 @@ def test_too_little_memory_names_the_way_out() -> None:
 
 
 @pytest.mark.parametrize("name", ["baseline", "resnet50"])
-def test_weights_cast_once_give_the_answers_of_autocast_bit_for_bit(name: str) -> None:
+def test_weights_cast_once_equal_autocast(name: str) -> None:
     model = build_model(name, 3, 32).eval()
     pixels, before = torch.rand(4, 3, 32, 32), model.state_dict()
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
@@ -91,7 +89,7 @@ def test_sync_batchnorm_is_for_equal_parts() -> None:
         check_sync_batchnorm(model, config, 15, world=2)
 
 
-def test_a_batch_of_one_row_has_no_statistics_and_synchronized_rows_count_together() -> None:
+def test_batch_statistics_need_two_rows() -> None:
     model = build_model("resnet50", 3, 32)
     config = resolve(Config(data=DataConfig(crop=32), model=ModelConfig(weights="none")))
     synced = replace(config, train=TrainConfig(batch_size=2, sync_batchnorm=True, max_rows=1))
@@ -117,7 +115,7 @@ def test_cases_are_measured_in_turns() -> None:
     assert [row.name for row in rows] == ["a", "b"]
 
 
-def test_the_verdict_says_what_bounds_the_run() -> None:
+def test_verdict_says_what_bounds_the_run() -> None:
     def row(name: str, rate: float) -> Row:
         return Row(name, rate, rate, rate, rate / 100, 0)
 
@@ -142,7 +140,7 @@ def test_bench_measures_whole_programs(photos: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_script_for_gpus_goes_through_on_a_cpu(tmp_path: Path) -> None:
+def test_gpu_script_completes_on_a_cpu(tmp_path: Path) -> None:
     """Its parts, smallest: drawing, checks, bench, speedrun."""
     environment = os.environ | {"QUICK": "1", "PYTHON": sys.executable}
     command = ["bash", "benchmarks/gpu.sh", str(tmp_path)]
@@ -162,7 +160,7 @@ def test_the_script_for_gpus_goes_through_on_a_cpu(tmp_path: Path) -> None:
     (["--parts", "speed"], "--parts speed: speed unknown; known are ceiling, training"),
     (["--optim.rate", "1"], "optim.rate: unknown key"),
 ])  # fmt: skip
-def test_bench_names_what_it_does_not_know(arguments: list[str], message: str) -> None:
+def test_bench_names_unknown_arguments(arguments: list[str], message: str) -> None:
     command = [sys.executable, "-m", "leafdist", "bench", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False)
     assert done.returncode == 2

@@ -53,7 +53,7 @@ def some(label: int, start: int, stop: int) -> list[tuple[int, int]]:
     return [(label, number) for number in range(start, stop)]
 
 
-def test_a_planted_difference_is_found_in_its_class_and_nowhere_else(tmp_path: Path) -> None:
+def test_planted_difference_is_found_by_class(tmp_path: Path) -> None:
     common = some(0, 0, 10) + some(2, 5, 20)
     first = make_run(tmp_path / "first", common + some(1, 0, 30) + some(3, 0, 3))
     second = make_run(tmp_path / "second", common + some(1, 28, 30) + some(3, 1, 5))
@@ -77,7 +77,7 @@ def test_equal_runs_give_no_difference(tmp_path: Path) -> None:
     assert (pair.difference, pair.interval, pair.p, pair.telling, pair.photos) == (0, (0, 0), 1, [], [])
 
 
-def test_runs_that_are_wrong_at_random_rarely_differ_beyond_chance(tmp_path: Path) -> None:
+def test_random_errors_rarely_differ_beyond_chance(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     everything = [(label, number) for label in range(4) for number in range(EACH)]
     paths = []
@@ -88,14 +88,14 @@ def test_runs_that_are_wrong_at_random_rarely_differ_beyond_chance(tmp_path: Pat
     assert [pair.second for pair in comparison.pairs if pair.p < 0.05] == []
 
 
-def test_several_runs_are_measured_by_the_first_with_holms_correction(tmp_path: Path) -> None:
+def test_several_runs_get_holms_correction(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / name, some(0, 0, count)) for name, count in (("a", 0), ("b", 6), ("c", 9))]
     pairs = compare(runs).pairs
     assert [(pair.first, pair.second) for pair in pairs] == [("a", "b"), ("a", "c")]
     assert [pair.p for pair in pairs] == pytest.approx([2 / 2**6, 2 * 2 / 2**9])
 
 
-def test_with_leaf_ids_a_leaf_is_one_witness(tmp_path: Path) -> None:
+def test_leaf_ids_make_leaves_the_unit(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "a", some(0, 0, 8)), make_run(tmp_path / "b")]
     lines = [f"{CLASSES[0]}\t{number:03}\tleaf{number // 4}" for number in range(EACH)]
     groups = tmp_path / "ids.tsv"
@@ -158,7 +158,7 @@ def test_everything_that_differs_is_printed(tmp_path: Path, capsys: pytest.Captu
         assert line in lines
 
 
-def test_the_same_photos_are_compared_whatever_each_run_calls_them(tmp_path: Path) -> None:
+def test_same_photos_compare_under_other_names(tmp_path: Path) -> None:
     """One run's own test split is `test@FOLDER` to a run that was split from other photos."""
     first, second = make_run(tmp_path / "a", some(1, 0, 30)), make_run(tmp_path / "b")
     for name in ("eval-test.json", "predictions-test.csv"):
@@ -170,7 +170,7 @@ def test_the_same_photos_are_compared_whatever_each_run_calls_them(tmp_path: Pat
     assert (pair.only_first, pair.only_second) == (0, 30)
 
 
-def test_files_for_scripts_hold_all_of_it(tmp_path: Path) -> None:
+def test_json_and_csv_hold_everything(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "a", some(1, 0, 30)), make_run(tmp_path / "b", some(2, 0, 5))]
     listing, figures = tmp_path / "photos.csv", tmp_path / "figures.json"
     assert main(["compare", *map(str, runs), "--csv", str(listing), "--json", str(figures)]) == 0
@@ -193,12 +193,12 @@ def test_files_for_scripts_hold_all_of_it(tmp_path: Path) -> None:
     assert [row["name"] for row in values["pairs"][0]["classes"]] == list(CLASSES)
 
 
-def test_runs_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+def test_runs_of_one_name_show_folders(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / place / "run") for place in ("here", "there")]
     assert compare(runs).names == [str(run) for run in runs]
 
 
-def test_long_curves_are_shown_from_the_first_epoch_to_the_last() -> None:
+def test_long_curves_show_first_and_last() -> None:
     assert chosen(3) == [0, 1, 2]
     assert (chosen(300)[0], chosen(300)[-1], len(chosen(300))) == (0, 299, 20)
     assert clock(3725.4) == "1:02:05"

@@ -27,18 +27,18 @@ def test_mcnemar_of_textbook_figures() -> None:
     assert mcnemar(0, 6) == pytest.approx(2 / 64)
 
 
-def test_by_leaf_is_mcnemar_where_each_photo_is_a_leaf() -> None:
+def test_single_photo_leaves_give_mcnemar() -> None:
     gains = np.array([1] * 25 + [-1] * 10 + [0] * 300)
     assert sign_flips(gains) == pytest.approx(mcnemar(10, 25), rel=1e-9)
 
 
-def test_by_leaf_counts_every_way_that_coins_may_fall() -> None:
+def test_leaf_test_counts_every_sign_pattern() -> None:
     # leaves of 3, 2 and 1: totals 6 4 2 0 0 -2 -4 -6, of which 4 of 8 are at least 4 away from 0
     assert sign_flips(np.array([3, 2, -1, 0])) == pytest.approx(4 / 8)
     assert sign_flips(np.array([0, 0])) == 1
 
 
-def test_four_photos_of_a_leaf_are_one_witness() -> None:
+def test_photos_of_a_leaf_count_once() -> None:
     assert mcnemar(0, 8) == pytest.approx(2 / 256)
     assert sign_flips(np.array([4, 4])) == pytest.approx(2 / 4)
 
@@ -49,7 +49,7 @@ def test_holm_by_hand() -> None:
     assert holm([]) == []
 
 
-def test_an_interval_is_the_same_each_time_and_holds_the_mean() -> None:
+def test_interval_is_reproducible_and_holds_mean() -> None:
     gains = np.array([1] * 30 + [-1] * 10 + [0] * 160)
     low, high = mean_interval(gains, np.arange(200))
     assert (low, high) == mean_interval(gains, np.arange(200))
@@ -57,7 +57,7 @@ def test_an_interval_is_the_same_each_time_and_holds_the_mean() -> None:
     assert (low, high) == pytest.approx((0.1 - spread, 0.1 + spread), abs=0.006)
 
 
-def test_runs_that_agree_everywhere_differ_by_nothing() -> None:
+def test_agreeing_runs_have_no_difference() -> None:
     assert mean_interval(np.zeros(50, np.int64), np.arange(50)) == (0, 0)
 
 
@@ -73,10 +73,10 @@ def coverage(leaf: int, *, by_leaf: bool) -> float:
     return held / SIMULATIONS
 
 
-def test_an_interval_holds_the_truth_in_95_of_100_simulated_comparisons() -> None:
+def test_interval_covers_95_percent_when_simulated() -> None:
     assert 0.93 <= coverage(1, by_leaf=False) <= 0.97
 
 
-def test_photos_of_one_leaf_need_an_interval_by_leaf() -> None:
+def test_correlated_photos_need_intervals_by_leaf() -> None:
     assert coverage(4, by_leaf=True) >= 0.92
     assert coverage(4, by_leaf=False) < 0.80

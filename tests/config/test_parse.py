@@ -31,20 +31,20 @@ def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return output.err
 
 
-def test_flags_win_over_the_file_and_the_file_over_defaults() -> None:
+def test_flags_beat_file_beats_defaults() -> None:
     Path("mine.yaml").write_text("optim:\n  lr: 1e-4\n  gamma: 0.5\ntrain:\n", encoding="utf-8")
     config = parse_config(["--optim.lr", "3e-4", "--config", "mine.yaml"])
     assert (config.optim.lr, config.optim.gamma, config.train.epochs) == (3e-4, 0.5, 30)
     assert config.run.name == "mine"
 
 
-def test_name_of_a_run_without_a_file() -> None:
+def test_run_without_file_gets_a_name() -> None:
     assert parse_config([]).run.name == "run"
     assert parse_config(["--run.name", "2024"]).run.name == "2024"
 
 
 @pytest.mark.parametrize("number", ["1e-3", "1.0e-3", "0.001", ".1e-2", "1E-3", "'1e-3'"])
-def test_yaml_numbers_read_as_everybody_writes_them(number: str) -> None:
+def test_yaml_numbers_in_every_common_form(number: str) -> None:
     Path("a.yaml").write_text(f"optim:\n  lr: {number}\n", encoding="utf-8")
     assert parse_config(["--config", "a.yaml"]).optim.lr == 1e-3
 
@@ -103,7 +103,7 @@ def test_printed_config_is_the_resolved_one(capsys: pytest.CaptureFixture[str]) 
     assert from_dict(yaml.safe_load(capsys.readouterr().out)) == parse_config(["--seed", "3"])
 
 
-def test_help_shows_three_launches_and_explains_every_key(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_launches_and_every_key(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         parse_config(["--help"])
     text = capsys.readouterr().out
@@ -113,7 +113,7 @@ def test_help_shows_three_launches_and_explains_every_key(capsys: pytest.Capture
 
 
 @pytest.mark.parametrize(("arguments", "status"), [(["--lr", "1"], 2), (["--help"], 0), (["--print_config"], 0)])
-def test_other_ranks_leave_silently_with_the_same_status(
+def test_other_ranks_exit_silently_and_alike(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
 ) -> None:
     monkeypatch.setenv("RANK", "1")
@@ -127,13 +127,13 @@ def test_shipped_configs_are_right(path: Path) -> None:
     parse_config(["--config", str(path)])
 
 
-def test_shipped_configs_go_to_folders_of_their_own() -> None:
+def test_shipped_configs_use_separate_folders() -> None:
     names = [parse_config(["--config", str(path)]).run.name for path in CONFIGS]
     assert len(set(names)) == len(names)
 
 
 @pytest.mark.parametrize(("arguments", "status"), [(["--optim.lrr", "1"], 2), (["--print_config"], 0)])
-def test_nothing_slow_is_imported_and_no_traceback_printed(arguments: list[str], status: int) -> None:
+def test_parsing_imports_nothing_slow(arguments: list[str], status: int) -> None:
     code = (
         "import atexit, sys; from leafdist.config.parse import parse_config; "
         "atexit.register(lambda: print([m for m in ('torch', 'numpy', 'accelerate') if m in sys.modules], "

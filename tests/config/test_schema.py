@@ -48,7 +48,7 @@ def test_resolving_twice_changes_nothing() -> None:
         ("run.name", "../x", "plain folder name"),
     ],
 )
-def test_values_out_of_range_name_key_value_and_rule(key: str, value: Any, rule: str) -> None:
+def test_range_errors_name_key_and_rule(key: str, value: Any, rule: str) -> None:
     section, name = key.split(".")
     with pytest.raises(ValueError, match=rf"^{key}={value}: must be .*{rule}"):
         config(**{section: {name: value}})
@@ -72,14 +72,14 @@ def test_contradictions_are_refused(sections: dict[str, Any], message: str) -> N
         resolve(config(**sections))
 
 
-def test_batch_must_hold_a_row_for_each_process() -> None:
+def test_batch_holds_a_row_per_process() -> None:
     small = config(train={"batch_size": 3})
     check_world(small, 3)
     with pytest.raises(ValueError, match=r"train\.batch_size=3"):
         check_world(small, 4)
 
 
-def test_dictionary_and_yaml_lead_back_to_the_same_config() -> None:
+def test_config_survives_dictionary_and_yaml() -> None:
     first = resolve(config(run={"name": "x"}, train={"precision": "no"}, track={"tags": ["a"], "wandb": "off"}))
     assert from_dict(yaml.safe_load(yaml.safe_dump(to_dict(first)))) == first
 
@@ -113,7 +113,7 @@ def test_unknown_keys_list_the_known_ones(values: Any, message: str) -> None:
         ("track", {"tags": ["a"]}, True),
     ],
 )
-def test_differences_tell_what_a_resumed_run_may_change(section: str, changes: dict[str, Any], free: bool) -> None:
+def test_differences_allow_what_resume_may_change(section: str, changes: dict[str, Any], free: bool) -> None:
     old = Config()
     new = replace(old, **{section: replace(getattr(old, section), **changes)})
     [(name, value)] = changes.items()

@@ -16,7 +16,7 @@ def random_images(count: int, side: int = 64) -> torch.Tensor:
     return torch.randint(0, 256, (count, side, side, 3), dtype=torch.uint8, generator=generator)
 
 
-def test_equals_torchvisions_transforms_for_the_same_draws() -> None:
+def test_equals_torchvision_for_the_same_draws() -> None:
     images, draws = random_images(64), EpochPlan(64, 64, seed=0, epoch=0).share(0).draws
     batch = Augment(crop=52, hflip=0.5, vflip=0.5, normalize="imagenet")(images, torch.from_numpy(draws))
     for image, draw, ours in zip(images, draws, batch, strict=True):
@@ -36,7 +36,7 @@ def test_evaluation_equals_torchvisions_center_crop(crop: int) -> None:
         assert torch.equal(result, transforms.Compose(steps)(Image.fromarray(image.numpy())))
 
 
-def test_crops_reach_every_place_and_flips_come_as_often_as_asked() -> None:
+def test_crops_and_flips_are_distributed_right() -> None:
     draws = EpochPlan(4096, 4096, seed=0, epoch=0).share(0).draws
     places = np.floor(draws[:, 2] * 13)
     assert set(places) == set(range(13))
@@ -45,7 +45,7 @@ def test_crops_reach_every_place_and_flips_come_as_often_as_asked() -> None:
     assert (turned[:, 0, 0, 0] == 7).float().mean().item() == pytest.approx(0.25, abs=0.02)
 
 
-def test_copying_on_a_cpu_and_gathering_elsewhere_are_the_same() -> None:
+def test_copying_equals_gathering() -> None:
     images, draws = random_images(64, 20), torch.from_numpy(EpochPlan(64, 64, seed=0, epoch=1).share(0).draws)
     augment = Augment(crop=13, hflip=0.5, vflip=0.5)
     flipped = draws[:, 1] < 0.5, draws[:, 0] < 0.5

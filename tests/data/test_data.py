@@ -58,12 +58,12 @@ def make_bad(path: Path, kind: str) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["empty", "text", "truncated"])
-def test_files_that_cannot_be_decoded_are_named(kind: str, tmp_path: Path) -> None:
+def test_undecodable_files_are_named(kind: str, tmp_path: Path) -> None:
     with pytest.raises(UnreadablePhotoError, match=r"leaf\.jpg cannot be decoded"):
         decode(make_bad(tmp_path / "leaf.jpg", kind), 8)
 
 
-def test_classes_come_from_train_and_others_are_mapped_by_name(photos: Path) -> None:
+def test_classes_come_from_train_by_name(photos: Path) -> None:
     train, val = scan(photos, "train"), scan(photos, "val", CLASSES[::-1])
     assert train.classes == CLASSES
     assert val.classes == CLASSES[::-1]
@@ -71,7 +71,7 @@ def test_classes_come_from_train_and_others_are_mapped_by_name(photos: Path) -> 
 
 
 @pytest.mark.parametrize("split", ["train", "val"])
-def test_a_class_on_one_side_only_is_an_error_that_names_the_folder(split: str, photos: Path) -> None:
+def test_class_in_one_split_is_refused(split: str, photos: Path) -> None:
     (photos / split / "Rose___rust").mkdir()
     other = "val" if split == "train" else "train"
     (photos / split / "Rose___rust" / "1.png").write_bytes((photos / other / CLASSES[0] / "001.png").read_bytes())
@@ -79,7 +79,7 @@ def test_a_class_on_one_side_only_is_an_error_that_names_the_folder(split: str, 
         scan(photos, "val", scan(photos, "train").classes)
 
 
-def test_pack_and_folder_give_the_same_bytes(photos: Path) -> None:
+def test_pack_and_folder_give_same_bytes(photos: Path) -> None:
     index = scan(photos, "train")
     path = pack.ensure_pack(index, 24, photos / "cache", workers=2)
     order = np.random.default_rng(0).permutation(len(index))
@@ -89,7 +89,7 @@ def test_pack_and_folder_give_the_same_bytes(photos: Path) -> None:
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_packing_in_parallel_gives_the_same_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parallel_packing_gives_same_pack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pack, "BLOCK", 4)
     index = scan(draw(tmp_path / "splitted", {"train": 5}), "train")
     for workers in (1, 2):
@@ -123,7 +123,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_pack_is_noticed_and_rebuilt(kind: str, photos: Path) -> None:
+def test_damaged_pack_is_rebuilt(kind: str, photos: Path) -> None:
     said: list[str] = []
     index = scan(photos, "train")
     path = pack.ensure_pack(index, 16, photos / "cache", 1, said.append)
@@ -143,7 +143,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("kind", CHANGES)
-def test_a_changed_folder_gets_a_new_pack_in_place_of_the_old(kind: str, photos: Path) -> None:
+def test_changed_folder_replaces_its_pack(kind: str, photos: Path) -> None:
     old = pack.ensure_pack(scan(photos, "train"), 16, photos / "cache", 1)
     CHANGES[kind](photos / "train" / CLASSES[0] / "001.png")
     index = scan(photos, "train")
@@ -152,7 +152,7 @@ def test_a_changed_folder_gets_a_new_pack_in_place_of_the_old(kind: str, photos:
     assert pack.check(new, index, 16) is None
 
 
-def test_a_pack_beside_the_data_serves_those_who_can_only_read(photos: Path, tmp_path: Path) -> None:
+def test_pack_serves_read_only_users(photos: Path, tmp_path: Path) -> None:
     index = scan(photos, "train")
     made = pack.ensure_pack(index, 16, photos / ".leafdist", 1)
     assert pack.ensure_pack(index, 16, tmp_path / "mine", 1, pytest.fail) == made
@@ -167,13 +167,13 @@ def test_data_sets_share_a_cache_folder(photos: Path, tmp_path: Path) -> None:
     assert len(paths) == len(list((tmp_path / "cache").glob("*.u8"))) == 2
 
 
-def test_an_unfinished_split_is_no_data_set(photos: Path) -> None:
+def test_unfinished_split_is_refused(photos: Path) -> None:
     (photos / UNFINISHED).touch()
     with pytest.raises(ValueError, match="is an unfinished split"):
         scan(photos, "train")
 
 
-def test_a_fold_of_an_unfinished_split_is_no_data_set(photos: Path) -> None:
+def test_fold_of_unfinished_split_is_refused(photos: Path) -> None:
     (photos.parent / UNFINISHED).touch()
     with pytest.raises(ValueError, match="is an unfinished split"):
         scan(photos, "train")
@@ -187,7 +187,7 @@ def test_a_bad_photo_leaves_no_pack(photos: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_the_loader_keeps_the_order_over_several_passes(workers: int, photos: Path) -> None:
+def test_loader_keeps_order_over_passes(workers: int, photos: Path) -> None:
     source = FolderSource(scan(photos, "train"), 16)
     loader = Loader(source, torch.device("cpu"), workers)
     for lists in ([np.array([3, 1]), np.array([0])], [np.array([5]), np.array([2, 4, 7])]):
@@ -198,7 +198,7 @@ def test_the_loader_keeps_the_order_over_several_passes(workers: int, photos: Pa
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_bad_photo_met_by_a_loader_is_named_in_one_line(workers: int, photos: Path) -> None:
+def test_loader_names_bad_photo_once(workers: int, photos: Path) -> None:
     make_bad(photos / "train" / CLASSES[0] / "000.png", "truncated")
     loader = Loader(FolderSource(scan(photos, "train"), 16), torch.device("cpu"), workers)
     with pytest.raises(UnreadablePhotoError, match=r"^[^\n]*000\.png cannot be decoded[^\n]*$"):

@@ -21,7 +21,7 @@ def put(path: Path, image: Image.Image) -> Path:
 @pytest.mark.parametrize(("mode", "suffix"), [
     ("RGB", "png"), ("RGB", "jpg"), ("RGBA", "tif"), ("P", "png"), ("CMYK", "jpg"), ("CMYK", "tif"), ("YCbCr", "tif"),
 ])  # fmt: skip
-def test_a_leaf_green_is_the_same_green_in_each_mode(mode: str, suffix: str, tmp_path: Path) -> None:
+def test_green_is_green_in_each_mode(mode: str, suffix: str, tmp_path: Path) -> None:
     image = Image.new("RGB", (32, 32), GREEN)
     image = image.quantize(2) if mode == "P" else image.convert(mode)
     pixels = decode(put(tmp_path / f"a.{suffix}", image), 8)
@@ -37,7 +37,7 @@ def test_cmyk_is_read_ink_by_ink(tmp_path: Path) -> None:
         np.testing.assert_array_equal(pixels, np.full((8, 8, 3), colour))
 
 
-def test_of_16_bits_the_upper_eight_count(tmp_path: Path) -> None:
+def test_sixteen_bits_keep_the_upper_eight(tmp_path: Path) -> None:
     for suffix in ("png", "tif"):
         grey = Image.fromarray(np.array([[0, 255, 256, 0x80FF, 0xFFFF]], np.uint16))
         image = grey.resize((40, 8), Image.Resampling.NEAREST)
@@ -45,7 +45,7 @@ def test_of_16_bits_the_upper_eight_count(tmp_path: Path) -> None:
         assert pixels[0, 4::8, 0].tolist() == [0, 0, 1, 0x80, 0xFF]
 
 
-def test_a_mode_without_one_meaning_is_refused_by_name(tmp_path: Path) -> None:
+def test_ambiguous_mode_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnreadablePhotoError, match=r"a\.tif has colour mode F, read are"):
         decode(put(tmp_path / "a.tif", Image.new("F", (8, 8), 0.5)), 8)
 
@@ -54,7 +54,7 @@ def test_a_mode_without_one_meaning_is_refused_by_name(tmp_path: Path) -> None:
     (0x0128, 9, struct.pack("<i", -1)),  # a unit of resolution below zero
     (0x011A, 2, b"abc\0"),  # a resolution in letters
 ])  # fmt: skip
-def test_a_photo_is_turned_as_exif_says_whatever_else_exif_holds(odd: tuple[int, int, bytes], tmp_path: Path) -> None:
+def test_exif_turns_photos_despite_other_tags(odd: tuple[int, int, bytes], tmp_path: Path) -> None:
     tags = [(0x0112, 3, struct.pack("<HH", 6, 0)), odd]
     entries = b"".join(struct.pack("<HHI", tag, kind, 4 if kind == 2 else 1) + value for tag, kind, value in tags)
     exif = b"Exif\0\0II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4)
@@ -64,7 +64,7 @@ def test_a_photo_is_turned_as_exif_says_whatever_else_exif_holds(odd: tuple[int,
     assert decode(tmp_path / "a.jpg", 32)[16, [2, 29], 0].tolist() == [0, 255], "its top is to the right"
 
 
-def test_crop_keeps_the_shape_of_a_leaf_and_stretch_all_of_it(tmp_path: Path) -> None:
+def test_crop_keeps_shape_stretch_keeps_all(tmp_path: Path) -> None:
     pixels = np.zeros((20, 60, 3), np.uint8)
     pixels[:, :20, 0], pixels[:, 20:40, 1], pixels[:, 40:, 2] = 255, 255, 255
     path = put(tmp_path / "wide.png", Image.fromarray(pixels))

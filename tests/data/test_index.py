@@ -46,7 +46,7 @@ def forbid_scans(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kept_index, "scan_facts", refuse)
 
 
-def test_a_second_job_takes_the_index_that_the_first_one_kept(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_second_job_reuses_the_index(settled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = open_index(settled, "train", None, settled / "cache")
     assert kept_of(settled) == [".facts", ".index", ".names"]
     forbid_scans(monkeypatch)
@@ -89,12 +89,12 @@ def test_a_damaged_index_is_scanned_again(suffix: str, harm: str, settled: Path)
     assert equal(open_index(settled, "train", None, settled / "cache"), scan(settled, "train"))
 
 
-def test_a_folder_that_may_still_be_filled_is_not_kept(photos: Path) -> None:
+def test_fresh_folder_is_not_cached(photos: Path) -> None:
     assert equal(open_index(photos, "train", None, photos / "cache"), scan(photos, "train"))
     assert kept_of(photos) == []
 
 
-def test_without_a_place_to_keep_it_the_index_is_scanned(settled: Path) -> None:
+def test_index_without_cache_is_scanned(settled: Path) -> None:
     said: list[str] = []
     (settled / "file").touch()
     index = open_index(settled, "train", None, settled / "file", said.append)
@@ -102,7 +102,7 @@ def test_without_a_place_to_keep_it_the_index_is_scanned(settled: Path) -> None:
     assert "the index is not kept" in said[0]
 
 
-def test_an_index_travels_as_its_place_and_is_scanned_where_that_is_missing(settled: Path) -> None:
+def test_index_pickles_as_path_or_scans(settled: Path) -> None:
     index = open_index(settled, "train", None, settled / "cache")
     sent = pickle.dumps(index)
     assert b"001.png" not in sent
@@ -117,7 +117,7 @@ def test_an_index_travels_as_its_place_and_is_scanned_where_that_is_missing(sett
         at_hand(there)
 
 
-def test_two_jobs_may_open_an_index_at_once(settled: Path) -> None:
+def test_two_jobs_open_an_index_together(settled: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from leafdist.data.kept_index import open_index; r = Path(sys.argv[1]);"
     )
@@ -127,7 +127,7 @@ def test_two_jobs_may_open_an_index_at_once(settled: Path) -> None:
     assert {job.communicate()[0].splitlines()[-1] for job in jobs} == {scan(settled, "train").digest}
 
 
-def test_names_of_any_bytes_come_back_as_they_were(tmp_path: Path) -> None:
+def test_any_bytes_survive_in_names(tmp_path: Path) -> None:
     files = {CLASSES[0]: ["a.png", "ä b.png", os.fsdecode(b"\xff.png")], CLASSES[1]: ["c.png"]}
     names = Names.of({name: [os.fsencode(file) for file in some] for name, some in files.items()})
     expected = [f"{name}/{file}" for name, some in files.items() for file in some]
@@ -139,6 +139,6 @@ def test_names_of_any_bytes_come_back_as_they_were(tmp_path: Path) -> None:
             some[4]
 
 
-def test_labels_follow_the_order_of_the_classes_that_are_given(photos: Path) -> None:
+def test_labels_follow_given_class_order(photos: Path) -> None:
     index = scan(photos, "val", tuple(reversed(CLASSES)))
     np.testing.assert_array_equal(index.labels, [2] * 3 + [1] * 3 + [0] * 3)

@@ -15,7 +15,7 @@ from leafdist.data.source import Rows
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
 @pytest.mark.parametrize("accumulate", [1, 3])
-def test_any_cut_gives_the_same_samples_and_draws_in_the_same_places(world: int, accumulate: int) -> None:
+def test_any_cut_gives_same_samples(world: int, accumulate: int) -> None:
     plan = EpochPlan(num_samples=53, global_batch=17, seed=4, epoch=2)
     for batch in range(len(plan)):
         whole = plan.share(batch)
@@ -36,14 +36,14 @@ def test_an_epoch_holds_every_sample_once(world: int) -> None:
     np.testing.assert_array_equal(np.sort(seen), np.arange(50))
 
 
-def test_a_rank_without_rows_gets_one_stand_in() -> None:
+def test_rank_without_rows_gets_stand_in() -> None:
     share = EpochPlan(num_samples=18, global_batch=8, seed=0, epoch=0).share(2, rank=2, world=3)
     assert share.empty
     assert share.total == 2
     assert len(share) == 1
 
 
-def test_resuming_in_mid_epoch_gives_the_rest_of_the_epoch() -> None:
+def test_mid_epoch_resume_gives_the_rest() -> None:
     plan = EpochPlan(num_samples=1000, global_batch=64, seed=1, epoch=7)
     rest = list(plan.shares(rank=1, world=2, start=5))
     for late, early in zip(rest, list(plan.shares(rank=1, world=2))[5:], strict=True):
@@ -51,7 +51,7 @@ def test_resuming_in_mid_epoch_gives_the_rest_of_the_epoch() -> None:
         np.testing.assert_array_equal(late.draws, early.draws)
 
 
-def test_epochs_and_seeds_differ_and_draws_are_uniform() -> None:
+def test_epochs_differ_and_draws_are_uniform() -> None:
     plans = [EpochPlan(20_000, 20_000, seed, epoch) for seed, epoch in ((0, 0), (0, 1), (1, 0))]
     draws = [plan.share(0).draws for plan in plans]
     assert all(abs(column.mean() - 0.5) < 0.01 for draw in draws for column in draw.T)
@@ -61,7 +61,7 @@ def test_epochs_and_seeds_differ_and_draws_are_uniform() -> None:
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 17, 256, 1000, 34_914])
-def test_the_order_is_a_shuffle_of_any_size(size: int) -> None:
+def test_order_shuffles_any_size(size: int) -> None:
     for epoch in range(3):
         order = EpochPlan(size, 1, seed=0, epoch=epoch).order(np.arange(size))
         np.testing.assert_array_equal(np.sort(order), np.arange(size))
@@ -78,21 +78,21 @@ def test_every_order_is_equally_likely() -> None:
         assert abs(chi_square - (kinds - 1)) < 5 * (2 * (kinds - 1)) ** 0.5
 
 
-def test_neighbours_in_the_data_are_no_neighbours_in_the_order() -> None:
+def test_order_separates_neighbours() -> None:
     order = EpochPlan(34_914, 1, seed=0, epoch=0).order(np.arange(34_914))
     steps = np.abs(np.diff(order))
     assert abs(steps.mean() / 34_914 - 1 / 3) < 0.01
     assert abs(np.corrcoef(order[:-1], order[1:])[0, 1]) < 0.02
 
 
-def test_a_plan_of_100_million_samples_costs_what_its_batches_cost() -> None:
+def test_huge_plan_costs_only_its_batches() -> None:
     """1,024 ranks take a batch of 262,144, from the middle of an epoch: no sample twice, within a second or so."""
     plan = EpochPlan(100_000_000, 262_144, seed=0, epoch=0)
     shares = [plan.share(200, rank, 1024) for rank in range(1024)]
     assert len(np.unique(np.concatenate([share.indices for share in shares]))) == 262_144
 
 
-def test_an_epoch_on_1024_ranks_holds_every_sample_once() -> None:
+def test_epoch_on_1024_ranks_is_complete() -> None:
     """The last batch has fewer photos than there are ranks."""
     plan = EpochPlan(50_000, 16_384, seed=0, epoch=0)
     shares = [plan.share(batch, rank, 1024) for batch in range(len(plan)) for rank in range(1024)]
@@ -101,7 +101,7 @@ def test_an_epoch_on_1024_ranks_holds_every_sample_once() -> None:
     np.testing.assert_array_equal(np.sort(seen), np.arange(50_000))
 
 
-def test_order_and_draws_are_those_of_version_one() -> None:
+def test_order_and_draws_match_version_one() -> None:
     """A run that was begun with an older version must go on with the same pictures."""
     share = EpochPlan(num_samples=1000, global_batch=256, seed=0, epoch=3).share(0)
     assert share.indices[:6].tolist() == [195, 66, 81, 413, 605, 365]
@@ -111,7 +111,7 @@ def test_order_and_draws_are_those_of_version_one() -> None:
 @pytest.mark.parametrize(("rows", "accumulate", "max_rows", "sizes"), [
     (10, 1, None, [10]), (10, 3, None, [4, 3, 3]), (10, 1, 4, [4, 3, 3]), (1, 3, None, [1]), (10, 4, 5, [3, 3, 2, 2]),
 ])  # fmt: skip
-def test_micro_batches_are_contiguous_and_none_is_empty(
+def test_micro_batches_are_contiguous_and_nonempty(
     rows: int, accumulate: int, max_rows: int | None, sizes: list[int]
 ) -> None:
     parts = micro_batches(rows, accumulate, max_rows)
@@ -120,12 +120,12 @@ def test_micro_batches_are_contiguous_and_none_is_empty(
 
 
 @pytest.mark.parametrize(("samples", "batch", "world", "smallest"), [(64, 32, 2, 16), (65, 32, 1, 1), (66, 32, 2, 1)])
-def test_the_smallest_part_of_an_epoch_is_known_ahead(samples: int, batch: int, world: int, smallest: int) -> None:
+def test_smallest_share_is_known_ahead(samples: int, batch: int, world: int, smallest: int) -> None:
     assert smallest_part(samples, batch, world, accumulate=1, max_rows=None) == smallest
 
 
 @pytest.mark.parametrize("seed", range(50))
-def test_stopping_anywhere_and_resuming_on_other_processes_is_the_same_sequence(seed: int) -> None:
+def test_resuming_anywhere_gives_same_sequence(seed: int) -> None:
     """Of (sample, draws), for any N, batch, processes, accumulation and stops, drawn at random."""
     dice = random.Random(seed)
     samples, batch, epochs = dice.randrange(1, 200), dice.randrange(1, 70), dice.randrange(1, 4)
@@ -150,7 +150,7 @@ def test_stopping_anywhere_and_resuming_on_other_processes_is_the_same_sequence(
     assert parts == whole
 
 
-def test_resuming_late_in_a_large_epoch_reads_its_first_batch_as_soon_as_at_the_beginning() -> None:
+def test_late_resume_starts_as_fast() -> None:
     """10 million samples: what is skipped is never read, and the order is drawn in either case."""
 
     class Synthetic:

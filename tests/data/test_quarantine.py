@@ -29,7 +29,7 @@ def damaged(photos: Path) -> Path:
     return photos
 
 
-def test_bad_photos_leave_the_index_and_are_found_once(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_photos_are_found_once(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = set_bad_aside(scan(damaged, "train"), damaged / "cache", 2)
     assert BAD["train"] not in index.names
     assert (len(index), len(index.names)) == (16, 16)
@@ -44,9 +44,7 @@ def test_bad_photos_leave_the_index_and_are_found_once(damaged: Path, monkeypatc
     assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 2).digest == index.digest
 
 
-def test_a_disk_that_fails_is_an_error_and_no_verdict_on_the_photo(
-    damaged: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failing_disk_quarantines_no_photo(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Image.open
 
     def stale(path: Path) -> Image.Image:
@@ -61,7 +59,7 @@ def test_a_disk_that_fails_is_an_error_and_no_verdict_on_the_photo(
     assert len(set_bad_aside(scan(damaged, "train"), damaged / "cache", 1).set_aside) == 1
 
 
-def test_what_split_json_says_holds_for_its_own_photos_alone(photos: Path) -> None:
+def test_split_json_covers_its_photos_only(photos: Path) -> None:
     assert origin(scan(photos, "test"))["leaf_disjoint"] == "unknown: there is no split.json"
     index = scan(photos, "test")
     digest = sha256("".join(f"{name}\n" for name in sorted(index.names)).encode()).hexdigest()
@@ -74,7 +72,7 @@ def test_what_split_json_says_holds_for_its_own_photos_alone(photos: Path) -> No
         assert origin(index)["split_digest"] is None
 
 
-def test_a_class_of_which_nothing_can_be_read_is_an_error(damaged: Path) -> None:
+def test_unreadable_class_is_an_error(damaged: Path) -> None:
     for photo in (damaged / "val" / CLASSES[1]).iterdir():
         photo.write_bytes(b"")
     with pytest.raises(ValueError, match=r"none of its photos can be decoded.*000\.png"):
@@ -82,9 +80,7 @@ def test_a_class_of_which_nothing_can_be_read_is_an_error(damaged: Path) -> None
 
 
 @pytest.mark.slow
-def test_training_goes_on_without_bad_photos_and_evaluation_counts_them_as_wrong(
-    program: Program, damaged: Path, tmp_path: Path
-) -> None:
+def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, tmp_path: Path) -> None:
     common = ["train.py", "--data.root", damaged, *TINY, "--train.epochs", 1, "--optim.name", "sgd"]
     common += ["--data.on_corrupt", "quarantine"]
     leaves = tmp_path / "leaves.tsv"

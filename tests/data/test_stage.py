@@ -42,7 +42,7 @@ each_source = pytest.mark.parametrize("kind", SOURCES)
 
 
 @each_source
-def test_a_copy_is_what_the_source_is_and_is_found_again(kind: str, photos: Path) -> None:
+def test_copy_equals_source_and_is_reused(kind: str, photos: Path) -> None:
     source = SOURCES[kind](photos)
     root, said = staged(source)
     assert tree(root) == tree(photos)
@@ -66,7 +66,7 @@ def test_packs_stage_as_they_are(kind: str, photos: Path) -> None:
 
 
 @each_source
-def test_another_version_of_the_source_gets_a_copy_of_its_own(kind: str, photos: Path) -> None:
+def test_changed_source_gets_a_new_copy(kind: str, photos: Path) -> None:
     before = staged(SOURCES[kind](photos))[0]
     (photos / "train" / CLASSES[0] / "001.png").unlink()
     after = staged(SOURCES[kind](photos))[0]
@@ -83,7 +83,7 @@ DAMAGE: dict[str, tuple[Callable[[Path, Path], object], str]] = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_copy_is_noticed_and_made_again(kind: str, photos: Path) -> None:
+def test_damaged_copy_is_made_again(kind: str, photos: Path) -> None:
     root = staged(photos)[0]
     harm, message = DAMAGE[kind]
     harm(root / "train" / CLASSES[1] / "002.png", root.with_name(f"{root.name}.json"))
@@ -117,7 +117,7 @@ def midway(source: Path) -> "subprocess.Popen[str]":
 
 
 @each_source
-def test_killed_while_staging_the_next_job_starts_over(kind: str, many: Path) -> None:
+def test_killed_staging_starts_over(kind: str, many: Path) -> None:
     process = midway(source := SOURCES[kind](many))
     process.kill()
     process.communicate()
@@ -131,7 +131,7 @@ def test_killed_while_staging_the_next_job_starts_over(kind: str, many: Path) ->
 
 
 @each_source
-def test_of_two_jobs_at_once_one_stages_and_the_other_waits(kind: str, many: Path) -> None:
+def test_second_job_waits_for_staging(kind: str, many: Path) -> None:
     first = midway(source := SOURCES[kind](many))
     root, said = staged(source)
     assert first.communicate()[0] == f"{root}\n"
@@ -146,7 +146,7 @@ def test_the_command_prints_the_path_alone(photos: Path, tmp_path: Path, capsys:
     assert "staging" in output.err
 
 
-def test_nowhere_to_stage_and_folders_of_others(
+def test_unsafe_staging_folders_are_refused(
     photos: Path, node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "theirs").mkdir()
@@ -163,7 +163,7 @@ def test_nowhere_to_stage_and_folders_of_others(
 
 
 @each_source
-def test_too_little_space_is_seen_before_anything_is_copied(kind: str, photos: Path, small_disk: Path) -> None:
+def test_little_space_is_seen_before_copying(kind: str, photos: Path, small_disk: Path) -> None:
     for number in range(9):
         (photos / "train" / CLASSES[0] / f"large {number}.png").write_bytes(os.urandom(20000))
     with pytest.raises(ValueError, match=r"needs \d+ MiB, .*disk.* has 0\. Name another folder"):
@@ -171,7 +171,7 @@ def test_too_little_space_is_seen_before_anything_is_copied(kind: str, photos: P
     assert [path.name for path in (small_disk / f"leafdist-{os.geteuid()}").glob("[!.]*")] == []
 
 
-def test_an_archive_without_a_data_set_is_refused(tmp_path: Path) -> None:
+def test_archive_without_data_set_is_refused(tmp_path: Path) -> None:
     draw(tmp_path / "raw", {"one": 1})
     draw(tmp_path / "raw", {"two": 1})
     with pytest.raises(ValueError, match="holds no data set"):
@@ -181,7 +181,7 @@ def test_an_archive_without_a_data_set_is_refused(tmp_path: Path) -> None:
         stage(tmp_path / "absent")
 
 
-def test_a_pack_alone_is_copied_and_found_when_the_first_one_is_gone(photos: Path) -> None:
+def test_pack_alone_is_copied_and_found(photos: Path) -> None:
     said: list[str] = []
     index, cache = scan(photos, "train"), photos / ".leafdist"
 

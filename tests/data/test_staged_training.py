@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow
 TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--track.wandb", "off", "--data.stage", "true"]
 
 
-def test_an_archive_is_trained_on_only_with_staging(program: Program, photos: Path) -> None:
+def test_archive_needs_staging(program: Program, photos: Path) -> None:
     done = program("train.py", "--data.root", archived(photos), *TINY, "--data.stage", "false")
     assert done.returncode == 2
     assert "with data.stage=true" in done.stderr
@@ -31,7 +31,7 @@ def counts(output: str) -> tuple[int, int]:
     return lines.count("staging"), lines.count("found")
 
 
-def test_a_requeued_job_finds_its_archive_or_stages_it_again_and_goes_on(
+def test_requeued_job_finds_or_restages_archive(
     program: Program, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = archived(photos)
@@ -49,7 +49,7 @@ def test_a_requeued_job_finds_its_archive_or_stages_it_again_and_goes_on(
     assert program("evaluate.py", run).returncode == 0
 
 
-def test_of_a_folder_the_packs_alone_are_staged(
+def test_folder_stages_its_packs_only(
     program: Program, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     node = tmp_path / "node"

@@ -12,7 +12,7 @@ from leafdist.system import locks, signals
 from leafdist.system.signals import Interrupted
 
 
-def test_precisions_that_differ_between_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixed_precisions_across_nodes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = Runtime(precision="no")
     runtime.check_alike()
     monkeypatch.setattr(runtime, "gather", lambda mine: [mine, "bf16"])
@@ -38,9 +38,7 @@ def keep(path: Path, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("stopped", [False, True])
-def test_whoever_waits_for_a_lock_says_so_and_heeds_signals(
-    stopped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_lock_waiters_say_so_and_stop(stopped: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     path = tmp_path / "pack.lock"
     holder = multiprocessing.get_context("spawn").Process(target=keep, args=(path, 60 if stopped else 0.5))

@@ -6,14 +6,14 @@ from leafdist.distributed.watchdog import SILENT, Sentinel
 from tests.conftest import Program
 
 
-def test_of_several_collectives_that_run_out_of_time_each_names_the_rank_that_hangs(program: Program) -> None:
+def test_every_timeout_names_the_hanging_rank(program: Program) -> None:
     """gloo says "Timed out waiting" of those that it was at, "Application timeout caused pair closure" of the rest."""
     done = program("tests/helpers/deserted_rank.py", processes=2)
     assert "pair closure" in done.stdout
     assert "PeerError: rank 0 was the first to fail: it hangs" in done.stderr
 
 
-def test_a_rank_that_wakes_up_is_no_longer_taken_for_dead() -> None:
+def test_waking_rank_is_alive_again() -> None:
     store = HashStore()
     sentinel = Sentinel(store, rank=0, world=2, stall=99)
     store.set("alive/1", "7")

@@ -73,7 +73,7 @@ def train(
     return Result(**merged, losses=losses, weights=load_file(run / "last" / f"step-{steps:09}" / "model.safetensors"))
 
 
-def test_images_draws_masks_and_rates_are_the_same_and_sgd_agrees(program: Program, photos: Path) -> None:
+def test_any_process_count_trains_alike(program: Program, photos: Path) -> None:
     one = train(program, photos, "sgd", "float32")
     assert len(one.rows) == 4 * 17
     assert sorted(set(one.rates.values())) == pytest.approx([1e-4, 1e-3])
@@ -100,7 +100,7 @@ def test_resnet50_without_batch_statistics_agrees(program: Program, photos: Path
     assert max(one.furthest(two)) < 1e-10
 
 
-def test_resnet50_with_statistics_of_all_processes_begins_alike(program: Program, photos: Path) -> None:
+def test_resnet50_with_synced_batchnorm_begins_alike(program: Program, photos: Path) -> None:
     """Through the last batch, whose one photo leaves a process with a stand-in. There a channel has four values: from
     then on rounding grows a hundredfold a step, in 53 layers, so that later steps tell nothing (test_batchnorm.py)."""
     form: dict[str, Any] = {"model": "resnet50", "sync": True, "steps": 3}

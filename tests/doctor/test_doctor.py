@@ -32,7 +32,7 @@ def describe(site: Path, name: str, version: str, *lines: str) -> None:
     )
 
 
-def test_packages_that_do_not_fit_are_known_from_what_they_declare(fake: Path) -> None:
+def test_conflicting_packages_are_found(fake: Path) -> None:
     fine(packages.check_needs())
     describe(fake, "torchvision", "0.19.0", "Requires-Dist: torch==2.4.0")
     wrong = [one for one in packages.check_needs() if one.status == "error"]
@@ -41,7 +41,7 @@ def test_packages_that_do_not_fit_are_known_from_what_they_declare(fake: Path) -
     assert "needs torchvision>=0.24, installed is 0.19.0" in texts
 
 
-def test_a_package_that_is_too_old_or_missing_is_named(fake: Path) -> None:
+def test_old_or_missing_package_is_named(fake: Path) -> None:
     describe(fake, "accelerate", "0.20.0", "Requires-Dist: nowhere>=1")
     wrong = [one for one in packages.check_needs() if one.status == "error"]
     assert {one.text.split(",")[1].strip() for one in wrong} == {"installed is 0.20.0", "which is not installed"}
@@ -53,7 +53,7 @@ def test_python_itself_may_be_too_old(fake: Path) -> None:
     assert "leafdist needs >=3.99" in bad(packages.check_python(), "python")
 
 
-def test_a_package_that_cannot_be_imported_is_an_error_and_not_a_traceback(fake: Path) -> None:
+def test_failing_import_is_a_finding(fake: Path) -> None:
     (fake / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     command = [sys.executable, "-m", "leafdist", "doctor", "--json"]
     environment = os.environ | {"PYTHONPATH": f"{fake}:{REPO}"}
@@ -63,13 +63,13 @@ def test_a_package_that_cannot_be_imported_is_an_error_and_not_a_traceback(fake:
     assert "Traceback" not in done.stderr
 
 
-def test_two_pillows_in_one_folder_are_noticed(fake: Path) -> None:
+def test_two_pillows_are_noticed(fake: Path) -> None:
     assert "Pillow" in fine(packages.check_pillow())[0].text
     describe(fake, "pillow-simd", "12.1.1.post0")
     assert "both installed" in bad(packages.check_pillow(), "pillow", "warning")
 
 
-def test_a_check_that_breaks_down_is_a_finding_and_the_others_go_on() -> None:
+def test_broken_check_is_a_finding() -> None:
     def breaks() -> Iterator[Finding]:
         yield ok("odd", "so far")
         raise ZeroDivisionError("by nought")
@@ -79,7 +79,7 @@ def test_a_check_that_breaks_down_is_a_finding_and_the_others_go_on() -> None:
     assert "ZeroDivisionError: by nought" in bad(found, "odd")
 
 
-def test_equal_lines_of_nodes_become_one_with_the_range_of_their_figures() -> None:
+def test_equal_node_lines_merge_with_ranges() -> None:
     found = [(node, ok("disk", "writes {rate:,.0f} MB/s", rate=rate)) for node, rate in (("a", 1200.0), ("b", 900.0))]
     merged = merge([*found, ("a", ok("gpu", "none")), ("b", Finding("disk", "error", "no {locks}", "mend"))])
     assert [(one.rendered(), list(one.nodes)) for one in merged] == [
@@ -90,7 +90,7 @@ def test_equal_lines_of_nodes_become_one_with_the_range_of_their_figures() -> No
     assert worst(merged) == "error"
 
 
-def test_a_place_is_read_from_a_launcher_or_from_srun_alone() -> None:
+def test_rank_is_read_from_any_launcher() -> None:
     assert find_place({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}).world == 1  # a batch script, no step
     step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_TASKS_PER_NODE": "2(x2)", "SLURM_STEP_NODELIST": "gpu[07-08]"}
     task = step | {"SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "5", "SLURMD_NODENAME": "gpu08"}

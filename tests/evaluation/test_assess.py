@@ -16,9 +16,7 @@ from tests.conftest import CLASSES, draw
 from tests.helpers.untrained import untrained_run
 
 
-def test_what_is_said_is_of_the_checkpoint_that_was_judged_though_a_better_one_came(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_evaluation_describes_the_checkpoint_it_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = draw(tmp_path / "splitted", {"train": 1, "val": 4, "test": 2})
     run = untrained_run(tmp_path / "run", "baseline", CLASSES, root=str(photos))
     tensors, meta = load_best(run)

@@ -10,13 +10,13 @@ from leafdist.report.contents import Facts
 @pytest.mark.parametrize(("correct", "images", "low", "high"), [
     (0, 10, 0.0, 0.2775), (10, 10, 0.7225, 1.0), (81, 263, 0.2553, 0.3662), (1, 1, 0.2065, 1.0), (0, 0, 0.0, 1.0),
 ])  # fmt: skip
-def test_wilsons_interval_is_that_of_the_literature(correct: int, images: int, low: float, high: float) -> None:
+def test_wilson_interval_matches_the_literature(correct: int, images: int, low: float, high: float) -> None:
     """81 of 263: Newcombe 1998, doi 10.1002/(SICI)1097-0258(19980430)17:8<857::AID-SIM777>3.0.CO;2-E, table I."""
     assert wilson(correct, images) == pytest.approx((low, high), abs=1e-4)
 
 
 @pytest.mark.parametrize("photos", [1, 2, 30])
-def test_a_faultless_macro_f1_lies_in_its_interval_however_few_photos_a_class_has(photos: int) -> None:
+def test_perfect_macro_f1_lies_inside_interval(photos: int) -> None:
     """A class that a drawn data set lacks is no class without a hit."""
     facts = object.__new__(Facts)
     classes = {str(name): {"images": photos} for name in range(33)}
@@ -24,7 +24,7 @@ def test_a_faultless_macro_f1_lies_in_its_interval_however_few_photos_a_class_ha
     assert facts.macro_f1_interval == (1.0, 1.0)
 
 
-def test_the_interval_by_leaf_covers_the_truth_as_often_as_it_says() -> None:
+def test_interval_by_leaf_covers_the_truth() -> None:
     """Leaves of 8 photos, all right or all wrong: Wilson's, which takes photos for independent, is far too narrow."""
     random, covered, naive = np.random.default_rng(0), 0, 0
     for trial in range(50):

@@ -10,12 +10,12 @@ from tests.conftest import CLASSES, Program, draw
 from tests.training.test_training import TINY
 
 
-def test_folders_are_matched_by_name_whatever_their_case_and_unicode_form() -> None:
+def test_folders_match_despite_case_and_unicode() -> None:
     classes = ("Apple___rust", "Café___healthy")
     assert match(("cafe\u0301___Healthy", "APPLE___rust", "Rose"), classes).tolist() == [1, 0, UNKNOWN]
 
 
-def test_other_photos_in_a_folder_of_the_same_name_replace_nothing(tmp_path: Path) -> None:
+def test_same_named_photo_folders_replace_nothing(tmp_path: Path) -> None:
     def judged(root: str, digest: str) -> str:
         photos = {"data": digest, "root": root}
         name = name_of(tmp_path, "test", Path(root), photos)
@@ -31,9 +31,7 @@ def test_other_photos_in_a_folder_of_the_same_name_replace_nothing(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_other_photos_are_matched_by_class_and_what_does_not_match_is_said(
-    program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_other_photos_report_unmatched_classes(program: Program, photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "run"
     assert program("train.py", "--data.root", photos, *TINY, "--train.epochs", 1).returncode == 0
     moved = photos.rename(tmp_path / "moved")

@@ -41,7 +41,7 @@ def tables(folder: Path, predictions: Predictions) -> tuple[list[dict[str, str]]
 
 
 @pytest.mark.parametrize("unreadable", [0, 7])
-def test_scikit_learn_recomputes_every_metric_from_the_tables(tmp_path: Path, unreadable: int) -> None:
+def test_scikit_learn_recomputes_every_metric(tmp_path: Path, unreadable: int) -> None:
     predictions = answers(unreadable=unreadable)
     result = predictions.summary("test", CLASSES)
     first, second = tables(tmp_path, predictions)
@@ -81,7 +81,7 @@ def test_scikit_learn_recomputes_every_metric_from_the_tables(tmp_path: Path, un
         assert row["accuracy"] == pytest.approx(share)
 
 
-def test_crops_and_health_count_what_their_names_say() -> None:
+def test_crop_and_health_count_as_named() -> None:
     labels = np.array([0, 1, 1, 2, 3, 4, 4])
     predicted = np.array([1, 1, 0, 0, 3, scores.UNREADABLE, 4])
     crops = scores.by_crop(labels, predicted, CLASSES)
@@ -101,7 +101,7 @@ def test_the_most_confused_pairs_come_first() -> None:
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 3.0])
-def test_the_temperature_that_logits_were_sharpened_by_is_found_again(tmp_path: Path, temperature: float) -> None:
+def test_planted_temperature_is_found(tmp_path: Path, temperature: float) -> None:
     predictions = answers(4000, temperature=temperature)
     assert predictions.logits is not None
     fitted = calibration.fit(predictions.logits, predictions.labels, "val", "abc")
@@ -119,7 +119,7 @@ def test_the_temperature_that_logits_were_sharpened_by_is_found_again(tmp_path: 
         calibration.find(tmp_path, "abc")
 
 
-def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
+def test_calibration_error_is_confidence_minus_accuracy() -> None:
     logits = np.log(np.array([[0.9, 0.1], [0.9, 0.1], [0.3, 0.7], [0.3, 0.7]]))
     ece, bins = calibration.reliability(logits, np.array([0, 1, 1, 1]))
     assert ece == pytest.approx((2 * 0.4 + 2 * 0.3) / 4)

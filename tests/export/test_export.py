@@ -69,9 +69,7 @@ def softmax(scores: Scores) -> Scores:
 
 
 @pytest.mark.parametrize(("name", "close"), [("model.onnx", 1e-5), ("model-fp16.onnx", 2e-2), ("model-int8.onnx", 0.3)])
-def test_onnxruntime_answers_as_predict_does_for_any_number_of_photos(
-    name: str, close: float, run: Path, photos: list[Path]
-) -> None:
+def test_onnx_agrees_with_predict(name: str, close: float, run: Path, photos: list[Path]) -> None:
     session = onnxruntime.InferenceSession(run / "export" / name)
     pixels = np.stack([decode(photo, 64) for photo in photos])
     chances = expected(run, photos)
@@ -80,7 +78,7 @@ def test_onnxruntime_answers_as_predict_does_for_any_number_of_photos(
         np.testing.assert_allclose(softmax(scores), chances[:count], atol=close)
 
 
-def test_the_file_alone_says_what_a_reader_must_know(run: Path) -> None:
+def test_exported_file_describes_itself(run: Path) -> None:
     graph = onnx.load(run / "export" / "model.onnx")
     facts = {entry.key: json.loads(entry.value) for entry in graph.metadata_props}
     assert facts["classes"] == list(CLASSES)
@@ -95,7 +93,7 @@ def test_the_smaller_precisions_are_smaller(run: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_torch_export_program_runs_without_leafdist(run: Path, photos: list[Path], tmp_path: Path) -> None:
+def test_torch_program_runs_without_leafdist(run: Path, photos: list[Path], tmp_path: Path) -> None:
     np.save(tmp_path / "pixels.npy", np.stack([decode(photo, 64) for photo in photos]))
     program = (
         "import sys; sys.modules['leafdist'] = None\n"
@@ -108,7 +106,7 @@ def test_a_torch_export_program_runs_without_leafdist(run: Path, photos: list[Pa
 
 
 @pytest.mark.slow
-def test_a_resnet_goes_to_onnx_without_its_preprocessing_and_to_torchvision(tmp_path: Path) -> None:
+def test_resnet_exports_to_onnx_and_torchvision(tmp_path: Path) -> None:
     run = untrained_run(tmp_path / "run", "resnet50", CLASSES, root=str(tmp_path / "gone"), fit="crop")
     assert main(["export", str(run), "--formats", "onnx,safetensors"]) == 0
     assert said_by_the_card(run) == said_by_predict(run)
@@ -144,12 +142,12 @@ def said_by_predict(run: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_the_program_in_the_card_says_what_predict_says(run: Path) -> None:
+def test_card_program_agrees_with_predict(run: Path) -> None:
     assert said_by_the_card(run) == said_by_predict(run)
 
 
 @pytest.mark.slow
-def test_the_program_of_the_page_on_exports_says_what_predict_says(run: Path, tmp_path: Path) -> None:
+def test_docs_program_agrees_with_predict(run: Path, tmp_path: Path) -> None:
     """Its order of classes: it knows of no temperature."""
     shutil.copytree(run / "export", tmp_path / "exported")
     said_by_the_card(run)
@@ -160,7 +158,7 @@ def test_the_program_of_the_page_on_exports_says_what_predict_says(run: Path, tm
     assert names[0] == names[1]
 
 
-def test_the_card_is_one_that_hugging_face_reads_with_the_figures_of_the_evaluation(run: Path) -> None:
+def test_hugging_face_reads_the_card(run: Path) -> None:
     card = ModelCard.load(run / "export" / "README.md")
     assert card.data.eval_results is not None
     found = {result.metric_type: result.metric_value for result in card.data.eval_results}
@@ -172,7 +170,7 @@ def test_the_card_is_one_that_hugging_face_reads_with_the_figures_of_the_evaluat
 
 
 @pytest.mark.slow
-def test_a_new_export_leaves_no_file_of_an_older_one(run: Path, tmp_path: Path) -> None:
+def test_new_export_removes_older_files(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "export"
     shutil.copytree(run / "export", folder)
     assert main(["export", str(run), "--formats", "safetensors", "--to", str(folder)]) == 0
@@ -180,7 +178,7 @@ def test_a_new_export_leaves_no_file_of_an_older_one(run: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("made", ["best/model.safetensors", "somewhere/README.md"])
-def test_no_file_but_an_earlier_export_is_replaced(
+def test_only_earlier_exports_are_replaced(
     made: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     copy = Path(shutil.copytree(run, tmp_path / "run"))
@@ -206,17 +204,13 @@ def other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("other_weights")
-def test_a_file_that_answers_differently_is_not_kept(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_export_is_not_kept(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(run), "--formats", "safetensors", "--to", str(tmp_path / "out")]) == 2
     assert "was not kept: it differs from PyTorch by" in capsys.readouterr().err
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_without_its_data_int8_asks_for_photos_and_takes_a_folder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_int8_takes_a_photo_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = untrained_run(tmp_path / "run", "baseline", CLASSES, root=str(tmp_path / "gone"))
     command = ["export", str(run), "--formats", "onnx", "--precision", "int8"]
     assert main(command) == 2
@@ -227,7 +221,7 @@ def test_without_its_data_int8_asks_for_photos_and_takes_a_folder(
     assert (run / "export" / "model-int8.onnx").exists()
 
 
-def test_without_the_extra_it_says_how_to_install_it(
+def test_missing_extra_says_how_to_install(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_file, "NEEDED", ("onnx", "onnxsomething"))
@@ -238,8 +232,6 @@ def test_without_the_extra_it_says_how_to_install_it(
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--formats", "onnx,tflite"), ("--precision", "int4")])
-def test_an_unknown_form_is_refused_before_anything_is_done(
-    flag: str, value: str, run: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_unknown_format_is_refused_first(flag: str, value: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(run), flag, value]) == 2
     assert "unknown; known are" in capsys.readouterr().err

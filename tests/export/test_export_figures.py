@@ -13,9 +13,7 @@ from leafdist.export.model_card import measured_otherwise
     ("crop", "kind", "precision", "said"),
     [(52, "random", "bf16", ["at random places", "in bf16"]), (0, "random", "no", []), (52, "center", "no", [])],
 )
-def test_the_card_says_where_the_figures_are_not_those_of_the_files(
-    crop: int, kind: str, precision: str, said: list[str]
-) -> None:
+def test_card_marks_foreign_figures(crop: int, kind: str, precision: str, said: list[str]) -> None:
     data, train = SimpleNamespace(crop=crop, eval_crop=kind), SimpleNamespace(precision=precision)
     notes = measured_otherwise(SimpleNamespace(config=SimpleNamespace(data=data, train=train)))  # type: ignore[arg-type]
     assert len(notes) == len(said)
@@ -23,7 +21,7 @@ def test_the_card_says_where_the_figures_are_not_those_of_the_files(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_a_score_that_is_no_number_is_never_right(precision: str) -> None:
+def test_nan_score_is_never_right(precision: str) -> None:
     expected = np.ones((2, 3), np.float32)
     with pytest.raises(ValueError, match="was not kept"):
         Agreement.of(expected, np.full_like(expected, np.nan)).check("model", precision)

@@ -24,7 +24,7 @@ def check(row: Row, faults: int) -> None:
     assert row.faults == faults, row
 
 
-def test_killed_at_random_and_resumed_is_the_same_run_bit_for_bit(cases: Cases) -> None:
+def test_killed_runs_resume_bit_for_bit(cases: Cases) -> None:
     check(cases.kills(1, 1, 4, ("start-up", "saving", "packing")), 4)
 
 
@@ -32,11 +32,11 @@ def test_two_processes_too(cases: Cases) -> None:
     check(cases.kills(2, 1, 1, ("saving",)), 1)
 
 
-def test_each_signal_saves_and_loses_no_step(cases: Cases) -> None:
+def test_each_signal_saves_every_step(cases: Cases) -> None:
     check(cases.signals((signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT), 1), 4)
 
 
-def test_one_rank_killed_is_named_and_the_run_goes_on(cases: Cases) -> None:
+def test_killed_rank_is_named_and_resumed(cases: Cases) -> None:
     check(cases.one_rank_killed(1), 1)
 
 
@@ -49,6 +49,6 @@ def test_resumed_on_other_numbers_of_processes(cases: Cases) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system: root only")
-def test_a_full_disk_and_a_read_only_folder(cases: Cases) -> None:
+def test_full_disk_and_read_only_folder(cases: Cases) -> None:
     check(cases.disk_full(), 1)
     check(cases.read_only(), 1)

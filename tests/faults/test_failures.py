@@ -45,7 +45,7 @@ def start(photos: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_rank_that_throws_ends_all_and_is_named(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
+def test_throwing_rank_is_named(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
     began = time.monotonic()
     done = program(FAULTY, "throw", victim, "--data.root", photos, *TINY, processes=2, launcher=True)
     assert done.returncode != 0
@@ -58,9 +58,7 @@ def test_a_rank_that_throws_ends_all_and_is_named(victim: int, program: Program,
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_rank_that_hangs_is_named_and_every_rank_shows_its_stacks(
-    victim: int, program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_hanging_rank_is_named_with_stacks(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
     done = program(
         FAULTY, "hang", victim, "--data.root", photos, *TINY, "--train.timeout_minutes", 0.2, processes=2, launcher=True
     )
@@ -74,9 +72,7 @@ def test_a_rank_that_hangs_is_named_and_every_rank_shows_its_stacks(
     assert last_step(tmp_path) == 4
 
 
-def test_of_four_ranks_the_one_that_died_is_named_and_not_one_that_waits_for_it(
-    program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_dead_rank_of_four_is_named(program: Program, photos: Path, tmp_path: Path) -> None:
     done = program(FAULTY, "die", 3, "--data.root", photos, *TINY, processes=4, launcher=True)
     assert done.returncode != 0
     assert "rank 3 was the first to fail: it died without a word" in done.stderr
@@ -84,9 +80,7 @@ def test_of_four_ranks_the_one_that_died_is_named_and_not_one_that_waits_for_it(
     assert record(tmp_path)["state"] == "interrupted"
 
 
-def test_a_rank_that_cannot_come_out_when_another_throws_is_ended_and_says_why(
-    program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_stuck_rank_is_ended_with_reason(program: Program, photos: Path, tmp_path: Path) -> None:
     """As in a collective of a GPU, which no error breaks."""
     done = program(FAULTY, "desert", 1, "--data.root", photos, *TINY, processes=2, launcher=True)
     assert done.returncode != 0
@@ -96,9 +90,7 @@ def test_a_rank_that_cannot_come_out_when_another_throws_is_ended_and_says_why(
 
 
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_rank_that_dies_is_named_where_collectives_go_on_waiting(
-    victim: int, program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_dead_rank_is_named_without_launcher(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
     """As NCCL's do. No launcher is there either that would end the others."""
     done = program(FAULTY, "vanish", victim, "--data.root", photos, *TINY, processes=2)
     why = "it died without a word" if victim else "it is gone, and with it the store"
@@ -109,14 +101,14 @@ def test_a_rank_that_dies_is_named_where_collectives_go_on_waiting(
         assert "died without a word" in record(tmp_path)["reason"]
 
 
-def test_a_rank_that_was_asleep_is_waited_for(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_sleeping_rank_is_waited_for(program: Program, photos: Path, tmp_path: Path) -> None:
     """As in the migration of a virtual machine: taken for dead, and then it is not."""
     done = program(FAULTY, "pause", 1, "--data.root", photos, *TINY, processes=2)
     assert done.returncode == 0, done.stderr
     assert record(tmp_path)["state"] == "finished"
 
 
-def test_a_step_that_is_not_finite_names_step_rate_and_files(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_nonfinite_step_names_step_and_files(program: Program, photos: Path, tmp_path: Path) -> None:
     done = program(FAULTY, "inf", 0, "--data.root", photos, *TINY)
     assert done.returncode == 1
     assert "not finite at step 6, epoch 2, learning rate 0.001, files " in done.stderr
@@ -127,7 +119,7 @@ def test_a_step_that_is_not_finite_names_step_rate_and_files(program: Program, p
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_photo_that_goes_bad_while_training_is_named(workers: int, photos: Path, tmp_path: Path) -> None:
+def test_photo_going_bad_is_named(workers: int, photos: Path, tmp_path: Path) -> None:
     arguments = ["--data.source", "folder", "--data.workers", workers, "--train.epochs", 2000]
     process = start(photos, tmp_path, *arguments)
     assert wait_for(process, (tmp_path / "runs" / "run" / "best" / "meta.json").exists)
@@ -141,7 +133,7 @@ def test_a_photo_that_goes_bad_while_training_is_named(workers: int, photos: Pat
     assert last_step(tmp_path) > 0
 
 
-def test_a_loader_worker_that_is_killed_is_named_and_no_hang(photos: Path, tmp_path: Path) -> None:
+def test_killed_loader_worker_is_named(photos: Path, tmp_path: Path) -> None:
     process = start(photos, tmp_path, "--data.source", "folder", "--data.workers", 2, "--train.epochs", 2000)
     assert wait_for(process, (tmp_path / "runs" / "run" / "best" / "meta.json").exists)
     below = psutil.Process(process.pid).children(recursive=True)
@@ -153,7 +145,7 @@ def test_a_loader_worker_that_is_killed_is_named_and_no_hang(photos: Path, tmp_p
     assert record(tmp_path)["state"] == "failed"
 
 
-def test_processes_that_pack_end_with_the_one_they_pack_for(tmp_path: Path) -> None:
+def test_packing_workers_end_with_parent(tmp_path: Path) -> None:
     root = draw(tmp_path / "many", {"train": 400, "val": 1, "test": 1})
     process = subprocess.Popen([sys.executable, "-m", "leafdist", "pack", str(root)], cwd=REPO, text=True)
     try:
@@ -192,7 +184,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("end", ["left", "killed"])
-def test_loader_workers_end_with_the_process_that_they_load_for(end: str, photos: Path, tmp_path: Path) -> None:
+def test_loader_workers_end_with_parent(end: str, photos: Path, tmp_path: Path) -> None:
     min((photos / "train").rglob("000.png")).write_bytes(b"no picture")
     script = tmp_path / "loading.py"
     script.write_text(LOADING)
@@ -208,7 +200,7 @@ def test_loader_workers_end_with_the_process_that_they_load_for(end: str, photos
     assert [pid for pid in helpers if psutil.pid_exists(pid)] == []
 
 
-def test_two_jobs_in_one_run_folder_the_second_is_refused(photos: Path, tmp_path: Path, program: Program) -> None:
+def test_second_job_in_folder_is_refused(photos: Path, tmp_path: Path, program: Program) -> None:
     process = start(photos, tmp_path, "--train.epochs", 2000)
     assert wait_for(process, (tmp_path / "runs" / "run" / "metrics.jsonl").exists)
     second = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 2000)
@@ -224,9 +216,7 @@ def test_two_jobs_in_one_run_folder_the_second_is_refused(photos: Path, tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM, signal.SIGINT])
-def test_workers_ignore_the_signals_and_a_run_from_a_folder_leaves_with_75(
-    number: signal.Signals, photos: Path, tmp_path: Path
-) -> None:
+def test_workers_ignore_signals_and_status_75(number: signal.Signals, photos: Path, tmp_path: Path) -> None:
     process = start(photos, tmp_path, "--data.source", "folder", "--data.workers", 2, "--train.epochs", 2000)
     assert wait_for(process, (tmp_path / "runs" / "run" / "best" / "meta.json").exists)
     for member in [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]:

@@ -13,9 +13,7 @@ from leafdist.prepare.split import split
 from tests.prepare.test_split import make_raw, tree
 
 
-def test_a_split_that_failed_midway_starts_over_with_the_same_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_failed_split_starts_over_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw = make_raw(tmp_path / "raw", a=20, b=20)
     copies: list[Path] = []
 
@@ -51,7 +49,7 @@ split(Path(sys.argv[1]), Path(sys.argv[2]))
 
 
 @pytest.mark.slow
-def test_a_running_split_keeps_others_out_and_a_killed_one_is_repeated_exactly(tmp_path: Path) -> None:
+def test_running_split_is_locked_killed_repeats(tmp_path: Path) -> None:
     raw, dest = make_raw(tmp_path / "raw", a=600), tmp_path / "out"
     with subprocess.Popen([sys.executable, "-c", SLOW_SPLIT, str(raw), str(dest)]) as process:
         try:

@@ -60,26 +60,26 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str]] = {
 
 
 @pytest.mark.parametrize("kind", BAD_DATA)
-def test_bad_data_is_named_and_no_run_is_made(kind: str, program: Program, photos: Path, tmp_path: Path) -> None:
+def test_bad_data_makes_no_run(kind: str, program: Program, photos: Path, tmp_path: Path) -> None:
     harm, named = BAD_DATA[kind]
     harm(photos)
     assert named in refused(program, "train.py", "--data.root", photos, *TINY)
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_bad_photo_met_while_training_from_the_folder_is_named(program: Program, photos: Path) -> None:
+def test_bad_photo_in_folder_is_named(program: Program, photos: Path) -> None:
     truncate(photos / PHOTO)
     message = refused(program, "train.py", "--data.root", photos, "--data.source", "folder", "--data.workers", 1, *TINY)
     assert "002.png" in message
 
 
-def test_a_damaged_configuration_of_the_run_is_named(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_damaged_run_config_is_named(program: Program, photos: Path, tmp_path: Path) -> None:
     put(tmp_path / "runs" / "run" / "config.yaml", b"train: [")
     assert "config.yaml is damaged" in refused(program, "train.py", "--data.root", photos, "--run.name", "run", *TINY)
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_a_users_error_is_printed_once_however_many_ranks(count: int, program: Program, photos: Path) -> None:
+def test_user_error_is_printed_once(count: int, program: Program, photos: Path) -> None:
     put(photos / PHOTO, b"")
     assert "002.png" in refused(program, "train.py", "--data.root", photos, *TINY, processes=count)
 
@@ -97,22 +97,20 @@ def test_weights_that_do_not_fit(
     assert not (tmp_path / "runs").exists()
 
 
-def test_fp16_on_a_cpu_and_a_world_of_another_size(
-    program: Program, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_fp16_and_wrong_world_are_refused(program: Program, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "fp16" in refused(program, "train.py", "--data.root", photos, *TINY, "--train.precision", "fp16")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
     assert "MASTER_ADDR" in refused(program, "train.py", "--data.root", photos, *TINY)
 
 
-def test_one_row_for_trainable_batchnorm_is_an_error_at_the_start(program: Program, photos: Path) -> None:
+def test_one_row_batchnorm_is_refused(program: Program, photos: Path) -> None:
     arguments = [value if value != "baseline" else "resnet50" for value in TINY]
     arguments += ["--model.weights", "none", "--data.crop", 32]
     assert "BatchNorm" in refused(program, "train.py", "--data.root", photos, *arguments)
 
 
-def test_runs_that_cannot_be_evaluated_or_continued(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_unusable_runs_are_refused(program: Program, photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "run"
     assert program("train.py", "--data.root", photos, *TINY).returncode == 0
     assert "optim.lr" in refused(program, "train.py", "--data.root", photos, *TINY, "--optim.lr", 0.5)
@@ -127,7 +125,7 @@ def test_runs_that_cannot_be_evaluated_or_continued(program: Program, photos: Pa
     assert "no best checkpoint" in refused(program, "evaluate.py", tmp_path)
 
 
-def test_a_run_goes_on_only_with_its_own_photos(program: Program, photos: Path) -> None:
+def test_run_resumes_only_its_own_photos(program: Program, photos: Path) -> None:
     assert program("train.py", "--data.root", photos, *TINY).returncode == 0
     (photos / "train" / CLASSES[1] / "001.png").unlink()
     assert "data:" in refused(program, "train.py", "--data.root", photos, *TINY)

@@ -142,13 +142,13 @@ def finished(job: Job, epochs: int, restarts: int) -> None:
     assert steps == list(range(1, 3 * epochs + 1))
 
 
-def test_the_smoke_job_trains_and_evaluates_on_two_processes(job: Job) -> None:
+def test_smoke_job_trains_and_evaluates(job: Job) -> None:
     assert job.submit("slurm/smoke-cpu.sbatch").end() == "COMPLETED", job.output
     assert "2 process(es) on cpu" in job.output
     assert re.search(r"smoke +0\.\d{4}", job.output)
 
 
-def test_training_and_evaluation_jobs_run_to_the_end(job: Job, photos: Path) -> None:
+def test_training_and_evaluation_jobs_finish(job: Job, photos: Path) -> None:
     job.submit("--gres=gpu:2", "slurm/train.sbatch", *training(photos, 3))
     finished(job, 3, restarts=0)
     assert "2 process(es) on cpu" in job.output
@@ -156,13 +156,13 @@ def test_training_and_evaluation_jobs_run_to_the_end(job: Job, photos: Path) -> 
     assert json.loads((job.checkout / "runs" / "smoke" / "eval-test.json").read_text())["images"] == 9
 
 
-def test_wrong_input_ends_the_job_as_failed_with_the_message_in_its_log(job: Job) -> None:
+def test_wrong_input_fails_the_job(job: Job) -> None:
     assert job.submit("slurm/train.sbatch", "--optim.lrr", 1).end() == "FAILED"
     assert "optim.lrr: unknown key" in job.output
     assert "requeue" not in job.output
 
 
-def test_a_job_cut_off_by_its_time_limit_is_requeued_until_it_is_finished(job: Job, photos: Path) -> None:
+def test_time_limit_requeues_until_finished(job: Job, photos: Path) -> None:
     """Of one minute; Slurm, which looks every 30 s, warns about 44 s after the start."""
     job.submit("--time=1", "--signal=B:USR1@10", "slurm/train.sbatch", *training(photos, 150), PROCESSES="2")
     finished(job, 150, restarts=1)
@@ -170,7 +170,7 @@ def test_a_job_cut_off_by_its_time_limit_is_requeued_until_it_is_finished(job: J
     assert int(job.cluster.facts(job.id)["Restarts"]) >= 1
 
 
-def test_a_cancelled_job_saves_and_stays_down_until_it_is_submitted_again(job: Job, photos: Path) -> None:
+def test_cancelled_job_saves_and_stays_down(job: Job, photos: Path) -> None:
     """From an archive, staged on the disk that the cluster names: the second job finds the copy there."""
     subprocess.run(["tar", "-C", photos.parent, "-cf", job.checkout / "leaf.tar", photos.name], check=True)
     script, staged = ("slurm/train.sbatch", *training(Path("leaf.tar"), 60)), str(job.checkout / "disk")
@@ -189,7 +189,7 @@ def test_a_cancelled_job_saves_and_stays_down_until_it_is_submitted_again(job: J
 
 
 @pytest.mark.parametrize("launcher", ["accelerate", "srun"])
-def test_two_nodes_in_both_forms_preempted_and_requeued(launcher: str, job: Job, photos: Path) -> None:
+def test_two_nodes_preempted_and_requeued(launcher: str, job: Job, photos: Path) -> None:
     """As a cluster preempts: a signal to the processes of the job, not to its shell."""
     job.submit("slurm/train-multinode.sbatch", *training(photos, 60), PROCESSES="1", LAUNCHER=launcher)
     job.wait(job.trains)
@@ -198,7 +198,7 @@ def test_two_nodes_in_both_forms_preempted_and_requeued(launcher: str, job: Job,
     assert {start["world_size"] for start in job.run()["starts"]} == {2}
 
 
-def test_a_node_that_dies_takes_nothing_with_it(job: Job, photos: Path) -> None:
+def test_dead_node_loses_nothing(job: Job, photos: Path) -> None:
     job.submit("slurm/train-multinode.sbatch", *training(photos, 60), PROCESSES="1")
     job.wait(job.trains)
     daemon = psutil.Process(int((job.cluster.folder / "run" / "slurmd.node2.pid").read_text()))
@@ -223,7 +223,7 @@ def step_of(job: Job, node: str) -> list[psutil.Process]:
     return found
 
 
-def test_an_array_trains_a_run_a_task_and_requeues_only_the_one_cut_off(job: Job, photos: Path) -> None:
+def test_array_requeues_only_the_task_cut(job: Job, photos: Path) -> None:
     """The last task carries the id of the array itself: its warning and its requeue must not reach the others."""
     long, short = (" ".join(map(str, training(photos, epochs))) for epochs in (60, 2))
     (job.checkout / "rates").write_text(f"{short} --optim.lr 1e-4\n{long} --optim.lr 1e-3\n")
@@ -238,7 +238,7 @@ def test_an_array_trains_a_run_a_task_and_requeues_only_the_one_cut_off(job: Job
     assert restarts == {1: 0, 2: 1}, shown
 
 
-def test_doctor_examines_both_nodes_of_a_job_and_names_the_gpus_that_are_not_there(job: Job, photos: Path) -> None:
+def test_doctor_examines_both_nodes(job: Job, photos: Path) -> None:
     settings = ["--config", "configs/smoke.yaml", "--data.root", photos, "--json", "doctor.json"]
     job.submit("--nodes=2", "--gres=gpu:1", "slurm/doctor.sbatch", *settings)
     assert job.end() == "FAILED", job.output

@@ -10,14 +10,14 @@ from tests.conftest import Program
 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [2, 3])
-def test_gradients_and_statistics_are_those_of_the_whole_batch(program: Program, world: int) -> None:
+def test_gradients_and_statistics_span_the_batch(program: Program, world: int) -> None:
     """Uneven shares, and ranks without a row, in float64 and under autocast."""
     done = program("tests/helpers/synced_network.py", processes=world)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("bad", [0.0, 1.0])
-def test_a_step_that_was_refused_moves_no_statistics(bad: float) -> None:
+def test_refused_step_moves_no_statistics(bad: float) -> None:
     model = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(2).eval())
     before = snapshot(model)
     model[0](torch.full((2, 2, 3, 3), float("inf")))

@@ -10,7 +10,7 @@ from leafdist.models.gradcam import grad_cam, overlay
 
 
 @pytest.mark.parametrize(("name", "side"), [("baseline", 64), ("resnet50", 52)])
-def test_heat_has_the_size_of_the_picture_and_ends_at_one(name: str, side: int) -> None:
+def test_heat_has_picture_size_and_range(name: str, side: int) -> None:
     model = build_model(name, 4, side).eval()
     images = torch.rand(3, 3, side, side).contiguous(memory_format=torch.channels_last)
     heat = grad_cam(model, images, torch.tensor([0, 1, 3]))
@@ -36,7 +36,7 @@ def spot_finder() -> nn.Module:
     return model
 
 
-def test_the_place_that_speaks_for_the_class_is_hot_and_another_classs_is_not() -> None:
+def test_only_the_class_region_is_hot() -> None:
     image = torch.zeros(1, 3, 64, 64)
     image[0, 0, 8:24, 8:24] = 1  # red above left
     image[0, 1, 40:56, 40:56] = 1  # green below right
@@ -48,7 +48,7 @@ def test_the_place_that_speaks_for_the_class_is_hot_and_another_classs_is_not() 
     assert none.max() == 0
 
 
-def test_the_formula_is_that_of_the_paper() -> None:
+def test_formula_matches_the_paper() -> None:
     """Weights from finite differences of the score, which know nothing of hooks."""
     model = build_model("resnet50", 3, 64, seed=3).double().eval()
     image = torch.rand(1, 3, 64, 64, dtype=torch.float64)
@@ -65,13 +65,13 @@ def test_the_formula_is_that_of_the_paper() -> None:
     torch.testing.assert_close(grad_cam(model, image, torch.tensor([2]))[0], expected / expected.max())
 
 
-def test_frozen_layers_and_inference_around_do_not_hinder_it() -> None:
+def test_works_with_frozen_layers_and_inference() -> None:
     model = build_model("resnet50", 3, 64, freeze="all").eval().requires_grad_(requires_grad=False)
     with torch.no_grad():
         assert grad_cam(model, torch.rand(1, 3, 64, 64), torch.tensor([0])).shape == (1, 64, 64)
 
 
-def test_an_overlay_keeps_the_cold_and_colours_the_hot() -> None:
+def test_overlay_colours_only_the_hot() -> None:
     photo = np.full((40, 60, 3), 90, np.uint8)
     heat = torch.zeros(10, 10)
     heat[:, 7:] = 1

@@ -26,14 +26,14 @@ def test_the_baseline_is_the_protocols() -> None:
     torch.testing.assert_close(logits.exp().sum(1), torch.ones(2))
 
 
-def test_random_weights_depend_on_the_seed_alone() -> None:
+def test_weights_depend_on_seed_alone() -> None:
     first, again, other = (build_model("baseline", 3, 16, seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first["head.weight"], other["head.weight"])
 
 
 @pytest.mark.parametrize("cut", [[70], [32, 38], [1, 33, 36], [10, 0, 60]])
-def test_dropout_masks_do_not_depend_on_how_the_batch_is_cut(cut: list[int]) -> None:
+def test_dropout_masks_ignore_the_batch_cut(cut: list[int]) -> None:
     layer, x = BlockDropout(0.5), torch.rand(70, 5, 3)
     whole, first, parts = masks(layer, x, 0), 0, []
     for rows in cut:
@@ -47,7 +47,7 @@ def masks(layer: BlockDropout, x: Tensor, first: int, step: int = 3) -> Tensor:
     return layer(x)  # type: ignore[no-any-return]
 
 
-def test_dropout_drops_the_rate_asked_for_and_keeps_the_mean() -> None:
+def test_dropout_keeps_rate_and_mean() -> None:
     layer, x = BlockDropout(0.25), torch.ones(320, 1000)
     result = masks(layer, x, 0)
     assert (result == 0).double().mean().item() == pytest.approx(0.25, abs=0.003)
@@ -76,7 +76,7 @@ def test_convolutions_of_small_maps_are_convolutions(side: int, kernel: int, str
     assert model(x).is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_strided_convolution_of_a_small_map_copies_no_weights() -> None:
+def test_strided_convolution_copies_no_weights() -> None:
     calls: list[str] = []
 
     class Record(TorchDispatchMode):
@@ -94,7 +94,7 @@ def test_a_strided_convolution_of_a_small_map_copies_no_weights() -> None:
 
 
 @pytest.mark.parametrize(("freeze", "trained"), [("none", 161), ("layer1", 128), ("all", 2)])
-def test_frozen_stages_are_in_no_optimizer_and_keep_their_statistics(freeze: str, trained: int) -> None:
+def test_frozen_stages_keep_their_statistics(freeze: str, trained: int) -> None:
     from leafdist.config.schema import OptimConfig
 
     model = build_model("resnet50", 3, 64, freeze=freeze).train()
@@ -123,7 +123,7 @@ def test_the_protocols_frozen_statistics_move() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_weights_of_torchvisions_form_load_with_any_prefix(prefix: str, suffix: str, tmp_path: Path) -> None:
+def test_torchvision_weights_load_with_any_prefix(prefix: str, suffix: str, tmp_path: Path) -> None:
     state = ResNet50(1000).state_dict()
     path = save({prefix + key: value for key, value in state.items()}, tmp_path / f"weights{suffix}")
     model = build_model("resnet50", 3, 64, weights=path)
@@ -131,13 +131,13 @@ def test_weights_of_torchvisions_form_load_with_any_prefix(prefix: str, suffix: 
     assert model.state_dict()["fc.weight"].shape == (3, 2048)
 
 
-def test_weights_from_before_batchnorm_counted_load_too(tmp_path: Path) -> None:
+def test_weights_without_batch_counts_load(tmp_path: Path) -> None:
     state = {key: value for key, value in ResNet50(1000).state_dict().items() if "num_batches" not in key}
     build_model("resnet50", 3, 64, weights=save(state, tmp_path / "weights.pth"))
 
 
 @pytest.mark.parametrize("text", [b"hello", b"Repository not found", b"access denied", b""])
-def test_a_page_in_place_of_weights_is_refused(text: bytes, tmp_path: Path) -> None:
+def test_html_instead_of_weights_is_refused(text: bytes, tmp_path: Path) -> None:
     (path := tmp_path / "weights.pth").write_bytes(text)
     with pytest.raises(ValueError, match="cannot be read as a file of plain tensors"):
         build_model("resnet50", 3, 64, weights=path)
@@ -148,7 +148,7 @@ def save(state: dict[str, Tensor], path: Path) -> Path:
     return path
 
 
-def test_named_weights_come_from_the_hubs_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_named_weights_come_from_hub_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = tmp_path / "hub" / "checkpoints" / "resnet50-11ad3fa6.pth"
     path.parent.mkdir(parents=True)
@@ -157,9 +157,7 @@ def test_named_weights_come_from_the_hubs_cache(tmp_path: Path, monkeypatch: pyt
     build_model("resnet50", 3, 64, weights=path)
 
 
-def test_without_cache_and_network_the_error_says_which_file_goes_where(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_offline_error_names_file_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(ValueError, match=r"Put that file at .*resnet50-0676ba61\.pth"):
@@ -172,7 +170,7 @@ def test_without_cache_and_network_the_error_says_which_file_goes_where(
     (nn.Linear(2, 2), "another architecture: it lacks conv1.weight"),
     (ResNet50(4), "was trained on 4 classes, the data has 3"),
 ])  # fmt: skip
-def test_weights_that_do_not_fit_are_refused(model: nn.Module, message: str, tmp_path: Path) -> None:
+def test_weights_of_wrong_shape_are_refused(model: nn.Module, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
         build_model("resnet50", 3, 64, weights=save(model.state_dict(), tmp_path / "weights.pth"))
 

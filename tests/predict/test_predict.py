@@ -39,7 +39,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_a_moved_run_predicts_what_evaluate_said_though_its_data_is_gone(
+def test_moved_run_predicts_without_its_data(
     program: Program, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ["--data.root", photos, "--train.batch_size", 8, "--track.wandb", "off", "--train.precision", "bf16"]
@@ -63,7 +63,7 @@ def test_a_moved_run_predicts_what_evaluate_said_though_its_data_is_gone(
 
 
 @pytest.mark.parametrize("fit", ["stretch", "crop"])
-def test_the_network_is_given_the_same_bytes_as_in_evaluation(fit: str, photos: Path, tmp_path: Path) -> None:
+def test_network_sees_the_bytes_of_evaluation(fit: str, photos: Path, tmp_path: Path) -> None:
     Image.effect_noise((90, 41), 80).convert("RGB").save(photos / "test" / CLASSES[0] / "000.png")
     runtime = Runtime()
     predictor = Predictor(untrained_run(tmp_path / "run", "resnet50", CLASSES, fit=fit), runtime, lambda text: None)
@@ -79,7 +79,7 @@ def test_the_network_is_given_the_same_bytes_as_in_evaluation(fit: str, photos: 
     assert given[0].stride() == given[1].stride()
 
 
-def test_a_bad_file_is_reported_and_passed_over(
+def test_bad_file_is_reported_and_skipped(
     run: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = sorted((photos / "test" / CLASSES[0]).iterdir())
@@ -98,7 +98,7 @@ def test_a_bad_file_is_reported_and_passed_over(
         assert sum(str(name) in line for line in warnings) == 1
 
 
-def test_folders_are_walked_to_the_bottom_and_round_no_circle(tmp_path: Path) -> None:
+def test_folders_are_walked_without_loops(tmp_path: Path) -> None:
     root, other = tmp_path / "photos", tmp_path / "other"
     for name in ("b/c/deep.gif", "b/B.JPG", "a.webp", ".hidden/x.png", "b/.y.png", "b/notes.txt"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def test_images_of_every_kind_are_classified(mode: str, run: Path, tmp_path: Pat
     assert main(["predict", str(run), str(path)]) == 0
 
 
-def test_names_come_from_standard_input_and_answers_as_json_lines(
+def test_stdin_names_give_json_lines(
     run: Path, photos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = sorted((photos / "val").rglob("*.png"))[:2]
@@ -137,7 +137,7 @@ def test_names_come_from_standard_input_and_answers_as_json_lines(
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_probabilities_are_calibrated_by_the_checkpoints_own_temperature_alone(
+def test_only_own_temperature_calibrates(
     own: bool, run: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     command = ["predict", str(run), str(photos / "test"), "--jsonl"]
@@ -155,9 +155,7 @@ def test_probabilities_are_calibrated_by_the_checkpoints_own_temperature_alone(
         assert after["calibrated"] is own
 
 
-def test_a_run_of_random_crops_says_that_its_crop_is_the_middle_one(
-    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_random_crop_run_reports_center_crop(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     answers = []
     for rule in ("random", "center"):
         run = untrained_run(tmp_path / rule, "baseline", CLASSES, crop=32, eval_crop=rule)
@@ -168,7 +166,7 @@ def test_a_run_of_random_crops_says_that_its_crop_is_the_middle_one(
     assert answers[0] == answers[1]
 
 
-def test_pictures_of_where_it_looked_lie_on_the_crop(run: Path, photos: Path, tmp_path: Path) -> None:
+def test_cam_pictures_show_the_crop(run: Path, photos: Path, tmp_path: Path) -> None:
     folder, path = tmp_path / "cam", photos / "test" / CLASSES[1]
     for photo in path.iterdir():
         Image.new("RGB", (300, 200), (90, 90, 90)).save(photo)
@@ -181,17 +179,13 @@ def test_pictures_of_where_it_looked_lie_on_the_crop(run: Path, photos: Path, tm
     assert np.abs(pixels[margin:-margin, margin:-margin] - 90).max() > 60
 
 
-def test_wrong_input_ends_in_one_line_and_status_2(
-    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_input_is_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([str(run), "x.png", "--top", "0"], [str(tmp_path / "none"), "x.png"]):
         assert main(["predict", *arguments]) == 2
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_the_program_of_the_page_runs_as_it_stands(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_docs_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     untrained_run(tmp_path / "runs" / "resnet50", "baseline", CLASSES)
     Image.new("RGB", (64, 64), (40, 160, 80)).save(tmp_path / "leaf.jpg")
     monkeypatch.chdir(tmp_path)

@@ -41,7 +41,7 @@ def found(report: Report, kind: str) -> list[set[str]]:
     return [set(files) for finding in report.findings if finding.kind == kind for files in finding.files]
 
 
-def test_a_clean_folder_has_no_findings_and_says_what_is_not_known(root: Path) -> None:
+def test_clean_folder_has_no_findings(root: Path) -> None:
     report = audit(root)
     assert report.findings == []
     assert not report.failed
@@ -50,7 +50,7 @@ def test_a_clean_folder_has_no_findings_and_says_what_is_not_known(root: Path) -
     assert audit(root.parent).root == str(root), "the one folder that it holds"
 
 
-def test_files_at_fault_are_named_with_the_reason(root: Path) -> None:
+def test_bad_files_are_named_with_reason(root: Path) -> None:
     folder = root / "train" / LABELS[0]
     (folder / "00.jpg").write_bytes((folder / "00.jpg").read_bytes()[:900])
     (folder / "01.jpg").write_bytes(b"no photo")
@@ -77,7 +77,7 @@ def test_files_at_fault_are_named_with_the_reason(root: Path) -> None:
     assert "a training would stop" in report.text()
 
 
-def test_faults_of_the_class_list_are_named(root: Path) -> None:
+def test_class_list_faults_are_named(root: Path) -> None:
     (root / "train" / "Rose___rust").mkdir()
     shutil.copytree(root / "val" / LABELS[1], root / "val" / LABELS[1].upper())
     report = audit(root)
@@ -88,7 +88,7 @@ def test_faults_of_the_class_list_are_named(root: Path) -> None:
     assert found(report, "class names") == [{LABELS[1], LABELS[1].upper()}]
 
 
-def test_duplicates_are_told_by_where_they_stand(root: Path) -> None:
+def test_duplicates_are_sorted_by_location(root: Path) -> None:
     train, test = root / "train", root / "test"
     shutil.copyfile(train / LABELS[0] / "00.jpg", test / LABELS[0] / "copy.jpg")
     shutil.copyfile(train / LABELS[0] / "01.jpg", train / LABELS[0] / "double.jpg")
@@ -110,7 +110,7 @@ def write_ids(path: Path, leaf_of: dict[str, str], label: str = LABELS[0]) -> Pa
     return path
 
 
-def test_leaves_on_two_sides_are_counted_as_memory(root: Path, tmp_path: Path) -> None:
+def test_leaves_in_two_splits_are_counted(root: Path, tmp_path: Path) -> None:
     ids = write_ids(tmp_path / "ids.tsv", {"00": "x", "08": "x", "09": "y", "01": "z"})
     report = audit(root, ids)
     assert found(report, "leaves across splits") == [{f"train/{LABELS[0]}/00.jpg", f"test/{LABELS[0]}/08.jpg"}]
@@ -118,7 +118,7 @@ def test_leaves_on_two_sides_are_counted_as_memory(root: Path, tmp_path: Path) -
     assert "accuracy on test measures memory: 1 of 2 photos" in report.text()
 
 
-def test_a_leaf_in_two_classes_and_unknown_classes_are_warnings_not_merged(root: Path, tmp_path: Path) -> None:
+def test_ambiguous_leaves_are_warnings(root: Path, tmp_path: Path) -> None:
     ids = write_ids(tmp_path / "ids.tsv", {"00": "x", "01": "x"})
     with ids.open("a") as file:
         file.write(f"{LABELS[1]}\t08\tx\nRose___rust\t00\tx\n")
@@ -141,13 +141,13 @@ def test_a_leaf_in_two_classes_and_unknown_classes_are_warnings_not_merged(root:
         ),  # as Excel writes it
     ],
 )
-def test_a_wrong_groups_file_is_wrong_input(root: Path, tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_groups_file_is_refused(root: Path, tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "ids.tsv").write_text(text)
     with pytest.raises(ValueError, match=message):
         audit(root, tmp_path / "ids.tsv")
 
 
-def test_background_that_gives_the_class_away_is_measured(tmp_path: Path) -> None:
+def test_telltale_background_is_measured(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     for label in range(3):
         (tmp_path / str(label)).mkdir()
@@ -162,9 +162,7 @@ def test_background_that_gives_the_class_away_is_measured(tmp_path: Path) -> Non
     assert colour.what != border.what
 
 
-def test_the_command_writes_json_that_names_all_and_a_page_that_loads_nothing(
-    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_command_writes_json_and_offline_page(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for number in range(5):
         shutil.copyfile(root / "train" / LABELS[0] / f"0{number}.jpg", root / "test" / LABELS[0] / f"<&{number}.jpg")
     out = ["--json", str(tmp_path / "a.json"), "--html", str(tmp_path / "a.html")]
@@ -180,25 +178,25 @@ def test_the_command_writes_json_that_names_all_and_a_page_that_loads_nothing(
     assert not re.search(r"""(src|href)=(?!"data:)|https?://|<script|@import|url\(""", html)
 
 
-def test_a_broken_photo_has_no_picture_on_the_page(root: Path) -> None:
+def test_broken_photo_has_no_picture(root: Path) -> None:
     (root / "train" / LABELS[0] / "01.jpg").write_bytes(b"no photo")
     assert "no picture" in page(audit(root))
 
 
-def test_a_folder_without_photos_is_wrong_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_folder_without_photos_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "Apple").mkdir()
     assert main(["audit", str(tmp_path)]) == 2
     assert "holds no photo" in capsys.readouterr().err
 
 
-def test_a_folder_of_one_photo_twice_is_looked_at_to_the_end(tmp_path: Path) -> None:
+def test_one_photo_twice_completes(tmp_path: Path) -> None:
     for label in LABELS[:2]:
         (tmp_path / "raw" / label).mkdir(parents=True)
         leaf(0).save(tmp_path / "raw" / label / "a.jpg", quality=90)
     assert audit(tmp_path / "raw").failed, "one photo under two labels"
 
 
-def test_every_view_undoes_what_its_name_says() -> None:
+def test_every_view_undoes_its_transform() -> None:
     gray = np.random.default_rng(0).normal(size=(1, 32, 32)).astype(np.float32)
     turns = [
         gray, gray[:, :, ::-1], gray[:, ::-1], np.rot90(gray, 2, (1, 2)), gray.transpose(0, 2, 1),
@@ -209,7 +207,7 @@ def test_every_view_undoes_what_its_name_says() -> None:
         assert np.allclose(hashes(gray, view), hashes(turned), atol=1e-5)
 
 
-def test_a_photo_of_one_colour_is_nobodys_twin() -> None:
+def test_single_colour_photo_has_no_twin() -> None:
     assert len(near_duplicates(np.full((3, 32, 32), 7, np.float32), workers=1).first) == 0
 
 
@@ -222,7 +220,7 @@ def test_pairs_do_not_depend_on_workers() -> None:
     assert [int(group) for group in groups] == [k % 7 for k in range(20)]
 
 
-def test_border_pixels_are_those_of_the_photo_as_exif_turns_it(tmp_path: Path) -> None:
+def test_border_pixels_follow_exif_orientation(tmp_path: Path) -> None:
     pixels = np.zeros((9, 5, 3), np.uint8)
     pixels[0, 0], pixels[8, 4], pixels[4, 0] = 10, 20, 30
     turned = Image.Exif()
@@ -236,7 +234,7 @@ def test_border_pixels_are_those_of_the_photo_as_exif_turns_it(tmp_path: Path) -
         assert border[:, 0].tolist() == expected
 
 
-def test_photos_are_read_the_same_by_several_processes(root: Path) -> None:
+def test_several_processes_read_the_same(root: Path) -> None:
     photos = sorted(root.rglob("*.jpg")) * 5
     alone, together = read_features(photos, 1), read_features(photos, 2)
     assert alone.facts == together.facts

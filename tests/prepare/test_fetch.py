@@ -41,7 +41,7 @@ def photos_of(dest: Path) -> dict[str, bytes]:
     return {name: content for name, content in found.items() if name != "fetch.json"}
 
 
-def test_a_whole_file_arrives_with_its_checksum_and_nothing_is_left_beside_it(site: Site, tmp_path: Path) -> None:
+def test_file_arrives_with_checksum_alone(site: Site, tmp_path: Path) -> None:
     record = fetch(site.url, tmp_path / "data", say=silent)
     assert record["sha256"] == hashlib.sha256(site.content).hexdigest()
     assert photos_of(tmp_path / "data") == PHOTOS
@@ -50,7 +50,7 @@ def test_a_whole_file_arrives_with_its_checksum_and_nothing_is_left_beside_it(si
     assert len(site.asked) == 1
 
 
-def test_a_dropped_connection_is_resumed_where_it_broke_off(site: Site, tmp_path: Path) -> None:
+def test_dropped_connection_is_resumed(site: Site, tmp_path: Path) -> None:
     site.cuts = [5000, 4000, 1]
     fetch(site.url, tmp_path / "data", say=silent)
     assert site.asked == [None, "bytes=5000-", "bytes=9000-", "bytes=9001-"]
@@ -61,7 +61,7 @@ def test_a_dropped_connection_is_resumed_where_it_broke_off(site: Site, tmp_path
     ("change", "second"),
     [({"ranges": False}, "bytes=5000-"), ({"version": None}, None), ({"version": 'W/"weak"'}, None)],
 )
-def test_without_ranges_or_a_version_it_starts_over(
+def test_no_ranges_or_version_starts_over(
     change: dict[str, object], second: str | None, site: Site, tmp_path: Path
 ) -> None:
     vars(site).update(change)
@@ -98,7 +98,7 @@ def test_two_versions_are_never_spliced(heeding: bool, site: Site, tmp_path: Pat
         ({"content": b"<!DOCTYPE html><p>Sign in"}, "web page"),
     ],
 )
-def test_a_server_that_lies_or_refuses_ends_with_a_reason(
+def test_lying_or_refusing_server_is_explained(
     lie: dict[str, object], message: str, site: Site, tmp_path: Path
 ) -> None:
     vars(site).update(lie)
@@ -108,13 +108,13 @@ def test_a_server_that_lies_or_refuses_ends_with_a_reason(
     assert len(site.asked) <= 12
 
 
-def test_what_passes_is_waited_for_and_redirects_are_followed(site: Site, tmp_path: Path) -> None:
+def test_transient_errors_retry_and_redirects_follow(site: Site, tmp_path: Path) -> None:
     site.statuses, site.target = [503, 429], "/end"
     fetch(site.url, tmp_path / "data", say=silent)
     assert photos_of(tmp_path / "data") == PHOTOS
 
 
-def test_a_checksum_that_differs_keeps_nothing_and_the_right_one_goes_through(site: Site, tmp_path: Path) -> None:
+def test_wrong_checksum_keeps_nothing(site: Site, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"not 0{64}: damaged or another version"):
         fetch(site.url, tmp_path / "data", "0" * 64, say=silent)
     assert not (tmp_path / "data").exists()
@@ -127,7 +127,7 @@ def test_a_checksum_that_differs_keeps_nothing_and_the_right_one_goes_through(si
         fetch(site.url, tmp_path / "data", "0" * 64, say=silent)
 
 
-def test_a_damaged_download_is_not_found_again(site: Site, tmp_path: Path) -> None:
+def test_damaged_download_is_not_reused(site: Site, tmp_path: Path) -> None:
     whole, site.content = site.content, site.content[:9000]
     with pytest.raises(ValueError, match="cut short"):
         fetch(site.url, tmp_path / "data", say=silent)
@@ -136,7 +136,7 @@ def test_a_damaged_download_is_not_found_again(site: Site, tmp_path: Path) -> No
     assert photos_of(tmp_path / "data") == PHOTOS
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_foreign_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine").write_text("precious")
     (tmp_path / "a.tar").write_bytes(tar())
@@ -146,7 +146,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path, capsys
 
 
 @pytest.mark.parametrize("source", ["absent.tar", "ftp://host/a.tar", "http://127.0.0.1:9/a b"])
-def test_a_source_that_cannot_be_one_is_named(source: str, tmp_path: Path) -> None:
+def test_impossible_source_is_named(source: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=re.escape(source)):
         fetch(source, tmp_path / "data", say=silent)
 
@@ -164,7 +164,7 @@ def test_a_read_only_place_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_full_disk_is_named_and_left_as_it_was(small_disk: Path, tmp_path: Path) -> None:
+def test_full_disk_is_named_and_unchanged(small_disk: Path, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(tar(photos=BIG))
     with pytest.raises(ValueError, match="No space left on device"):
         fetch(str(tmp_path / "a.tar"), small_disk / "data", say=silent)
@@ -228,7 +228,7 @@ def test_killed_while_downloading_it_goes_on(site: Site, tmp_path: Path) -> None
     assert photos_of(tmp_path / "data") == BIG
 
 
-def test_killed_while_unpacking_it_goes_on_without_another_download(site: Site, tmp_path: Path) -> None:
+def test_killed_unpacking_needs_no_second_download(site: Site, tmp_path: Path) -> None:
     site.content = tar(photos={f"leaf/many/{number}.jpg": b"x" for number in range(4000)})
     process = fetching(site, tmp_path / "data")
     wait_for(tmp_path / ".data.partial" / "leaf" / "many", 1, process)

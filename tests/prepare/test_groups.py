@@ -38,7 +38,7 @@ FOLDS = 4
         ("leaf.png", "leaf", None),
     ],
 )
-def test_a_file_number_is_told_from_what_is_before_it(file: str, beginning: str, number: int | None) -> None:
+def test_file_number_is_split_from_prefix(file: str, beginning: str, number: int | None) -> None:
     assert parse(file) == (beginning, number)
 
 
@@ -47,18 +47,18 @@ def series_of(*numbers: int, label: str = "a", more: int = 60) -> list[list[str]
     return [[photos[place][1].split()[1] for place in run] for run in series(photos)]
 
 
-def test_a_series_ends_where_numbers_are_missing() -> None:
+def test_series_ends_at_missing_numbers() -> None:
     assert series_of(7, 3, 1, 20, 11) == [["1.jpg", "3.jpg", "7.jpg", "11.jpg"], ["20.jpg"]]
 
 
-def test_a_long_series_is_cut_where_a_number_is_missing_and_never_too_long() -> None:
+def test_long_series_are_cut_at_gaps() -> None:
     assert [len(run) for run in series_of(1, 2, 3, 5, 6, 7, more=34)] == [3, 3]
     lengths = [len(run) for run in series_of(*range(5000), more=2)]
     assert max(lengths) <= LARGEST
     assert min(lengths) >= LARGEST // 4
 
 
-def test_series_of_two_classes_or_beginnings_are_apart() -> None:
+def test_series_differ_by_class_and_prefix() -> None:
     photos = [("a", "x 1.jpg"), ("a", "x 2.jpg"), ("a", "y 3.jpg"), ("b", "x 3.jpg")]
     photos += [(label, f"{'z' * k}.jpg") for label in "ab" for k in range(1, 30)]
     assert series(photos) == [[0, 1], [2], [3]]
@@ -83,7 +83,7 @@ def sides(dest: Path) -> dict[Photo, str]:
     }
 
 
-def test_near_duplicates_stay_together_across_classes_too(tmp_path: Path) -> None:
+def test_near_duplicates_stay_together_across_classes(tmp_path: Path) -> None:
     report = split(draw_raw(tmp_path / "raw"), tmp_path / "out", groups="near")
     side = sides(tmp_path / "out")
     assert len(side) == 80
@@ -95,7 +95,7 @@ def test_near_duplicates_stay_together_across_classes_too(tmp_path: Path) -> Non
         assert [report["classes"][label][part] for part in ("train", "val", "test")] == pytest.approx([24, 8, 8], abs=1)
 
 
-def test_a_group_of_several_classes_goes_to_one_part_and_the_shares_hold() -> None:
+def test_mixed_group_goes_to_one_split() -> None:
     group = [("a", f"a{k}") for k in range(6)] + [("b", f"b{k}") for k in range(6)]
     taken = take_across([group], {"a": 20, "b": 20})
     assert [part for part in taken["a"] if taken["a"][part]] == [part for part in taken["b"] if taken["b"][part]]
@@ -103,7 +103,7 @@ def test_a_group_of_several_classes_goes_to_one_part_and_the_shares_hold() -> No
     assert [len(files) for files in parts.values()] == [12, 4, 4]
 
 
-def test_folds_share_a_test_set_and_each_other_photo_is_val_once(tmp_path: Path) -> None:
+def test_folds_share_one_test_set(tmp_path: Path) -> None:
     raw = make_raw(tmp_path / "raw", a=40, b=23)
     report = split(raw, tmp_path / "out", folds=FOLDS)
     roots = [fold_root(tmp_path / "out", number) for number in range(FOLDS)]
@@ -139,7 +139,7 @@ def test_leaves_stay_whole_in_folds(tmp_path: Path) -> None:
         assert {len(found) for found in parts.values()} == {1}
 
 
-def test_a_class_too_small_for_the_folds_is_named_before_anything_is_written(tmp_path: Path) -> None:
+def test_class_too_small_for_folds_named(tmp_path: Path) -> None:
     raw = make_raw(tmp_path / "raw", a=40, b=5)
     with pytest.raises(ValueError, match=r"class 'b' shows 5 leaves.*ask for fewer folds"):
         split(raw, tmp_path / "out", folds=9)
@@ -148,7 +148,7 @@ def test_a_class_too_small_for_the_folds_is_named_before_anything_is_written(tmp
     assert not (tmp_path / "out").exists()
 
 
-def test_an_interrupted_split_into_folds_starts_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupted_folds_start_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, out = make_raw(tmp_path / "raw", a=40), tmp_path / "out"
     with monkeypatch.context() as patch:
         patch.setattr("leafdist.prepare.transfer.os.link", lambda *_: 1 / 0)
@@ -161,7 +161,7 @@ def test_an_interrupted_split_into_folds_starts_over(tmp_path: Path, monkeypatch
     assert tree(out) == tree(tmp_path / "fresh")
 
 
-def test_the_fold_that_is_val_is_asked_for_by_name(tmp_path: Path) -> None:
+def test_fold_is_chosen_by_name(tmp_path: Path) -> None:
     split(make_raw(tmp_path / "raw", a=40), tmp_path / "out", folds=2)
     with pytest.raises(ValueError, match=r"say which is val with data\.fold=0 to 1"):
         fold_root(tmp_path / "out", None)
@@ -178,7 +178,7 @@ def test_the_fold_that_is_val_is_asked_for_by_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["hardlink", "symlink"])
 @pytest.mark.parametrize("folds", [None, 2])
-def test_links_hold_the_same_photos_as_copies(tmp_path: Path, mode: str, folds: int | None) -> None:
+def test_links_equal_copies(tmp_path: Path, mode: str, folds: int | None) -> None:
     raw = make_raw(tmp_path / "raw", a=20, b=20)
     more = ["--folds", str(folds)] if folds else []
     assert main(["split", str(raw), str(tmp_path / "links"), "--mode", mode, *more]) == 0
@@ -194,7 +194,7 @@ def test_links_hold_the_same_photos_as_copies(tmp_path: Path, mode: str, folds: 
         assert path.samefile(raw / path.parent.name / path.name)
 
 
-def test_a_file_system_without_links_is_named_with_the_way_out(tmp_path: Path) -> None:
+def test_missing_hard_links_name_way_out(tmp_path: Path) -> None:
     (tmp_path / "a").touch()
     with pytest.raises(ValueError, match="Use --mode copy or symlink"):
         transfer([(tmp_path / "a", Path("/dev/shm") / f"leafdist-{os.getpid()}")], "hardlink")  # another file system
@@ -202,7 +202,7 @@ def test_a_file_system_without_links_is_named_with_the_way_out(tmp_path: Path) -
         transfer([(tmp_path / "a", tmp_path / "none" / "a")], "hardlink")
 
 
-def test_photos_of_a_read_only_folder_can_be_split_and_removed(tmp_path: Path) -> None:
+def test_read_only_photos_split_and_remove(tmp_path: Path) -> None:
     raw = make_raw(tmp_path / "raw", a=10)
     for path in raw.rglob("*"):
         path.chmod(0o444 if path.is_file() else 0o555)
@@ -211,7 +211,7 @@ def test_photos_of_a_read_only_folder_can_be_split_and_removed(tmp_path: Path) -
     (raw / "a").chmod(0o755)
 
 
-def test_unknown_classes_and_ids_of_several_classes_are_told_misspelt_ones_refused(tmp_path: Path) -> None:
+def test_misspelt_groups_are_refused_others_told(tmp_path: Path) -> None:
     raw, said = make_raw(tmp_path / "raw", a=20, b=20), list[str]()
     rows = [(label, f"{n:03}", f"leaf {n // 2}") for n in range(20) for label in "ab"]
     ids = write_groups(tmp_path / "ids.tsv", [*rows, ("rose", "001", "x")])
@@ -226,7 +226,7 @@ def test_unknown_classes_and_ids_of_several_classes_are_told_misspelt_ones_refus
     assert not (tmp_path / "other").exists()
 
 
-def test_shares_of_folds_leave_a_fifth_to_test() -> None:
+def test_folds_leave_a_fifth_to_test() -> None:
     for folds in range(2, 12):
         shares = fold_shares(folds)
         assert shares["test"] * 5 == sum(shares.values())
@@ -234,7 +234,7 @@ def test_shares_of_folds_leave_a_fifth_to_test() -> None:
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_real_leaves_stay_whole_without_their_ids_far_more_often_than_by_chance() -> None:
+def test_real_leaves_mostly_stay_together() -> None:
     if not (SHARED / "data" / "leaf_ids.tsv").exists():
         pytest.skip(f"{SHARED / 'data' / 'leaf_ids.tsv'} is absent")
     ids = read_groups(SHARED / "data" / "leaf_ids.tsv")

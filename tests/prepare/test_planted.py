@@ -21,7 +21,7 @@ def check(scores: dict[str, Score], recall: float, precision: float) -> None:
 
 
 @pytest.mark.slow
-def test_faults_planted_in_drawn_photos_are_found_and_nothing_else(tmp_path: Path) -> None:
+def test_planted_faults_in_drawn_photos_found(tmp_path: Path) -> None:
     draw_sample(tmp_path / "raw", per_class=10, side=96)
     garden, report = grow(tmp_path / "raw", None, tmp_path, seed=1)
     check(score(garden, report), recall=0.9, precision=0.9)
@@ -29,7 +29,7 @@ def test_faults_planted_in_drawn_photos_are_found_and_nothing_else(tmp_path: Pat
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_faults_planted_in_real_photos_are_found_and_nothing_else(tmp_path: Path) -> None:
+def test_planted_faults_in_real_photos_found(tmp_path: Path) -> None:
     data = SHARED / "data"
     if not (data / "leaf256.tar").exists():
         pytest.skip(f"{data / 'leaf256.tar'} is absent")

@@ -22,7 +22,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return dest
 
 
-def test_there_are_33_classes_each_with_a_crop_and_a_disease() -> None:
+def test_classes_are_33_crops_and_diseases() -> None:
     assert len(set(CLASSES)) == 33
     assert list(CLASSES) == sorted(CLASSES)
     pairs = [name.split("___") for name in CLASSES]
@@ -30,7 +30,7 @@ def test_there_are_33_classes_each_with_a_crop_and_a_disease() -> None:
     assert {disease for _, disease in pairs} == set(DISEASES)
 
 
-def test_a_sample_has_a_folder_of_square_photos_for_each_class(sample: Path) -> None:
+def test_sample_has_square_photos_per_class(sample: Path) -> None:
     assert list_classes(sample) == list(CLASSES)
     for name in CLASSES:
         found, skipped = list_images(sample / name)
@@ -39,7 +39,7 @@ def test_a_sample_has_a_folder_of_square_photos_for_each_class(sample: Path) -> 
             assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (64, 64))
 
 
-def test_the_same_seed_draws_the_same_photos_and_no_two_photos_are_alike(sample: Path, tmp_path: Path) -> None:
+def test_seed_repeats_and_photos_differ(sample: Path, tmp_path: Path) -> None:
     draw_sample(tmp_path / "again", per_class=2, side=64)
     draw_sample(tmp_path / "other", per_class=2, side=64, seed=1)
     first, again, other = photos(sample), photos(tmp_path / "again"), photos(tmp_path / "other")
@@ -48,14 +48,14 @@ def test_the_same_seed_draws_the_same_photos_and_no_two_photos_are_alike(sample:
 
 
 @pytest.mark.slow
-def test_photos_do_not_depend_on_how_many_there_are_or_on_processes(sample: Path, tmp_path: Path) -> None:
+def test_photos_ignore_count_and_processes(sample: Path, tmp_path: Path) -> None:
     draw_sample(tmp_path / "more", per_class=10, side=64)  # enough to be drawn by several processes
     more = photos(tmp_path / "more")
     assert len(more) == 330
     assert photos(sample).items() <= more.items()
 
 
-def test_a_healthy_leaf_is_greener_than_a_powdered_one() -> None:
+def test_healthy_leaf_is_greener_than_mildewed() -> None:
     def green(disease: str) -> float:
         leaves = [draw_leaf(CROPS["Cherry"], DISEASES[disease], 64, np.random.default_rng(seed)) for seed in range(8)]
         pixels = np.stack([np.asarray(leaf, np.float32) for leaf in leaves])[:, 24:40, 24:40]
@@ -64,7 +64,7 @@ def test_a_healthy_leaf_is_greener_than_a_powdered_one() -> None:
     assert green("healthy") > green("Powdery_mildew") + 10
 
 
-def test_a_destination_that_is_not_empty_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_nonempty_destination_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(ValueError, match="not an empty folder"):
         draw_sample(tmp_path, per_class=1, side=32)
@@ -83,7 +83,7 @@ def test_numbers_out_of_range_are_named(tmp_path: Path, wrong: dict[str, int]) -
         draw_sample(tmp_path / "raw", **wrong)
 
 
-def test_a_sample_that_fails_midway_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_sample_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError("No space left on device")
 

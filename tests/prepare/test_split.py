@@ -38,7 +38,7 @@ def write_groups(path: Path, rows: list[tuple[str, str, str]]) -> Path:
 
 
 @pytest.mark.parametrize("n", range(5, 61))
-def test_each_split_gets_the_floor_of_its_share(n: int) -> None:
+def test_splits_get_floor_of_their_share(n: int) -> None:
     photos = [str(number) for number in range(n)]
     parts = take(photos)
     assert [len(files) for files in parts.values()] == [n * 3 // 5, n // 5, n // 5]
@@ -49,7 +49,7 @@ def test_each_split_gets_the_floor_of_its_share(n: int) -> None:
 
 @pytest.mark.parametrize("n", range(5, 61))
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_groups_never_straddle_and_use_every_photo(n: int, size: int) -> None:
+def test_groups_never_straddle_splits(n: int, size: int) -> None:
     size = min(size, n // 3)
     photos = [f"{number:02}" for number in range(n)]
     groups = [photos[start : start + size] for start in range(0, n, size)]
@@ -62,7 +62,7 @@ def test_groups_never_straddle_and_use_every_photo(n: int, size: int) -> None:
         assert abs(len(files) - n * RATIOS[part] / 10) <= size
 
 
-def test_listed_order_takes_names_in_order_and_reports_what_it_did(tmp_path: Path) -> None:
+def test_listed_order_keeps_order_and_reports(tmp_path: Path) -> None:
     raw = make_raw(tmp_path / "raw", a=14, b=5)
     (raw / "a" / "notes.txt").touch()
     report = split(raw, tmp_path / "out", order="listed")
@@ -74,7 +74,7 @@ def test_listed_order_takes_names_in_order_and_reports_what_it_did(tmp_path: Pat
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["split.json", "test", "train", "val"]
 
 
-def test_the_shuffle_depends_on_seed_and_class_only(tmp_path: Path) -> None:
+def test_shuffle_depends_on_seed_and_class(tmp_path: Path) -> None:
     raw = make_raw(tmp_path / "raw", a=30, b=30)
     before = split(raw, tmp_path / "one")
     make_raw(raw, aa=30)
@@ -90,7 +90,7 @@ def test_the_shuffle_depends_on_seed_and_class_only(tmp_path: Path) -> None:
     )
 
 
-def test_photos_of_one_leaf_stay_together_and_those_without_id_are_counted(tmp_path: Path) -> None:
+def test_photos_of_one_leaf_stay_together(tmp_path: Path) -> None:
     raw = make_raw(tmp_path / "raw", a=40, b=10)
     rows = [("a", f"{n:03}", f"leaf {n // 4}") for n in range(36)] + [("a", "036", "")]
     groups = write_groups(tmp_path / "ids.tsv", rows)
@@ -114,7 +114,7 @@ def test_photos_of_one_leaf_stay_together_and_those_without_id_are_counted(tmp_p
         ("class\tstem\tleaf_id\na\t000\tx\na\t001\tx\na\t002\tx\na\t003\tx\na\t004\ty\n", "'a' shows 2 leaves"),
     ],
 )
-def test_a_wrong_groups_file_is_refused_before_anything_is_written(tmp_path: Path, text: str, message: str) -> None:
+def test_wrong_groups_file_writes_nothing(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "ids.tsv").write_text(text)
     with pytest.raises(ValueError, match=message):
         split(make_raw(tmp_path / "raw", a=5), tmp_path / "out", groups=tmp_path / "ids.tsv")
@@ -127,21 +127,21 @@ def test_a_missing_groups_file_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("count", "message"), [(0, "b holds no photo"), (4, "class 'b' has 4 photos")])
-def test_a_class_too_small_to_split_is_named(tmp_path: Path, count: int, message: str) -> None:
+def test_class_too_small_is_named(tmp_path: Path, count: int, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         split(make_raw(tmp_path / "raw", a=5, b=count), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("dest", ["raw", "raw/out", "."])
-def test_raw_and_destination_within_each_other_are_refused(tmp_path: Path, dest: str) -> None:
+def test_nested_raw_and_destination_are_refused(tmp_path: Path, dest: str) -> None:
     raw = make_raw(tmp_path / "raw", a=5)
     with pytest.raises(ValueError, match="lie within each other"):
         split(raw, tmp_path / dest)
 
 
 @pytest.mark.parametrize("marked", [False, True])
-def test_foreign_files_in_the_destination_are_refused_and_kept(tmp_path: Path, marked: bool) -> None:
+def test_foreign_files_in_destination_are_kept(tmp_path: Path, marked: bool) -> None:
     dest = tmp_path / "out"
     dest.mkdir()
     (dest / "mine.txt").write_text("mine")
@@ -164,7 +164,7 @@ def test_a_finished_split_is_not_overwritten(tmp_path: Path) -> None:
     assert tree(dest) == before, "a data set, and unfinished no more"
 
 
-def test_hard_links_of_symlinks_are_to_what_these_lead_to(tmp_path: Path) -> None:
+def test_hard_links_follow_symlinks(tmp_path: Path) -> None:
     raw, names = make_raw(tmp_path / "raw", a=5), tmp_path / "names"
     for photo in sorted((raw / "a").iterdir()):
         (place := names / photo.relative_to(raw)).parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +175,7 @@ def test_hard_links_of_symlinks_are_to_what_these_lead_to(tmp_path: Path) -> Non
     assert all(path.is_file() and not path.is_symlink() for path in made)
 
 
-def test_photos_are_told_by_their_ending_and_everything_else_is_counted(tmp_path: Path) -> None:
+def test_other_files_are_counted(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.jpeg", "c.TiFf", "d.webp", ".hidden.jpg", "Thumbs.db", "noending"):
         (tmp_path / name).touch()
     (tmp_path / "folder.png").mkdir()
@@ -185,7 +185,7 @@ def test_photos_are_told_by_their_ending_and_everything_else_is_counted(tmp_path
     assert skipped == 5
 
 
-def test_classes_below_the_folder_that_an_archive_was_packed_with_are_found(tmp_path: Path) -> None:
+def test_classes_below_an_archive_folder_found(tmp_path: Path) -> None:
     make_raw(tmp_path / "fetched" / "data" / "leaf", a=5, b=5)
     (tmp_path / "fetched" / "fetch.json").write_text("{}")
     split(tmp_path / "fetched", tmp_path / "splitted")
@@ -195,7 +195,7 @@ def test_classes_below_the_folder_that_an_archive_was_packed_with_are_found(tmp_
     assert below_single_folders(tmp_path / "splitted" / "train" / "a") == tmp_path / "splitted" / "train" / "a"
 
 
-def test_a_folder_without_classes_names_the_way_out(tmp_path: Path) -> None:
+def test_folder_without_classes_names_way_out(tmp_path: Path) -> None:
     (tmp_path / ".cache").mkdir()
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(ValueError, match="leafdist sample-data"):
@@ -206,7 +206,7 @@ def test_a_folder_without_classes_names_the_way_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
-def test_real_photos_split_by_leaf_share_no_leaf_between_splits(tmp_path: Path) -> None:
+def test_real_splits_share_no_leaf(tmp_path: Path) -> None:
     if not (SHARED / "leaf256.tar").exists():
         pytest.skip(f"{SHARED / 'leaf256.tar'} is absent")
     with tarfile.open(SHARED / "leaf256.tar") as archive:

@@ -36,18 +36,18 @@ def runnable(page: Path) -> str:
     return "".join(block.text for block in blocks(read(page)) if not block.needs)
 
 
-def test_every_page_is_in_the_table_of_contents_once() -> None:
+def test_contents_list_every_page_once() -> None:
     assert sorted([*ORDER, CONTENTS.name]) == sorted(path.name for path in DOCS.glob("*.md"))
     assert ORDER[0] == START
 
 
-def test_the_page_of_settings_is_made_from_the_settings() -> None:
+def test_settings_page_is_generated() -> None:
     made = runpy.run_path(str(REPO / "scripts" / "configuration_page.py"))["page"]()
     assert (DOCS / "configuration.md").read_text(encoding="utf-8") == made, "scripts/configuration_page.py makes it"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
-def test_every_link_leads_to_a_file_and_a_heading(page: Path) -> None:
+def test_every_link_has_a_target(page: Path) -> None:
     for text, target in LINK.findall(read(page)):
         if "://" in target:
             continue
@@ -64,7 +64,7 @@ def headings(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPO)))
-def test_every_command_is_one_that_its_program_takes(page: Path) -> None:
+def test_every_command_parses(page: Path) -> None:
     for block in blocks(read(page)):
         check_commands(block.text)
     check_inline(read(page))
@@ -89,7 +89,7 @@ def test_every_command_is_one_that_its_program_takes(page: Path) -> None:
         ("leafdits split raw splitted", "leafdits"),
     ],
 )
-def test_a_command_that_no_longer_works_is_noticed(command: str, message: str) -> None:
+def test_broken_command_is_noticed(command: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         check_commands(command)
 
@@ -97,12 +97,12 @@ def test_a_command_that_no_longer_works_is_noticed(command: str, message: str) -
 @pytest.mark.parametrize(
     "text", ["see `leafdist splot`", "`leafdist split --mood`", "set `train.epoch` or", "`--optim.lrr 3e-4` does"]
 )
-def test_a_command_or_setting_in_prose_that_no_longer_exists_is_noticed(text: str) -> None:
+def test_unknown_name_in_prose_is_noticed(text: str) -> None:
     with pytest.raises(ValueError, match=r"no such|unknown"):
         check_inline(text)
 
 
-def test_a_block_must_say_that_it_holds_commands_and_what_they_need() -> None:
+def test_command_blocks_must_be_marked() -> None:
     for page in ("```\nleafdist split a b\n```\n", "```sh moon\nleafdist split a b\n```\n"):
         with pytest.raises(ValueError, match=r"not marked|needs moon"):
             blocks(page)
@@ -149,14 +149,14 @@ def run_page(page: Path, place: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_page_leaves_what_it_says(checkout: Path) -> None:
+def test_readme_commands_leave_what_they_say(checkout: Path) -> None:
     for path in ("runs/smoke/eval-test.json", "runs/second/predictions-test.csv", "disagree.csv", "compared.json"):
         assert (checkout / path).exists()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ORDER[1:] if runnable(DOCS / name)])
-def test_the_commands_of_every_other_page_run(name: str, checkout: Path, tmp_path: Path) -> None:
+def test_commands_of_other_pages_run(name: str, checkout: Path, tmp_path: Path) -> None:
     place = tmp_path / "checkout"
     shutil.copytree(checkout, place, symlinks=True)
     run_page(DOCS / name, place)

@@ -28,7 +28,7 @@ def test_it_is_kept_without_outputs() -> None:
 
 
 @pytest.mark.slow
-def test_it_leads_from_an_archive_to_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook_goes_from_archive_to_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_sample(tmp_path / "drawn", per_class=24, side=96)
     with tarfile.open(tmp_path / "leaves.tar", "w") as archive:
         for name in CLASSES:

@@ -31,7 +31,7 @@ def call(*words: object) -> str:
 @pytest.mark.slow
 @pytest.mark.skipif(not has_headers(), reason="needs a C compiler and jpeglib.h")
 @pytest.mark.skipif("CI" in os.environ, reason="builds for a minute and more: `make test` has it, CI has not")
-def test_pillow_simd_comes_decodes_alike_and_goes(tmp_path: Path) -> None:
+def test_pillow_simd_installs_decodes_and_leaves(tmp_path: Path) -> None:
     python = tmp_path / "venv" / "bin" / "python"
     call(sys.executable, "-m", "venv", tmp_path / "venv")
     call(python, "-m", "pip", "install", "--quiet", "numpy", "pillow>=11")

@@ -50,7 +50,7 @@ class Figures(HTMLParser):
             self.found[str(values["data-key"])] = float(values["value"] or "nan")
 
 
-def test_headline_figures_are_those_of_the_evaluation(run: Path) -> None:
+def test_headline_figures_match_the_evaluation(run: Path) -> None:
     result = json.loads((run / "eval-test.json").read_text())
     meta = json.loads((run / "best" / "meta.json").read_text())
     assert Figures(text_of(run)).found == {
@@ -62,7 +62,7 @@ def test_headline_figures_are_those_of_the_evaluation(run: Path) -> None:
     }
 
 
-def test_the_epoch_whose_weights_are_kept_is_marked_where_it_stands(run: Path) -> None:
+def test_kept_epoch_is_marked(run: Path) -> None:
     tensors, meta = load_best(run)
     save_best(run / "best", tensors, meta | {"epoch": 2})
     text = text_of(run)
@@ -81,7 +81,7 @@ def test_the_page_needs_nothing_else(run: Path) -> None:
     assert text.count("data:image/jpeg") > 10
 
 
-def test_names_of_classes_are_text_wherever_they_stand(run: Path) -> None:
+def test_class_names_are_escaped_everywhere(run: Path) -> None:
     text = text_of(run)
     assert "<spot>" not in text
     assert '&lt;spot&gt; &amp; "rot"' in text
@@ -96,7 +96,7 @@ def test_names_of_classes_are_text_wherever_they_stand(run: Path) -> None:
         (["calibration.json"], "Calibrated probabilities"),
     ],
 )
-def test_what_is_gone_is_named_with_the_command_that_brings_it(run: Path, lost: list[str], told: str) -> None:
+def test_missing_files_name_their_command(run: Path, lost: list[str], told: str) -> None:
     for name in lost:
         shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink()
     text = text_of(run)
@@ -104,7 +104,7 @@ def test_what_is_gone_is_named_with_the_command_that_brings_it(run: Path, lost: 
     assert f"<code>leafdist report {run}</code>" in text
 
 
-def test_photos_that_are_gone_are_told_and_the_rest_stays(run: Path, tmp_path: Path) -> None:
+def test_missing_photos_are_reported(run: Path, tmp_path: Path) -> None:
     path = run / "eval-test.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"root": str(tmp_path / "away")}))
     text = text_of(run)
@@ -113,7 +113,7 @@ def test_photos_that_are_gone_are_told_and_the_rest_stays(run: Path, tmp_path: P
     assert 'role="grid"' in text
 
 
-def test_a_calibration_of_another_checkpoint_is_not_used(run: Path) -> None:
+def test_foreign_calibration_is_not_used(run: Path) -> None:
     path = run / "calibration.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
     text = text_of(run)
@@ -121,26 +121,26 @@ def test_a_calibration_of_another_checkpoint_is_not_used(run: Path) -> None:
     assert "ece_calibrated" not in Figures(text).found
 
 
-def test_an_evaluation_of_another_checkpoint_is_said_to_be_of_an_earlier_one(run: Path) -> None:
+def test_earlier_evaluation_is_marked(run: Path) -> None:
     assert "earlier one" not in text_of(run)
     path = run / "eval-test.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
     assert "what stands here is of an earlier one" in text_of(run)
 
 
-def test_settings_that_differ_from_the_defaults_are_marked(run: Path) -> None:
+def test_changed_settings_are_marked(run: Path) -> None:
     marked = re.findall(r'<tr class="changed"><th[^>]*>([^<]+)', text_of(run))
     assert marked == ["root", "name", "wandb"] * 2, "apart, and among all"
 
 
-def test_the_command_says_where_the_page_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_command_says_where_page_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run)]) == 0
     assert capsys.readouterr().out == f"{run / 'report.html'}\n"
     assert main(["report", str(run.parent)]) == 2
     assert "is not a run folder" in capsys.readouterr().err
 
 
-def test_other_photos_stand_beside_the_run_s_own(run: Path) -> None:
+def test_other_photos_stand_beside_own(run: Path) -> None:
     result = json.loads((run / "eval-test.json").read_text())
     elsewhere = {"elsewhere": "/field/2026", "unknown": {}, "absent": [], "accuracy": 0.4321}
     (run / "eval-test@field.json").write_text(json.dumps(result | elsewhere))
@@ -166,7 +166,7 @@ def test_two_runs_stand_side_by_side(
     assert main(["report", str(run), str(other), str(run)]) == 2
 
 
-def test_a_photo_has_one_confidence_on_the_page_of_its_run_and_on_that_of_two(run: Path, tmp_path: Path) -> None:
+def test_both_pages_show_one_confidence(run: Path, tmp_path: Path) -> None:
     both = Facts(run), Facts(draw_run(tmp_path / "other", CLASSES, 200, Facts(run).root, seed=5))
     shown = calibrated(both, compare([facts.path for facts in both]).pairs[0])
     sure = {
@@ -180,7 +180,7 @@ def test_a_photo_has_one_confidence_on_the_page_of_its_run_and_on_that_of_two(ru
         assert photo.right_confidence == sure[photo.right][photo.path]
 
 
-def test_runs_that_cannot_be_compared_say_why(run: Path, tmp_path: Path) -> None:
+def test_incomparable_runs_say_why(run: Path, tmp_path: Path) -> None:
     other = draw_run(tmp_path / "other", CLASSES[:3], 50, tmp_path / "away")
     text = report.write(run, other).read_text()
     assert "cannot be compared photo by photo" in text
@@ -188,7 +188,7 @@ def test_runs_that_cannot_be_compared_say_why(run: Path, tmp_path: Path) -> None
     assert "not evaluated on one split" in report.write(run, other).read_text()
 
 
-def test_a_report_that_fails_is_one_line_and_no_error(run: Path) -> None:
+def test_failing_report_is_one_line(run: Path) -> None:
     said = list[str]()
     runtime = SimpleNamespace(is_main=True, say=said.append)
     (run / "eval-test.json").write_text("{}")

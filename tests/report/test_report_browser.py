@@ -62,7 +62,7 @@ def cell(page: "Page", label: int, said: int) -> Any:
     return page.locator(f'td[data-label="{label}"][data-said="{said}"]')
 
 
-def test_figures_of_the_page_are_those_of_the_json(page: "Page", run: Path) -> None:
+def test_page_figures_match_the_json(page: "Page", run: Path) -> None:
     result = json.loads((run / "eval-test.json").read_text())
     shown = {element.get_attribute("data-key"): element for element in page.locator("data[data-key]").all()}
     expected = {
@@ -92,7 +92,7 @@ def test_the_matrix_answers_to_a_click(page: "Page", run: Path) -> None:
     assert panel.inner_text() == ""
 
 
-def test_the_matrix_is_walked_by_keys_and_is_one_stop_of_the_tab_key(page: "Page") -> None:
+def test_matrix_is_walked_by_keys(page: "Page") -> None:
     assert page.locator('[role="grid"] [tabindex="0"]').count() == 1
     cell(page, 0, 0).focus()
     for key, place in (
@@ -128,7 +128,7 @@ def test_every_cell_is_told_in_words(page: "Page", run: Path) -> None:
     assert page.locator("#readout").inner_text() == names[2 * len(CLASSES) + 1]
 
 
-def test_orders_and_zoom_keep_every_cell_with_its_row_and_column(page: "Page") -> None:
+def test_sorting_and_zoom_keep_cells(page: "Page") -> None:
     before = cell(page, 3, 4).bounding_box()
     page.get_by_role("button", name="Worst class first").click()
     first = page.locator('[role="grid"] tbody tr').first
@@ -161,7 +161,7 @@ def test_tables_sort_and_say_so(page: "Page") -> None:
         assert values == sorted(values, reverse=direction == "descending")
 
 
-def test_the_legend_of_a_chart_reads_the_values_under_the_pointer(page: "Page", run: Path) -> None:
+def test_legend_reads_values_under_pointer(page: "Page", run: Path) -> None:
     events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     third = next(event for event in events if event["event"] == "epoch" and event["epoch"] == 2)
     chart = page.locator("figure.chart", has_text="Accuracy")
@@ -175,7 +175,7 @@ def test_the_legend_of_a_chart_reads_the_values_under_the_pointer(page: "Page", 
     assert chart.locator(".at").inner_text() == "at the end"
 
 
-def test_contents_stay_at_hand_on_a_phone(browser: "Browser", run: Path) -> None:
+def test_contents_stay_reachable_on_phones(browser: "Browser", run: Path) -> None:
     page = browser.new_page(viewport={"width": 360, "height": 700}, reduced_motion="reduce")
     page.goto((run / "report.html").as_uri())
     page.locator("nav a", has_text="Photos").click()
@@ -190,7 +190,7 @@ def test_contents_stay_at_hand_on_a_phone(browser: "Browser", run: Path) -> None
     page.close()
 
 
-def test_headings_are_in_order_and_pictures_have_words(page: "Page") -> None:
+def test_headings_are_ordered_pictures_described(page: "Page") -> None:
     levels = page.locator("h1, h2, h3, h4").evaluate_all("all => all.map(one => +one.tagName[1])")
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -209,7 +209,7 @@ def test_the_page_never_scrolls_sideways(browser: "Browser", run: Path, width: i
     page.close()
 
 
-def test_dark_and_print_have_colours_of_their_own(browser: "Browser", run: Path) -> None:
+def test_dark_and_print_have_own_colours(browser: "Browser", run: Path) -> None:
     page = browser.new_page(color_scheme="dark")
     page.goto((run / "report.html").as_uri())
     colours = ("document.body).backgroundColor", "document.querySelector('.line.main')).stroke")

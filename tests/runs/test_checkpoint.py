@@ -22,7 +22,7 @@ def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
     return model, optimizer
 
 
-def test_a_checkpoint_brings_back_weights_optimizer_and_state(tmp_path: Path) -> None:
+def test_checkpoint_restores_weights_optimizer_and_state(tmp_path: Path) -> None:
     model, optimizer = trained()
     checkpoint.save_last(tmp_path, 7, Snapshot.of(model, optimizer, {"epoch": 1}))
     other, other_optimizer = trained(steps=0)
@@ -37,7 +37,7 @@ def test_a_checkpoint_brings_back_weights_optimizer_and_state(tmp_path: Path) ->
     assert other_optimizer.state[weight]["exp_avg"].stride() == weight.stride(), "fused kernels go by memory"
 
 
-def test_what_was_loaded_is_no_file_that_pruning_would_find_in_use(tmp_path: Path) -> None:
+def test_loaded_tensors_hold_no_file(tmp_path: Path) -> None:
     for fused in (False, True):
         model = nn.Linear(3, 2)
         optimizer = torch.optim.Adam(model.parameters(), fused=fused)
@@ -48,7 +48,7 @@ def test_what_was_loaded_is_no_file_that_pruning_would_find_in_use(tmp_path: Pat
         assert str(tmp_path) not in Path("/proc/self/maps").read_text()
 
 
-def test_a_save_that_fails_frees_the_space_it_took(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_save_frees_its_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -72,9 +72,7 @@ def flip(path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["model.safetensors", "optimizer.safetensors", "state.json", "manifest.json"])
 @pytest.mark.parametrize("harm", [flip, Path.unlink, lambda path: os.truncate(path, 10)])
-def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
-    name: str, harm: Callable[[Path], None], tmp_path: Path
-) -> None:
+def test_damaged_newest_checkpoint_is_skipped(name: str, harm: Callable[[Path], None], tmp_path: Path) -> None:
     said: list[str] = []
     for step in (1, 2):
         checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
@@ -83,7 +81,7 @@ def test_a_damaged_newest_checkpoint_is_named_and_passed_over(
     assert "step-000000002 is damaged" in said[0]
 
 
-def test_checkpoints_that_were_passed_over_go_and_new_ones_stay(tmp_path: Path) -> None:
+def test_skipped_checkpoints_go_new_stay(tmp_path: Path) -> None:
     for step in (90, 100):
         checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
     flip(tmp_path / "step-000000100" / "state.json")
@@ -93,7 +91,7 @@ def test_checkpoints_that_were_passed_over_go_and_new_ones_stay(tmp_path: Path) 
     assert {path.name for path in tmp_path.iterdir()} == {"step-000000095", "step-000000090"}
 
 
-def test_a_damaged_checkpoint_is_none_of_the_two_that_stay(tmp_path: Path) -> None:
+def test_damaged_checkpoint_counts_not_as_kept(tmp_path: Path) -> None:
     for step in (10, 20):
         checkpoint.save_last(tmp_path, step, Snapshot.of(*trained(), {}))
     flip(tmp_path / "step-000000020" / "state.json")
@@ -102,14 +100,14 @@ def test_a_damaged_checkpoint_is_none_of_the_two_that_stay(tmp_path: Path) -> No
     assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000025", "step-000000010"]
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_is_not_started_over(tmp_path: Path) -> None:
+def test_all_damaged_checkpoints_stop_the_run(tmp_path: Path) -> None:
     checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
     flip(tmp_path / "step-000000001" / "state.json")
     with pytest.raises(ValueError, match="no checkpoint verifies"):
         checkpoint.newest(tmp_path, lambda _: None)
 
 
-def test_a_save_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
+def test_interrupted_save_does_not_count(tmp_path: Path) -> None:
     checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
     shutil.copytree(tmp_path / "step-000000001", tmp_path / ".step-000000002.tmp")
     assert checkpoint.newest(tmp_path, print) == tmp_path / "step-000000001"
@@ -117,7 +115,7 @@ def test_a_save_that_was_cut_off_does_not_count(tmp_path: Path) -> None:
     assert checkpoint.newest(tmp_path, print) == tmp_path / "step-000000002"
 
 
-def test_best_carries_its_own_description_and_checksum(tmp_path: Path) -> None:
+def test_best_carries_description_and_checksum(tmp_path: Path) -> None:
     model, _ = trained()
     checkpoint.save_best(tmp_path / "best", checkpoint.tensors_of(model), {"epoch": 3})
     tensors, meta = checkpoint.load_best(tmp_path)
@@ -129,6 +127,6 @@ def test_best_carries_its_own_description_and_checksum(tmp_path: Path) -> None:
         checkpoint.load_best(tmp_path)
 
 
-def test_a_run_without_best_says_where_it_should_be(tmp_path: Path) -> None:
+def test_missing_best_names_its_path(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="has no best checkpoint"):
         checkpoint.load_best(tmp_path)

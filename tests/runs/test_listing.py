@@ -38,7 +38,7 @@ def names(text: str) -> list[str]:
     return [line.split()[0] for line in text.splitlines()[1:]]
 
 
-def test_a_row_tells_how_far_a_run_is(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_row_tells_progress(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = {line.split()[0]: line for line in printed(capsys, runs).splitlines()[1:]}
     assert rows["done"].split()[1:-2] == ["resnet50", "finished", "2", "of", "3", "0.7500", "0.5000", "104", "0"]
     assert rows["better"].split()[1] == "baseline"
@@ -47,14 +47,12 @@ def test_a_row_tells_how_far_a_run_is(runs: Path, capsys: pytest.CaptureFixture[
     assert len(rows) == 4
 
 
-def test_a_run_is_running_only_while_its_process_is(runs: Path) -> None:
+def test_run_counts_while_process_lives(runs: Path) -> None:
     with FileLock(runs / "killed" / ".lock"):
         assert {row.name: row.state for row in list_runs(runs)}["killed"] == "running"
 
 
-def test_rows_are_sorted_by_any_key_and_what_is_unknown_comes_last(
-    runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rows_sort_with_unknown_last(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert names(printed(capsys, runs, "--sort", "val"))[:3] == ["done", "stopped", "better"]
     assert names(printed(capsys, runs, "--sort", "test"))[:2] == ["better", "done"]
     assert names(printed(capsys, runs, "--sort", "test", "--reverse"))[:2] == ["done", "better"]
@@ -62,7 +60,7 @@ def test_rows_are_sorted_by_any_key_and_what_is_unknown_comes_last(
     assert {row.name for row in ordered(list_runs(runs), "val")[3:]} == {"killed"}
 
 
-def test_rows_are_chosen_by_state_model_and_name(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_filter_by_state_model_name(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sorted(names(printed(capsys, runs, "--state", "dead", "--state", "interrupted"))) == ["killed", "stopped"]
     assert names(printed(capsys, runs, "--model", "baseline")) == ["better"]
     assert names(printed(capsys, runs, "--name", "DON")) == ["done"]
@@ -76,9 +74,7 @@ def test_json_holds_numbers(runs: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @pytest.mark.parametrize("name", ["run.json", "config.yaml", "eval-test.json", "best/meta.json"])
 @pytest.mark.parametrize("text", ["", "[", "[]", '{"state": 3, "starts": 4}'])
-def test_a_damaged_run_is_a_row_that_says_so(
-    name: str, text: str, runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_run_is_a_row(name: str, text: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (runs / "stopped" / name).write_text(text)
     shown = printed(capsys, runs)
     assert len([line for line in shown.splitlines() if line.startswith("done ")]) == 1
@@ -87,7 +83,7 @@ def test_a_damaged_run_is_a_row_that_says_so(
     assert Path(name).name in damage[0]
 
 
-def test_a_run_in_the_making_and_one_without_settings(runs: Path) -> None:
+def test_new_run_and_run_without_settings(runs: Path) -> None:
     (runs / "done" / "run.json").unlink()
     (runs / "better" / "config.yaml").unlink()
     states = {row.name: row for row in list_runs(runs)}
@@ -95,7 +91,7 @@ def test_a_run_in_the_making_and_one_without_settings(runs: Path) -> None:
     assert "no config.yaml" in str(states["better"].problem)
 
 
-def test_age_is_that_of_the_last_sign_of_life(runs: Path) -> None:
+def test_age_counts_from_last_sign(runs: Path) -> None:
     os.utime(runs / "killed" / "metrics.jsonl", times=(time.time() - 7200,) * 2)
     ages = {row.name: row.age for row in list_runs(runs)}
     assert ages["killed"] == pytest.approx(7200, abs=60)
@@ -103,7 +99,7 @@ def test_age_is_that_of_the_last_sign_of_life(runs: Path) -> None:
     assert [span(seconds) for seconds in (5, 300, 7200, 3 * 86400)] == ["5 s", "5 min", "2 h", "3 d"]
 
 
-def test_a_thousand_runs_take_about_a_second(runs: Path) -> None:
+def test_thousand_runs_take_a_second(runs: Path) -> None:
     for number in range(1000):
         copy = runs / f"copy-{number}"
         copy.mkdir()

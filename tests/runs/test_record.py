@@ -35,7 +35,7 @@ def test_a_finished_run_tells_all(tmp_path: Path) -> None:
     assert [row["predicted"] for row in run.predictions("test")] == [CLASSES[0], CLASSES[1], CLASSES[0], ""]
 
 
-def test_hours_are_those_of_the_devices_that_were_there(tmp_path: Path) -> None:
+def test_device_hours_follow_the_world_size(tmp_path: Path) -> None:
     """Two epochs of 36 s: one on two processes, then, after a kill that lost steps, one on four GPUs."""
     path = make_run(tmp_path)
     record = json.loads((path / "run.json").read_text())
@@ -57,7 +57,7 @@ def test_probabilities_are_read_and_calibrated(tmp_path: Path) -> None:
     assert np.isnan(found.at(2.0)[3]).all()
 
 
-def test_names_of_files_may_hold_any_bytes(tmp_path: Path) -> None:
+def test_file_names_hold_any_bytes(tmp_path: Path) -> None:
     run = make_run(tmp_path)
     names = [os.fsdecode(b"a/\xe9.jpg"), "b/ä.jpg"]
     answers = np.array([0, 1]), np.zeros(2), np.ones(2), np.zeros((2, 2))
@@ -67,7 +67,7 @@ def test_names_of_files_may_hold_any_bytes(tmp_path: Path) -> None:
     assert files.read_json(run / "names.json") == names
 
 
-def test_a_calibration_of_another_checkpoint_is_none(tmp_path: Path) -> None:
+def test_foreign_calibration_is_ignored(tmp_path: Path) -> None:
     path = make_run(tmp_path)
     assert "is missing" in RunRecord.open(path).calibration[1]
     meta = RunRecord.open(path).meta
@@ -80,7 +80,7 @@ def test_a_calibration_of_another_checkpoint_is_none(tmp_path: Path) -> None:
     assert "another checkpoint" in RunRecord.open(path).calibration[1]
 
 
-def test_a_run_whose_process_is_gone_is_dead(tmp_path: Path) -> None:
+def test_run_without_process_is_dead(tmp_path: Path) -> None:
     path = make_run(tmp_path, state="running", epochs=0)
     with FileLock(path / ".lock"):
         run = RunRecord.open(path)
@@ -93,14 +93,14 @@ def test_a_run_whose_process_is_gone_is_dead(tmp_path: Path) -> None:
     assert RunRecord.open(path).state == "dead"
 
 
-def test_looking_at_a_run_never_keeps_a_job_from_starting(tmp_path: Path) -> None:
+def test_reading_never_blocks_a_start(tmp_path: Path) -> None:
     path = make_run(tmp_path, state="running")
     assert RunRecord.open(path).state == "dead"
     RunFolder(path).lock(print)
     assert RunRecord.open(path).state == "running"
 
 
-def test_a_line_that_a_kill_tore_is_left_out(tmp_path: Path) -> None:
+def test_torn_line_is_skipped(tmp_path: Path) -> None:
     path = make_run(tmp_path)
     with (path / "metrics.jsonl").open("a") as log:
         log.write('{"event": "step", "epo')
@@ -121,7 +121,7 @@ def test_a_damaged_run_json_is_named(text: str, tmp_path: Path) -> None:
         RunRecord.open(path)
 
 
-def test_other_damage_is_named_when_it_is_asked_for(tmp_path: Path) -> None:
+def test_strict_reading_names_other_damage(tmp_path: Path) -> None:
     path = evaluated(make_run(tmp_path))
     (path / "config.yaml").write_text("train: [")
     (path / "best" / "model.safetensors").write_bytes(b"x" * 40)

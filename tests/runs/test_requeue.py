@@ -29,15 +29,13 @@ def trained(run: Path, step: int, **record: Any) -> None:
 @pytest.mark.parametrize(
     ("state", "status"), [("interrupted", 0), ("running", 0), ("failed", 1), ("finished", 1)]
 )  # "running" after the end: killed without a word
-def test_only_an_interrupted_or_killed_run_is_requeued(state: str, status: int, run: Path) -> None:
+def test_only_interrupted_runs_are_requeued(state: str, status: int, run: Path) -> None:
     assert main(["start"]) == 0
     trained(run, 5, state=state, reason="why")
     assert main(["end"]) == status
 
 
-def test_a_start_that_ended_before_the_training_is_requeued_only_after_a_signal(
-    run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_early_end_requeues_after_signals_only(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     main(["start"])
     trained(run, 5, state="interrupted")
     main(["start"])
@@ -46,20 +44,20 @@ def test_a_start_that_ended_before_the_training_is_requeued_only_after_a_signal(
     assert main(["end"]) == 0
 
 
-def test_a_job_requeued_twice_without_progress_is_given_up(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_job_without_progress_is_given_up(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for step, expected in ((0, 0), (3, 0), (3, 0), (3, 1)):
         trained(run, step, state="interrupted")
         assert main(["start"]) == expected
     assert "requeued 2 times and is still at step 3" in capsys.readouterr().out
 
 
-def test_another_job_starts_with_a_clean_slate(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_job_starts_fresh(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [main(["start"]) for _ in range(3)] == [0, 0, 1]
     monkeypatch.setenv("SLURM_JOB_ID", "8")
     assert main(["start"]) == 0
 
 
-def test_a_run_that_does_not_go_on_is_not_requeued(run: Path) -> None:
+def test_non_resuming_run_is_not_requeued(run: Path) -> None:
     main(["start", "--run.resume", "never"])
     trained(run, 5, state="interrupted")
     assert main(["end", "--run.resume", "never"]) == 1

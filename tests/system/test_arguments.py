@@ -22,7 +22,7 @@ LEAFDIST = [sys.executable, "-m", "leafdist"]
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_shows_examples_of_itself_that_are_right(name: str) -> None:
+def test_every_command_shows_valid_examples(name: str) -> None:
     parser = COMMANDS[name]
     assert parser.examples, f"leafdist {name} has no examples"
     for example in parser.examples:
@@ -31,7 +31,7 @@ def test_every_command_shows_examples_of_itself_that_are_right(name: str) -> Non
         check_commands(example)
 
 
-def test_an_unknown_command_is_answered_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+def test_unknown_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["comprae", "a", "b"])
     error = capsys.readouterr().err
@@ -40,14 +40,14 @@ def test_an_unknown_command_is_answered_with_what_was_meant(capsys: pytest.Captu
     assert error.count("\n") == 1
 
 
-def test_a_wrong_choice_is_answered_likewise_and_other_messages_stay() -> None:
+def test_wrong_choice_gets_a_suggestion() -> None:
     message = "argument --mode: invalid choice: 'hardlnk' (choose from 'copy', 'hardlink')"
     assert guess(message) == "--mode hardlnk: unknown; did you mean hardlink? known are copy, hardlink"
     assert guess(message.replace("'copy', 'hardlink'", "copy, hardlink")) == guess(message)  # as Python 3.14 says it
     assert guess("argument --seed: expected one argument") == "argument --seed: expected one argument"
 
 
-def test_the_version_names_what_decides_over_results(capsys: pytest.CaptureFixture[str]) -> None:
+def test_version_names_what_affects_results(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--version"])
     lines = dict(line.split() for line in capsys.readouterr().out.splitlines())
@@ -75,7 +75,7 @@ def completed(shell_words: list[str], folder: Path) -> list[str]:
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
-def test_bash_completes_commands_flags_values_and_folders(tmp_path: Path) -> None:
+def test_bash_completes_commands_flags_and_values(tmp_path: Path) -> None:
     (tmp_path / "splitted").mkdir()
     (tmp_path / "split.txt").touch()
     assert completed(["leafdist", "sam"], tmp_path) == ["sample-data"]
@@ -97,7 +97,7 @@ def test_the_script_for_zsh_is_one(tmp_path: Path, capsys: pytest.CaptureFixture
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_a_command_and_its_helpers_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_ends_command_and_helpers(tmp_path: Path) -> None:
     command = [*LEAFDIST, "sample-data", "raw", "--per-class", "300", "--side", "64"]
     pipe = subprocess.PIPE
     child = subprocess.Popen(
@@ -113,7 +113,7 @@ def test_ctrl_c_ends_a_command_and_its_helpers_in_one_line_and_leaves_nothing(tm
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+def test_closed_pipe_is_no_error() -> None:
     command = f"{shlex.join(LEAFDIST)} completion zsh | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=ENVIRONMENT, check=True)
     assert (done.stdout, done.stderr) == ("#compdef leafdist\n", "")

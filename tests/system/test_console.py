@@ -48,7 +48,7 @@ def _read(file: int) -> bytes:
         return b""
 
 
-def test_a_pipe_gets_whole_lines_without_colours_and_no_bar() -> None:
+def test_pipe_gets_plain_lines() -> None:
     environment = os.environ | {"PYTHONPATH": str(REPO), "COLUMNS": "20", "TERM": "xterm"}
     done = subprocess.run(
         [sys.executable, "-c", SHOW], capture_output=True, text=True, env=environment, timeout=60, check=True
@@ -63,7 +63,7 @@ def test_a_pipe_gets_whole_lines_without_colours_and_no_bar() -> None:
     assert done.stderr == "warning: beware\nleafdist audit: error: data.root=x: no such folder\n"
 
 
-def test_a_terminal_gets_colours_a_bar_and_no_line_wider_than_it_is() -> None:
+def test_terminal_gets_colours_and_fitted_lines() -> None:
     text = on_terminal(SHOW)
     assert "\033[31m" in text
     assert "0/2" in text
@@ -73,20 +73,20 @@ def test_a_terminal_gets_colours_a_bar_and_no_line_wider_than_it_is() -> None:
     assert LONG in re.sub(r"\s|1234", "", plain)  # folded, not cut
 
 
-def test_no_color_keeps_the_fit_and_leaves_the_colours_out() -> None:
+def test_no_color_drops_only_colours() -> None:
     text = on_terminal(SHOW.rsplit("with", 1)[0], NO_COLOR="1")
     assert "\033" not in text
     assert max(map(len, text.splitlines())) <= 60
 
 
-def test_a_dumb_terminal_is_written_to_as_a_pipe_is() -> None:
+def test_dumb_terminal_is_like_a_pipe() -> None:
     text = on_terminal(SHOW, TERM="dumb")
     assert "\033" not in text
     assert "0/2" not in text
     assert f"{LONG}    1234" in text
 
 
-def test_columns_of_numbers_stand_to_the_right_and_others_to_the_left() -> None:
+def test_number_columns_align_right() -> None:
     lines = console.plain_table(("run", "accuracy", "note"), [["a", "99.5 %", "x"], ["bb", "-", "7 is not a number"]])
     assert lines == ["run  accuracy  note", "a      99.5 %  x", "bb          -  7 is not a number"]
     assert console.plain_table(("a", "n"), []) == ["a  n"]
@@ -95,7 +95,7 @@ def test_columns_of_numbers_stand_to_the_right_and_others_to_the_left() -> None:
 @pytest.mark.parametrize(
     "code", ["from leafdist.__main__ import main; main(['splt'])", "import leafdist.system.console"]
 )
-def test_nothing_slow_is_imported_for_an_error(code: str) -> None:
+def test_errors_import_nothing_slow(code: str) -> None:
     check = f"""
 import sys
 try:

@@ -23,7 +23,7 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("number", signals.STOPPING)
-def test_a_signal_sets_a_flag_and_nothing_else(number: signal.Signals) -> None:
+def test_signal_only_sets_a_flag(number: signal.Signals) -> None:
     assert signals.received() is None
     signals.check()
     os.kill(os.getpid(), number)
@@ -34,7 +34,7 @@ def test_a_signal_sets_a_flag_and_nothing_else(number: signal.Signals) -> None:
         signals.check()
 
 
-def test_one_sigint_that_arrives_twice_is_one() -> None:
+def test_repeated_sigint_counts_once() -> None:
     for _ in range(2):
         os.kill(os.getpid(), signal.SIGINT)
     assert signals.received() == "SIGINT"
@@ -56,14 +56,14 @@ def test_a_second_sigint_stops_at_once() -> None:
         assert b"second SIGINT" in child.stderr.read()
 
 
-def test_once_ignored_a_signal_does_not_change_the_status_of_a_process_that_ends() -> None:
+def test_ignored_signal_keeps_exit_status() -> None:
     code = "from leafdist.system import signals; import sys; signals.install(); signals.ignore()\n"
     code += "class Late:\n  def __del__(self, kill=__import__('os').kill, me=__import__('os').getpid()): kill(me, 10)\n"
     code += "sys.late = Late(); sys.exit(75)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 75
 
 
-def test_a_process_started_while_they_are_blocked_never_sees_them() -> None:
+def test_blocked_signals_never_reach_children() -> None:
     with signals.blocked():
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(2)"])
         os.kill(os.getpid(), signal.SIGUSR1)

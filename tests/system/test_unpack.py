@@ -161,7 +161,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # of zipfile, while it writes one
 @pytest.mark.parametrize("kind", BAD)
-def test_a_bad_archive_is_refused_and_leaves_no_trace(kind: str, tmp_path: Path) -> None:
+def test_bad_archive_leaves_no_trace(kind: str, tmp_path: Path) -> None:
     make, message = BAD[kind]
     archive = tmp_path / "in" / "archive"
     archive.parent.mkdir()
@@ -176,7 +176,7 @@ def test_a_bad_archive_is_refused_and_leaves_no_trace(kind: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize("pack", [tar, zipped, lambda: gzip.compress(tar()), lambda: zstd.compress(tar())])
-def test_every_kind_arrives_as_it_is_whatever_its_name(pack: Callable[[], bytes], tmp_path: Path) -> None:
+def test_every_format_unpacks_whatever_its_name(pack: Callable[[], bytes], tmp_path: Path) -> None:
     (tmp_path / "download").write_bytes(pack())
     (tmp_path / "data").mkdir()
     unpacked = unpack(tmp_path / "download", tmp_path / "data")
@@ -187,7 +187,7 @@ def test_every_kind_arrives_as_it_is_whatever_its_name(pack: Callable[[], bytes]
 @pytest.mark.parametrize(
     ("kind", "target"), [(SYM, "Scab/0.jpg"), (SYM, "../leaf/Scab/0.jpg"), (HARD, "leaf/Scab/0.jpg")]
 )
-def test_links_to_files_of_the_archive_become_copies(kind: bytes, target: str, tmp_path: Path) -> None:
+def test_links_within_archive_become_copies(kind: bytes, target: str, tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(tar(entry("leaf/link.jpg", kind=kind, target=target)))
     (tmp_path / "data").mkdir()
     unpack(tmp_path / "a.tar", tmp_path / "data")
@@ -209,7 +209,7 @@ def test_limits_on_count_and_size(limits: Limits, message: str, pack: Callable[[
     assert sum(map(len, tree(tmp_path / "data").values())) <= 15000
 
 
-def test_modes_are_not_taken_over_and_times_are_to_the_nanosecond(tmp_path: Path) -> None:
+def test_times_are_kept_modes_are_not(tmp_path: Path) -> None:
     info = entry("tool", 1)
     info.mode, info.pax_headers = 0o6777, {"mtime": "1700000000.123456789"}
     with tarfile.open(tmp_path / "a.tar", "w", format=tarfile.PAX_FORMAT) as file:
@@ -223,7 +223,7 @@ def test_modes_are_not_taken_over_and_times_are_to_the_nanosecond(tmp_path: Path
 
 @pytest.mark.real
 @pytest.mark.skipif(not (SHARED / "data" / "leaf256.tar").exists(), reason="needs the real photos of ../shared/data")
-def test_real_photos_arrive_as_tar_unpacks_them(tmp_path: Path) -> None:
+def test_real_photos_unpack_like_tar(tmp_path: Path) -> None:
     source = SHARED / "data" / "leaf256.tar"
     with tarfile.open(source) as file:
         expected = {info.name: info.size for info in file if info.isfile()}
@@ -233,7 +233,7 @@ def test_real_photos_arrive_as_tar_unpacks_them(tmp_path: Path) -> None:
     assert found == expected
 
 
-def test_a_zip_that_was_given_no_dates_is_unpacked(tmp_path: Path) -> None:
+def test_zip_without_dates_is_unpacked(tmp_path: Path) -> None:
     info = zip_entry("leaf/a.jpg", stat.S_IFREG | 0o644)
     info.date_time = (1980, 0, 0, 0, 0, 0)
     (tmp_path / "a.zip").write_bytes(zipped(info))

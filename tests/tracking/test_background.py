@@ -39,7 +39,7 @@ class Slow:
         self.ended.set()
 
 
-def test_a_guest_that_hangs_is_given_up_and_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_guest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "PENDING", 3)
     inner = Slow()
     guest = Aside(inner)
@@ -55,7 +55,7 @@ def test_a_guest_that_hangs_is_given_up_and_ended(monkeypatch: pytest.MonkeyPatc
     assert inner.ended.is_set()
 
 
-def test_one_that_does_not_come_to_an_end_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_close_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aside, "GOODBYE", {True: 0.2, False: 0.2})
     guest = Aside(Slow())
     guest.start([], (0, 0))
@@ -84,7 +84,7 @@ print(f"{time.monotonic() - began:.1f}")
 
 
 @pytest.mark.slow
-def test_a_stopped_wandb_stops_neither_the_lines_nor_the_end(tmp_path: Path) -> None:
+def test_stopped_wandb_stops_nothing_else(tmp_path: Path) -> None:
     environment = {name: value for name, value in quiet_environment().items() if "proxy" not in name.lower()}
     environment |= {"HOME": str(tmp_path), "WANDB_ERROR_REPORTING": "false"}
     command = [sys.executable, "-c", PROGRAM]

@@ -26,7 +26,7 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line, parse_constant=no_constant) for line in lines]
 
 
-def test_metrics_are_written_at_once_and_nan_is_null(tmp_path: Path) -> None:
+def test_metrics_flush_and_nan_is_null(tmp_path: Path) -> None:
     tracker = RunTracker(tmp_path, "run", CONFIG, mode="off")
     tracker.log({"event": "start", "nested": {"list": [float("inf"), 1]}})
     tracker.log(step(1, loss=float("nan")))
@@ -35,7 +35,7 @@ def test_metrics_are_written_at_once_and_nan_is_null(tmp_path: Path) -> None:
     assert not (tmp_path / "wandb").exists()
 
 
-def test_a_resume_cuts_back_what_will_be_written_again(tmp_path: Path) -> None:
+def test_resume_truncates_repeated_lines(tmp_path: Path) -> None:
     events = [{"event": "start"}, step(1), step(2), EPOCH, step(3), {**EPOCH, "epoch": 1, "step": 4}, {"event": "end"}]
     lines = "".join(json.dumps(event) + "\n" for event in events)
     (tmp_path / "metrics.jsonl").write_text(lines + '{"event": "step", "st', encoding="utf-8")
@@ -45,7 +45,7 @@ def test_a_resume_cuts_back_what_will_be_written_again(tmp_path: Path) -> None:
     assert metrics(tmp_path) == [{"event": "start"}, step(1), step(2), EPOCH, {"event": "end"}, step(3)]
 
 
-def test_a_start_from_scratch_keeps_no_step_of_the_try_before(tmp_path: Path) -> None:
+def test_fresh_start_drops_old_steps(tmp_path: Path) -> None:
     for _ in range(2):
         tracker = RunTracker(tmp_path, "run", CONFIG, mode="off")
         tracker.log({"event": "start"})
@@ -54,7 +54,7 @@ def test_a_start_from_scratch_keeps_no_step_of_the_try_before(tmp_path: Path) ->
     assert metrics(tmp_path) == [{"event": "start"}, {"event": "start"}, step(1)]
 
 
-def test_a_cut_that_fails_leaves_the_file_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_truncation_keeps_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "metrics.jsonl"
     path.write_text(json.dumps(step(5)) + "\n", encoding="utf-8")
 
@@ -67,7 +67,7 @@ def test_a_cut_that_fails_leaves_the_file_whole(tmp_path: Path, monkeypatch: pyt
     assert metrics(tmp_path) == [step(5)]
 
 
-def test_rank_0_tracks_as_the_configuration_says(tmp_path: Path) -> None:
+def test_rank_0_tracks_as_configured(tmp_path: Path) -> None:
     tracker = open_tracker(Config(track=TrackConfig(wandb="off")), tmp_path / "run", active=True)
     tracker.log(step(1))
     tracker.close(0, {})

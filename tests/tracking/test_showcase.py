@@ -45,7 +45,7 @@ def finish(run: Path, showcase: Showcase) -> tuple[Path, list[str]]:
     return piece, [line for line in said if "warning" in line]
 
 
-def test_what_cannot_be_shown_costs_a_line_each_and_the_run_ends_well(tmp_path: Path) -> None:
+def test_showcase_failures_are_one_line_each(tmp_path: Path) -> None:
     best_of(tmp_path, "a/1.jpg,a,c,0.5\n")
     (tmp_path / "best" / "model.safetensors").unlink()
     piece, warnings = finish(tmp_path, Showcase(tables=True, artifact=True))
@@ -58,7 +58,7 @@ def test_what_cannot_be_shown_costs_a_line_each_and_the_run_ends_well(tmp_path: 
     assert metrics(tmp_path) == [step(1)]
 
 
-def test_switched_off_nothing_but_curves_is_sent(tmp_path: Path) -> None:
+def test_switched_off_sends_curves_only(tmp_path: Path) -> None:
     best_of(tmp_path, "a/1.jpg,a,b,0.5\n")
     piece, warnings = finish(tmp_path, Showcase())
     assert (warnings, of_kind(piece, "artifact")) == ([], [])
@@ -74,7 +74,7 @@ def test_a_training_that_failed_shows_nothing(tmp_path: Path) -> None:
     assert of_kind(piece, "artifact") == []
 
 
-def test_the_settings_of_section_track_switch_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_track_settings_switch_each_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Showcase] = []
     monkeypatch.setattr("leafdist.tracking.run_tracker.RunTracker", lambda *_, showcase, **__: seen.append(showcase))
     for tables, artifact in ((True, False), (False, True)):
@@ -83,7 +83,7 @@ def test_the_settings_of_section_track_switch_each(tmp_path: Path, monkeypatch: 
         assert (seen[-1].tables, seen[-1].artifact) == (tables, artifact)
 
 
-def test_photos_that_are_gone_are_left_out_of_the_gallery(tmp_path: Path) -> None:
+def test_missing_photos_leave_the_gallery(tmp_path: Path) -> None:
     photos = draw(tmp_path / "splitted", {"val": 2}) / "val"
     rows = [f'{CLASSES[0]}/{number:03}.png,{CLASSES[0]},"{CLASSES[1]}",0.{9 - number}\n' for number in range(3)]
     (tmp_path / "predictions-val.csv").write_text(HEADER + "".join(rows))
@@ -125,7 +125,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_points_after_a_kill_are_there_once(validated: bool, tmp_path: Path) -> None:
+def test_points_appear_once_after_kill(validated: bool, tmp_path: Path) -> None:
     """Killed after step 6; the checkpoint holds step 4, at the end of epoch 1, before or after its validation."""
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=REPO, check=False, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
@@ -141,14 +141,14 @@ def test_points_after_a_kill_are_there_once(validated: bool, tmp_path: Path) -> 
     assert points(folder, "best/val_accuracy") == [(5, 0.5)]
 
 
-def test_turned_on_in_mid_run_it_starts_with_what_was_before(tmp_path: Path) -> None:
+def test_turned_on_late_includes_earlier_points(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text(json.dumps(step(1)) + "\n" + json.dumps({**step(2), "loss": None}) + "\n")
     tracked(tmp_path, place=(0, 2)).close(75, {})
     (first, second) = points(tmp_path / "tensorboard", "train/loss")
     assert (first, second[0], np.isnan(second[1])) == ((1, 1.0), 2, True)
 
 
-def test_a_board_that_cannot_be_written_costs_a_line(tmp_path: Path) -> None:
+def test_unwritable_board_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "tensorboard").write_text("a file in its place")
     said: list[str] = []
     tracker = tracked(tmp_path, say=said.append)
@@ -159,7 +159,7 @@ def test_a_board_that_cannot_be_written_costs_a_line(tmp_path: Path) -> None:
     assert metrics(tmp_path) == [step(1)]
 
 
-def test_without_the_package_the_setting_names_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_package_names_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
     resolve(Config(track=TrackConfig(tensorboard=True)))
     monkeypatch.setitem(sys.modules, "tensorboard", None)  # as Python marks what cannot be imported
     with pytest.raises(ValueError, match=r"pip install tensorboard.*or leave it false"):

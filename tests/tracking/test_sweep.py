@@ -34,7 +34,7 @@ def command(chosen: dict[str, Any]) -> list[str]:
     return [part for word in words for part in (known[word[2:-1]] if word.startswith("${") else [word])]
 
 
-def test_each_value_of_the_space_is_one_that_train_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_values_are_accepted_by_train(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPO)
     assert set(SWEEP["parameters"]) <= set(KEYS)
     for name, rule in SWEEP["parameters"].items():
@@ -45,7 +45,7 @@ def test_each_value_of_the_space_is_one_that_train_takes(monkeypatch: pytest.Mon
             assert getattr(getattr(parse_config(words[3:]), section), key) == value
 
 
-def test_runs_of_a_sweep_do_not_share_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sweep_runs_use_separate_folders(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPO)
     monkeypatch.setenv("WANDB_SWEEP_ID", "s1")
     monkeypatch.setenv("WANDB_RUN_ID", "abc123")
@@ -55,7 +55,7 @@ def test_runs_of_a_sweep_do_not_share_a_folder(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.slow
-def test_an_agent_trains_under_its_own_id(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_agent_trains_under_its_id(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """W&B's agent itself, told by hand what its server would tell it."""
     for name in [name for name in os.environ if name.startswith(("WANDB", "SLURM"))]:
         monkeypatch.delenv(name)

@@ -22,16 +22,16 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "runs" / "leaf"
 
 
-def test_pieces_of_the_run_are_in_the_order_of_time(run: Path) -> None:
+def test_pieces_are_in_time_order(run: Path) -> None:
     assert [path.name[-19:-4] for path in pieces(run)] == ["20260101_000000", "20260102_000000"]
 
 
-def test_a_run_without_pieces_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_without_pieces_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sync", str(tmp_path)]) == 2
     assert "holds no W&B data" in capsys.readouterr().err
 
 
-def test_without_a_network_it_says_so_within_seconds(
+def test_offline_sync_fails_within_seconds(
     run: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(
@@ -43,7 +43,7 @@ def test_without_a_network_it_says_so_within_seconds(
     assert "gave no answer" in capsys.readouterr().err
 
 
-def test_the_command_names_the_id_and_the_pieces_and_passes_its_status_on(
+def test_command_names_pieces_and_returns_status(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """A program of that name stands in for the upload, which needs a server."""

@@ -90,7 +90,7 @@ def test_tables_say_what_the_predictions_say(run: Path, piece: int, split: str, 
 
 
 @both
-def test_the_gallery_shows_the_most_confident_mistakes(run: Path, piece: int, split: str, source: str) -> None:
+def test_gallery_shows_most_confident_mistakes(run: Path, piece: int, split: str, source: str) -> None:
     wrong = [row for row in answers(run / source) if row["predicted"] not in ("", row["label"])]
     wrong.sort(key=lambda row: -float(row["confidence"]))
     found = pieces(run)[piece]
@@ -102,7 +102,7 @@ def test_the_gallery_shows_the_most_confident_mistakes(run: Path, piece: int, sp
         assert math.dist(colour(photo), colour(found / "files" / name)) < 6
 
 
-def test_the_best_checkpoint_is_an_artifact_that_outlives_its_successor(run: Path) -> None:
+def test_best_artifact_outlives_its_successor(run: Path) -> None:
     for piece in pieces(run)[:2]:
         (artifact,) = [found for found in of_kind(piece, "artifact") if found["type"] == "model"]
         assert artifact["name"] == f"model-{wandb_id(run)}"
@@ -118,7 +118,7 @@ def test_the_best_checkpoint_is_an_artifact_that_outlives_its_successor(run: Pat
     assert Path(entries["model.safetensors"]["local_path"]).samefile(run / "best" / "model.safetensors")
 
 
-def test_what_waits_for_an_upload_lies_in_the_run_folder(run: Path) -> None:
+def test_pending_uploads_stay_in_run_folder(run: Path) -> None:
     for piece in pieces(run):
         manifests = [artifact["manifest"]["contents"] for artifact in of_kind(piece, "artifact")]
         paths = [Path(entry["local_path"]) for entries in manifests for entry in entries]
@@ -126,7 +126,7 @@ def test_what_waits_for_an_upload_lies_in_the_run_folder(run: Path) -> None:
         assert all(run in path.parents and path.exists() for path in paths)
 
 
-def test_the_evaluation_is_a_piece_of_the_same_run(run: Path) -> None:
+def test_evaluation_joins_the_same_run(run: Path) -> None:
     result = json.loads((run / "eval-test.json").read_text())
     last = pieces(run)[2]
     (found,) = of_kind(last, "run")
@@ -139,7 +139,7 @@ def test_the_evaluation_is_a_piece_of_the_same_run(run: Path) -> None:
     assert {row["step"] for row in history(last)} == {9}
 
 
-def test_configuration_and_summary_tell_the_photos_and_the_job(run: Path) -> None:
+def test_config_and_summary_describe_the_job(run: Path) -> None:
     first = pieces(run)[0]
     found = of_kind(first, "run")[0]["config"]["update"]
     assert (found["data"]["fit"], found["data"]["on_corrupt"]) == ("stretch", "quarantine")
@@ -149,7 +149,7 @@ def test_configuration_and_summary_tell_the_photos_and_the_job(run: Path) -> Non
     assert summary(first)["set_aside/val"] == 1
 
 
-def test_summaries_keep_the_best_and_the_system_is_watched(run: Path) -> None:
+def test_summaries_keep_best_and_system(run: Path) -> None:
     first = pieces(run)[0]
     kinds = {metric.get("name"): metric.get("summary") for metric in of_kind(first, "metric")}
     assert (kinds["val/accuracy"], kinds["val/loss"]) == ({"max": True}, {"min": True})
@@ -158,7 +158,7 @@ def test_summaries_keep_the_best_and_the_system_is_watched(run: Path) -> None:
     assert any("memory_percent" in stats["item"] for stats in of_kind(first, "stats"))
 
 
-def test_the_predictions_beside_the_best_checkpoint_are_those_of_an_evaluation(run: Path, tmp_path: Path) -> None:
+def test_best_predictions_equal_the_evaluation(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "run")
     done = run_program(run.parents[1], "evaluate.py", tmp_path / "run", "--split", "val", WANDB_MODE="disabled")
     assert done.returncode == 0, done.stderr
@@ -166,7 +166,7 @@ def test_the_predictions_beside_the_best_checkpoint_are_those_of_an_evaluation(r
     assert evaluated.read_bytes() == kept.read_bytes()
 
 
-def test_tensorboard_has_each_point_once_over_a_resume(run: Path) -> None:
+def test_tensorboard_points_appear_once_after_resume(run: Path) -> None:
     board = EventAccumulator(str(run / "tensorboard"), size_guidance={"scalars": 0})
     board.Reload()
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]

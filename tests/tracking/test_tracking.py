@@ -87,7 +87,7 @@ def test_other_ranks_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_offline_run_resumed_is_one_run_in_two_pieces(tmp_path: Path) -> None:
+def test_resumed_offline_run_is_one_run(tmp_path: Path) -> None:
     folder = tmp_path / "a run"
     said: list[str] = []
     first = RunTracker(folder, "leaf", CONFIG, mode="offline", project="p", tags=["t"], say=said.append)
@@ -138,7 +138,7 @@ os.killpg(0, signal.SIGKILL)
 """
 
 
-def test_rows_that_a_kill_may_have_lost_are_sent_again_with_equal_values(tmp_path: Path) -> None:
+def test_lost_rows_are_sent_again_equal(tmp_path: Path) -> None:
     command = [sys.executable, "-c", KILLED, str(tmp_path)]
     done = subprocess.run(command, cwd=REPO, check=False, start_new_session=True, capture_output=True)
     assert done.returncode == -signal.SIGKILL
@@ -157,7 +157,7 @@ def test_rows_that_a_kill_may_have_lost_are_sent_again_with_equal_values(tmp_pat
     assert row["train/epoch_loss"] == 0.5, "what W&B has seen to the end is not repeated"
 
 
-def test_auto_without_a_key_goes_offline_without_a_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_without_key_skips_the_probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(_: str) -> None:
         raise AssertionError("probed")
 
@@ -172,7 +172,7 @@ def test_auto_without_a_key_goes_offline_without_a_probe(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize("source", ["environment", "netrc"])
-def test_a_key_and_a_server_that_answers_mean_online(
+def test_key_and_answering_server_mean_online(
     source: str, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", server)
@@ -186,9 +186,7 @@ def test_a_key_and_a_server_that_answers_mean_online(
     assert offline_reason() is None
 
 
-def test_a_server_that_refuses_the_run_means_offline(
-    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_refusing_server_means_offline(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_BASE_URL", server)
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
     said: list[str] = []
@@ -200,7 +198,7 @@ def test_a_server_that_refuses_the_run_means_offline(
     assert [row["step"] for row in history(next((tmp_path / "wandb").glob("offline-run-*")))] == [1]
 
 
-def test_a_server_that_never_answers_means_offline_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_server_means_offline_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "PROBE_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begin = time.monotonic()
@@ -208,7 +206,7 @@ def test_a_server_that_never_answers_means_offline_within_seconds(monkeypatch: p
         assert time.monotonic() - begin < 10.0
 
 
-def test_a_name_lookup_that_hangs_is_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hanging_name_lookup_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     release = threading.Event()
     monkeypatch.setattr(probe, "PROBE_SECONDS", 0.2)
     monkeypatch.setattr(probe, "_probe", lambda _: release.wait(10) and None)
@@ -216,7 +214,7 @@ def test_a_name_lookup_that_hangs_is_bounded_too(monkeypatch: pytest.MonkeyPatch
     release.set()
 
 
-def test_a_proxy_is_asked_in_place_of_the_server(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_asked_instead(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", server)
     assert unreachable("http://wandb.invalid") is None
 
@@ -233,9 +231,7 @@ def test_auto_follows_the_environment(
     assert [line for line in said if "warning" in line] == []
 
 
-def test_a_wandb_that_breaks_is_reported_once_and_the_run_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broken_wandb_is_reported_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from wandb.sdk import wandb_setup
 
     said: list[str] = []

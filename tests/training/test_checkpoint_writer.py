@@ -10,7 +10,7 @@ from leafdist.system.errors import SaveError
 from leafdist.training.checkpoint_writer import Writer
 
 
-def test_requests_are_written_in_order_and_do_not_wait() -> None:
+def test_requests_are_written_in_order() -> None:
     writer, gate, done = Writer(), threading.Event(), list[int]()
     began = time.monotonic()
     writer.submit(lambda: done.extend([] if gate.wait() else [0]))
@@ -23,7 +23,7 @@ def test_requests_are_written_in_order_and_do_not_wait() -> None:
     assert done == [1, 2]
 
 
-def test_memory_is_bounded_by_waiting_for_the_third() -> None:
+def test_third_request_waits_for_memory() -> None:
     writer, done = Writer(), list[int]()
 
     def work(number: int) -> None:
@@ -37,7 +37,7 @@ def test_memory_is_bounded_by_waiting_for_the_third() -> None:
     assert done == [0, 1, 2, 3, 4, 5]
 
 
-def test_nothing_is_written_after_a_failure_which_wait_tells() -> None:
+def test_failure_stops_writing_and_raises() -> None:
     writer, done = Writer(), list[int]()
 
     def full() -> None:

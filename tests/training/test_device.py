@@ -23,7 +23,7 @@ DEVICE = torch.device("cuda" if CUDA else "cpu")
 needs_cuda = pytest.mark.skipif(not CUDA, reason="needs a CUDA device")
 
 
-def test_batches_arrive_as_they_were_read_from_the_pack(photos: Path) -> None:
+def test_batches_arrive_as_read(photos: Path) -> None:
     """From the device's memory and from the host's, many in a row, so that copies ahead could mix them up."""
     index = scan(photos, "train")
     source = PackSource(index, 24, ensure_pack(index, 24, photos / "cache", 1))
@@ -37,7 +37,7 @@ def test_batches_arrive_as_they_were_read_from_the_pack(photos: Path) -> None:
             np.testing.assert_array_equal(places.cpu().numpy(), asked)
 
 
-def test_pictures_are_augmented_as_on_a_cpu() -> None:
+def test_gpu_augments_as_cpu() -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (64, 20, 20, 3), np.uint8))
     draws = torch.from_numpy(EpochPlan(64, 64, seed=0, epoch=0).share(0).draws)
     for augment in (Augment(13, 0.5, 0.5, "imagenet"), Augment(0, 0.5, 0), Augment(13).for_evaluation()):
@@ -49,9 +49,7 @@ def test_pictures_are_augmented_as_on_a_cpu() -> None:
 @pytest.mark.gpu
 @needs_cuda
 @pytest.mark.parametrize("precision", ["auto", "fp16"])
-def test_a_deterministic_run_resumes_bit_for_bit(
-    precision: str, program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_deterministic_run_resumes_bit_for_bit(precision: str, program: Program, photos: Path, tmp_path: Path) -> None:
     """On CPUs test_training.py has it. Under fp16 the scale comes back too."""
     common = ["train.py", "--data.root", photos, *TINY, "--train.deterministic", "true", "--train.epochs", 2]
     common += ["--train.precision", precision, "--train.save_every", 2]

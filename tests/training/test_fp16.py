@@ -40,7 +40,7 @@ def take(step: TrainStep, number: int, factor: float = 1.0) -> None:
             last.copy_(before)
 
 
-def test_a_scale_that_is_a_power_of_two_changes_no_bit_of_an_update(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_power_of_two_scale_is_exact(monkeypatch: pytest.MonkeyPatch) -> None:
     steps = [make_step(monkeypatch, scaled=scaled) for scaled in (False, True)]
     for step in steps:
         for number in range(3):
@@ -49,7 +49,7 @@ def test_a_scale_that_is_a_power_of_two_changes_no_bit_of_an_update(monkeypatch:
     assert all(torch.equal(plain[key], scaled[key]) for key in plain)
 
 
-def test_a_step_that_overflows_is_left_out_and_the_scale_halved(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_overflowing_step_halves_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     step = make_step(monkeypatch, scaled=True)
     before = {key: value.clone() for key, value in step.model.state_dict().items()}
     take(step, 0, float("inf"))
@@ -64,7 +64,7 @@ def test_a_step_that_overflows_is_left_out_and_the_scale_halved(monkeypatch: pyt
         step.watch.judge()
 
 
-def test_the_scale_comes_back_with_a_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoint_restores_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     step, other = make_step(monkeypatch, scaled=True), make_step(monkeypatch, scaled=True)
     take(step, 0, float("inf"))
     other.load_scaler(json.loads(json.dumps(step.scaler_state()))["scaler"])

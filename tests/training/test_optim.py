@@ -17,7 +17,7 @@ def test_the_step_schedule_is_steplrs() -> None:
         reference.step()
 
 
-def test_warm_up_rises_to_the_rate_and_the_cosine_ends_at_zero() -> None:
+def test_warm_up_then_cosine_to_zero() -> None:
     config = OptimConfig(lr=0.1, schedule="cosine", warmup_epochs=2)
     rates = [learning_rate(config, step, 5, 10) for step in range(51)]
     assert rates[:10] == pytest.approx([0.01 * n for n in range(1, 11)])
@@ -43,7 +43,7 @@ def test_the_optimizer_is_torchs(name: str) -> None:
     torch.testing.assert_close(ours.weight, theirs.weight)
 
 
-def test_the_norm_is_that_of_all_gradients_and_clips_them() -> None:
+def test_norm_spans_all_gradients_and_clips() -> None:
     model = nn.Linear(3, 2)
     model(torch.full((4, 3), 10.0)).sum().backward()
     gradients = torch.cat([parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None])
@@ -53,7 +53,7 @@ def test_the_norm_is_that_of_all_gradients_and_clips_them() -> None:
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_step_that_is_not_finite_changes_nothing_and_is_reported_one_step_later(name: str, bad: float) -> None:
+def test_nonfinite_step_is_reported_later(name: str, bad: float) -> None:
     model, watch = nn.Linear(3, 2), FiniteWatch()
     optimizer = build_optimizer(model, OptimConfig(name=name))  # type: ignore[arg-type]
     step(model, optimizer, watch, 1.0)

@@ -27,7 +27,7 @@ def events(run: Path) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if key not in VOLATILE} for line in kept]
 
 
-def test_a_run_folder_holds_what_the_design_says(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_run_folder_holds_every_file(program: Program, photos: Path, tmp_path: Path) -> None:
     done = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 3, "--run.name", "first")
     assert done.returncode == 0, done.stderr
     assert "1 process(es) on cpu" in done.stdout
@@ -55,7 +55,7 @@ def test_a_finished_run_says_so(program: Program, photos: Path) -> None:
 
 
 @pytest.mark.parametrize(("network", "world"), [("baseline in no", 1), ("resnet50 in bf16", 2)])
-def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
+def test_resumed_run_equals_uninterrupted_run(
     network: str, world: int, program: Program, photos: Path, tmp_path: Path
 ) -> None:
     """Stopped after two epochs and again in mid-epoch: the best value, the totals and every tensor go on."""
@@ -79,7 +79,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(
     assert len(json.loads((parts / "run.json").read_text())["starts"]) == 2
 
 
-def test_a_worse_epoch_after_resuming_does_not_replace_the_best(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_worse_epoch_never_replaces_best(program: Program, photos: Path, tmp_path: Path) -> None:
     common = ["train.py", "--data.root", photos, *TINY, "--optim.schedule", "constant"]
     assert program(*common, "--train.epochs", 2).returncode == 0
     state = max((tmp_path / "runs" / "run" / "last").iterdir())
@@ -98,9 +98,7 @@ def reseal(state: Path) -> None:
     files.write_json(state / "manifest.json", {"format": 1, "sha256": sums})
 
 
-def test_a_step_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state(
-    program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_nonfinite_step_keeps_last_good_state(program: Program, photos: Path, tmp_path: Path) -> None:
     common = ["train.py", "--data.root", photos, *TINY, "--optim.name", "sgd"]
     done = program(*common, "--train.epochs", 4, "--optim.lr", 1e18)
     assert done.returncode == 1
@@ -109,7 +107,7 @@ def test_a_step_that_is_not_finite_ends_the_run_and_keeps_the_last_good_state(
     assert json.loads((tmp_path / "runs" / "run" / "run.json").read_text())["state"] == "failed"
 
 
-def test_evaluation_is_identical_for_any_number_of_processes(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_evaluation_ignores_the_process_count(program: Program, photos: Path, tmp_path: Path) -> None:
     arguments = [value if value != "baseline" else "resnet50" for value in TINY] + ["--model.weights", "none"]
     arguments += ["--train.precision", "bf16"]
     run = tmp_path / "runs" / "run"
@@ -132,9 +130,7 @@ def test_evaluation_is_identical_for_any_number_of_processes(program: Program, p
     assert (validation["accuracy"], validation["loss"]) == (best["val_accuracy"], best["val_loss"])
 
 
-def test_wandb_has_one_run_from_rank_0_and_one_id_after_a_resume(
-    program: Program, photos: Path, tmp_path: Path
-) -> None:
+def test_wandb_keeps_one_id_after_resume(program: Program, photos: Path, tmp_path: Path) -> None:
     common = ["train.py", "--data.root", photos, *TINY, "--track.wandb", "offline"]
     for epochs in (1, 2):
         done = program(*common, "--train.epochs", epochs, processes=2, launcher=True)
@@ -147,7 +143,7 @@ def test_wandb_has_one_run_from_rank_0_and_one_id_after_a_resume(
 
 
 @pytest.mark.parametrize("launcher", ["python", "accelerate", "torchrun", "direct"])
-def test_every_way_to_launch_gives_the_processes_it_says(launcher: str, photos: Path, tmp_path: Path) -> None:
+def test_every_launch_gives_its_processes(launcher: str, photos: Path, tmp_path: Path) -> None:
     """`direct` is one task a process, as srun starts them, with the five variables that Accelerate needs."""
     arguments = [REPO / "train.py", "--data.root", photos, *TINY, "--train.epochs", 1, "--run.folder", tmp_path]
     with socket.socket() as listener:
@@ -173,9 +169,7 @@ def test_every_way_to_launch_gives_the_processes_it_says(launcher: str, photos: 
     assert f"{1 if launcher == 'python' else 2} process(es) on cpu" in output
 
 
-def test_a_launch_that_starts_fewer_processes_than_it_says_ends_with_status_2(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_too_few_processes_end_with_2(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without --multi_gpu accelerate starts one process where there is no GPU, and says nothing."""
     monkeypatch.setenv("LEAFDIST_EXPECT_WORLD", "2")
     command = [Path(sys.executable).parent / "accelerate", "launch", "--num_processes", "2", REPO / "train.py"]
@@ -187,7 +181,7 @@ def test_a_launch_that_starts_fewer_processes_than_it_says_ends_with_status_2(
     assert "LEAFDIST_EXPECT_WORLD=2, but 1 process(es) joined" in done.stderr
 
 
-def test_folder_and_pack_train_the_same_model(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_folder_and_pack_train_alike(program: Program, photos: Path, tmp_path: Path) -> None:
     for source in ("folder", "pack"):
         arguments = [*TINY, "--train.epochs", 1, "--data.source", source, "--data.workers", 2, "--run.name", source]
         assert program("train.py", "--data.root", photos, *arguments).returncode == 0
@@ -206,7 +200,7 @@ def test_random_crops_of_evaluation_are_reproducible(program: Program, photos: P
     assert results[0] == results[1]
 
 
-def test_a_read_only_data_folder_is_packed_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_only_data_is_packed_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from leafdist.data.pack import cache_folder
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
