@@ -32,7 +32,7 @@ if [ -z "$data" ]; then
     data=$scratch/splitted
     part split 60 "$python" -m leafdist split "$scratch/raw" "$data"
 fi
-part checks 120 "$python" -m pytest tests/test_device.py -p no:cacheprovider -q -m "$kinds"
+part checks 120 "$python" -m pytest tests/training/test_device.py -p no:cacheprovider -q -m "$kinds"
 for model in $models; do
     parts=ceiling,training,evaluation,loading limit=110 # 20 cases, 1.5 s each and what warms them up
     [ "$model" = baseline ] || limit=200 # it is compiled twice

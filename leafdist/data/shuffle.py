@@ -9,7 +9,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-ROUNDS = 12  # even; with fewer the orders of five samples are not equally likely (tests/test_plan.py)
+ROUNDS = 12  # even; with fewer the orders of five samples are not equally likely (tests/data/test_plan.py)
 
 
 class Shuffle:
