@@ -24,8 +24,9 @@ from leafdist.distributed.runtime import cast_once, resolve_precision
 from leafdist.models.build import build_model
 from leafdist.training.model import check_batchnorm, check_sync_batchnorm
 from leafdist.training.step import _memory_for
-from tests.conftest import REPO, Program
-from tests.training.test_training import TINY, events
+from tests.helpers.paths import REPO
+from tests.helpers.programs import TINY, Program
+from tests.helpers.run_folders import events
 
 
 @pytest.mark.slow

@@ -10,8 +10,8 @@ import yaml
 
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import KEYS, from_dict
+from tests.helpers.paths import REPO
 
-REPO = Path(__file__).parents[2]
 CONFIGS = sorted(set((REPO / "configs").rglob("*.yaml")) - {REPO / "configs" / "sweep.yaml"})  # that one is W&B's
 
 

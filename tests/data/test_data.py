@@ -18,7 +18,8 @@ from leafdist.data.loader import Loader
 from leafdist.data.photos import UNFINISHED
 from leafdist.data.source import FolderSource, PackSource
 from leafdist.system.errors import UnreadablePhotoError
-from tests.conftest import CLASSES, draw
+from tests.helpers.files import flip_byte
+from tests.helpers.photos import CLASSES, draw
 
 
 def test_decoding_is_the_protocols_resize(tmp_path: Path) -> None:
@@ -96,12 +97,6 @@ def test_parallel_packing_gives_same_pack(tmp_path: Path, monkeypatch: pytest.Mo
         pack.build(tmp_path / f"{workers}.u8", index, 16, workers)
     assert (tmp_path / "1.u8").read_bytes() == (tmp_path / "2.u8").read_bytes()
     assert pack.check(tmp_path / "2.u8", index, 16) is None
-
-
-def flip_byte(path: Path) -> None:
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    path.write_bytes(content)
 
 
 def other_header(header: Path) -> None:

@@ -15,8 +15,8 @@ from leafdist.data import kept_index
 from leafdist.data.index import Index, scan
 from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.names import Names
-from tests.conftest import CLASSES
-from tests.data.test_data import flip_byte
+from tests.helpers.files import flip_byte
+from tests.helpers.photos import CLASSES
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from leafdist.data.index import scan
 from leafdist.data.open import origin
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.evaluation.intervals import wilson
-from tests.conftest import CLASSES, Program
-from tests.training.test_training import TINY, events
+from tests.helpers.photos import CLASSES
+from tests.helpers.programs import TINY, Program
+from tests.helpers.run_folders import events
 
 BAD = {"train": f"{CLASSES[0]}/002.png", "val": f"{CLASSES[1]}/001.png", "test": f"{CLASSES[2]}/000.png"}
 

@@ -14,8 +14,9 @@ from leafdist.__main__ import main
 from leafdist.data import pack
 from leafdist.data.index import scan
 from leafdist.data.stage import scratch, stage, stage_pack
-from tests.conftest import CLASSES, REPO, draw
-from tests.system.test_unpack import tree
+from tests.helpers.files import archived, tree
+from tests.helpers.paths import REPO
+from tests.helpers.photos import CLASSES, draw
 
 
 @pytest.fixture(autouse=True)
@@ -23,13 +24,6 @@ def node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The disk of a node."""
     monkeypatch.setenv("SLURM_TMPDIR", str(tmp_path / "node"))
     return tmp_path / "node"
-
-
-def archived(root: Path) -> Path:
-    """As docs/data.md says."""
-    path = root.parent / f"{root.name}.tar"
-    subprocess.run(["tar", "--format=posix", "-C", root.parent, "-cf", path, root.name], check=True)
-    return path
 
 
 def staged(source: Path) -> tuple[Path, list[str]]:

@@ -6,21 +6,21 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.conftest import Program
-from tests.data.test_stage import archived
+from tests.helpers.files import archived
+from tests.helpers.programs import TINY, Program
 
 pytestmark = pytest.mark.slow
-TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--track.wandb", "off", "--data.stage", "true"]
+STAGED = [*TINY, "--data.stage", "true"]
 
 
 def test_archive_needs_staging(program: Program, photos: Path) -> None:
-    done = program("train.py", "--data.root", archived(photos), *TINY, "--data.stage", "false")
+    done = program("train.py", "--data.root", archived(photos), *STAGED, "--data.stage", "false")
     assert done.returncode == 2
     assert "with data.stage=true" in done.stderr
 
 
 def continued(program: Program, root: Path, epochs: int, processes: int = 1) -> str:
-    arguments = ["--data.root", root, *TINY, "--train.epochs", epochs, "--data.resize", 16]
+    arguments = ["--data.root", root, *STAGED, "--train.epochs", epochs, "--data.resize", 16]
     done = program("train.py", *arguments, processes=processes)
     assert done.returncode == 0, done.stderr
     return done.stdout

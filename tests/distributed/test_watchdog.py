@@ -3,7 +3,7 @@
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
 from leafdist.distributed.watchdog import SILENT, Sentinel
-from tests.conftest import Program
+from tests.helpers.programs import Program
 
 
 def test_every_timeout_names_the_hanging_rank(program: Program) -> None:

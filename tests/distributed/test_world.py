@@ -10,7 +10,7 @@ import pytest
 from safetensors.torch import load_file
 from torch import Tensor
 
-from tests.conftest import Program
+from tests.helpers.programs import Program
 
 pytestmark = pytest.mark.slow
 RECORDED = "tests/helpers/recorded_train.py"

@@ -12,8 +12,8 @@ from leafdist.doctor import packages
 from leafdist.doctor.diagnosis import Finding, merge, ok, worst
 from leafdist.doctor.examine import safely
 from leafdist.doctor.launch import Place, find_place
-from tests.conftest import REPO
 from tests.helpers.doctoring import bad, fine
+from tests.helpers.paths import REPO
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from leafdist.doctor.collective import among
 from leafdist.doctor.diagnosis import Finding, ok
 from leafdist.doctor.launch import Place
 from leafdist.doctor.meeting import Meeting
-from tests.conftest import REPO
 from tests.helpers.doctoring import bad
+from tests.helpers.paths import REPO
 
 FOREVER = 10**7  # all-reduces
 

@@ -15,8 +15,8 @@ from leafdist.config.schema import Config, DataConfig, RunConfig, TrainConfig, r
 from leafdist.doctor import cores, folders, shared
 from leafdist.doctor import decoding as loading
 from leafdist.doctor import gpus as device
-from tests.conftest import CLASSES
 from tests.helpers.doctoring import HERE, bad, fine, settings
+from tests.helpers.photos import CLASSES
 
 
 def test_gpu_without_driver_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from leafdist.evaluation.assess import Request, assess
 from leafdist.evaluation.evaluate import evaluate
 from leafdist.evaluation.metrics import Predictions
 from leafdist.runs.checkpoint import load_best, save_best
-from tests.conftest import CLASSES, draw
+from tests.helpers.photos import CLASSES, draw
 from tests.helpers.untrained import untrained_run
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from leafdist.evaluation.other_photos import UNKNOWN, match, name_of
-from tests.conftest import CLASSES, Program, draw
-from tests.training.test_training import TINY
+from tests.helpers.photos import CLASSES, draw
+from tests.helpers.programs import TINY, Program
 
 
 def test_folders_match_despite_case_and_unicode() -> None:

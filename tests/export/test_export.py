@@ -28,7 +28,8 @@ from leafdist.export.subject import Scores
 from leafdist.predict.predictor import Predictor
 from leafdist.runs.checkpoint import load_best
 from leafdist.system import files
-from tests.conftest import CLASSES, REPO, draw
+from tests.helpers.paths import REPO
+from tests.helpers.photos import CLASSES, draw
 from tests.helpers.untrained import untrained_run
 
 TEMPERATURE = 1.7

@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from leafdist.runs.checkpoint import generations
-from tests.conftest import REPO, SHARED
+from tests.helpers.paths import REPO, SHARED
 
 VOLATILE = ("seconds", "images_per_second", "epoch_seconds")
 CLASSES, PER_SPLIT = 4, {"train": 40, "val": 10, "test": 10}

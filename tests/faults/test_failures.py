@@ -14,13 +14,14 @@ import psutil
 import pytest
 
 from leafdist.runs import checkpoint
-from tests.conftest import REPO, Program, draw
 from tests.faults.campaign import kill_all, wait_for
+from tests.helpers.paths import REPO
+from tests.helpers.photos import draw
+from tests.helpers.programs import TINY, Program
 
 pytestmark = pytest.mark.slow
 FAULTY = "tests/faults/faulty_train.py"
-TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
-TINY += ["--train.save_every", 2, "--train.epochs", 4]
+SAVES = [*TINY, "--train.save_every", 2, "--train.epochs", 4]
 
 
 def record(tmp_path: Path) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def last_step(tmp_path: Path) -> int:
 
 
 def start(photos: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, REPO / "train.py", "--data.root", photos, *TINY, *arguments]
+    command = [sys.executable, REPO / "train.py", "--data.root", photos, *SAVES, *arguments]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     log = (tmp_path / "log.txt").open("a")
     with log:
@@ -47,7 +48,7 @@ def start(photos: Path, tmp_path: Path, *arguments: object) -> subprocess.Popen[
 @pytest.mark.parametrize("victim", [0, 1])
 def test_throwing_rank_is_named(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
     began = time.monotonic()
-    done = program(FAULTY, "throw", victim, "--data.root", photos, *TINY, processes=2, launcher=True)
+    done = program(FAULTY, "throw", victim, "--data.root", photos, *SAVES, processes=2, launcher=True)
     assert done.returncode != 0
     assert f"rank {victim} was the first to fail: KeyError: 'a mistake of ours'" in done.stderr
     assert 'raise KeyError("a mistake of ours")' in done.stderr, "a bug keeps its traceback"
@@ -60,7 +61,16 @@ def test_throwing_rank_is_named(victim: int, program: Program, photos: Path, tmp
 @pytest.mark.parametrize("victim", [0, 1])
 def test_hanging_rank_is_named_with_stacks(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
     done = program(
-        FAULTY, "hang", victim, "--data.root", photos, *TINY, "--train.timeout_minutes", 0.2, processes=2, launcher=True
+        FAULTY,
+        "hang",
+        victim,
+        "--data.root",
+        photos,
+        *SAVES,
+        "--train.timeout_minutes",
+        0.2,
+        processes=2,
+        launcher=True,
     )
     assert done.returncode != 0
     for rank in (0, 1):
@@ -73,7 +83,7 @@ def test_hanging_rank_is_named_with_stacks(victim: int, program: Program, photos
 
 
 def test_dead_rank_of_four_is_named(program: Program, photos: Path, tmp_path: Path) -> None:
-    done = program(FAULTY, "die", 3, "--data.root", photos, *TINY, processes=4, launcher=True)
+    done = program(FAULTY, "die", 3, "--data.root", photos, *SAVES, processes=4, launcher=True)
     assert done.returncode != 0
     assert "rank 3 was the first to fail: it died without a word" in done.stderr
     assert not re.search(r"rank [012] was the first to fail", done.stderr)
@@ -82,7 +92,7 @@ def test_dead_rank_of_four_is_named(program: Program, photos: Path, tmp_path: Pa
 
 def test_stuck_rank_is_ended_with_reason(program: Program, photos: Path, tmp_path: Path) -> None:
     """As in a collective of a GPU, which no error breaks."""
-    done = program(FAULTY, "desert", 1, "--data.root", photos, *TINY, processes=2, launcher=True)
+    done = program(FAULTY, "desert", 1, "--data.root", photos, *SAVES, processes=2, launcher=True)
     assert done.returncode != 0
     assert "rank 0: rank 1 was the first to fail: KeyError: 'a mistake of ours'; leaving a collective" in done.stderr
     assert record(tmp_path)["state"] == "failed"
@@ -92,7 +102,7 @@ def test_stuck_rank_is_ended_with_reason(program: Program, photos: Path, tmp_pat
 @pytest.mark.parametrize("victim", [0, 1])
 def test_dead_rank_is_named_without_launcher(victim: int, program: Program, photos: Path, tmp_path: Path) -> None:
     """As NCCL's do. No launcher is there either that would end the others."""
-    done = program(FAULTY, "vanish", victim, "--data.root", photos, *TINY, processes=2)
+    done = program(FAULTY, "vanish", victim, "--data.root", photos, *SAVES, processes=2)
     why = "it died without a word" if victim else "it is gone, and with it the store"
     assert f"rank {1 - victim}: rank {victim} was the first to fail: {why}" in done.stderr
     assert "leaving a collective that hangs" in done.stderr
@@ -103,13 +113,13 @@ def test_dead_rank_is_named_without_launcher(victim: int, program: Program, phot
 
 def test_sleeping_rank_is_waited_for(program: Program, photos: Path, tmp_path: Path) -> None:
     """As in the migration of a virtual machine: taken for dead, and then it is not."""
-    done = program(FAULTY, "pause", 1, "--data.root", photos, *TINY, processes=2)
+    done = program(FAULTY, "pause", 1, "--data.root", photos, *SAVES, processes=2)
     assert done.returncode == 0, done.stderr
     assert record(tmp_path)["state"] == "finished"
 
 
 def test_nonfinite_step_names_step_and_files(program: Program, photos: Path, tmp_path: Path) -> None:
-    done = program(FAULTY, "inf", 0, "--data.root", photos, *TINY)
+    done = program(FAULTY, "inf", 0, "--data.root", photos, *SAVES)
     assert done.returncode == 1
     assert "not finite at step 6, epoch 2, learning rate 0.001, files " in done.stderr
     facts = json.loads((tmp_path / "runs" / "run" / "not-finite.json").read_text())
@@ -203,7 +213,7 @@ def test_loader_workers_end_with_parent(end: str, photos: Path, tmp_path: Path) 
 def test_second_job_in_folder_is_refused(photos: Path, tmp_path: Path, program: Program) -> None:
     process = start(photos, tmp_path, "--train.epochs", 2000)
     assert wait_for(process, (tmp_path / "runs" / "run" / "metrics.jsonl").exists)
-    second = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 2000)
+    second = program("train.py", "--data.root", photos, *SAVES, "--train.epochs", 2000)
     assert second.returncode == 2
     assert re.search(r"runs/run is in use by another job \(host .*, Slurm job None, started 20", second.stderr)
     assert process.poll() is None

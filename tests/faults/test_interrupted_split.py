@@ -10,7 +10,8 @@ import pytest
 
 from leafdist.data.photos import UNFINISHED
 from leafdist.prepare.split import split
-from tests.prepare.test_split import make_raw, tree
+from tests.helpers.files import tree
+from tests.helpers.raw_folders import make_raw
 
 
 def test_failed_split_starts_over_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 from leafdist.__main__ import build_parser
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import KEYS, SECTIONS
-from tests.conftest import REPO
+from tests.helpers.paths import REPO
 
 NEEDS = {"gpu", "cluster", "network", "minutes", "photos"}
 OTHERS = {

@@ -1,6 +1,7 @@
 """Run folders as train.py and evaluate.py leave them, made by the same writers, without a training."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ from leafdist.runs import checkpoint
 from leafdist.runs.folder import RunFolder
 from leafdist.system import files
 from leafdist.tracking.run_tracker import open_tracker
-from tests.conftest import CLASSES
+from tests.helpers.photos import CLASSES
 
 STEPS = 4  # an epoch
 RATE = 100.0
+VOLATILE = ("seconds", "images_per_second")
 
 
 def make_run(
@@ -59,3 +61,10 @@ def evaluated(run: Path, accuracy: float = 0.5, split: str = "test") -> Path:
         rows = [["path", "label", "predicted", "confidence"], *known, ["Rose___rust/3.png", CLASSES[0], "", ""]]
         csv.writer(table).writerows(rows)
     return run
+
+
+def events(run: Path) -> list[dict[str, Any]]:
+    """Return the lines of metrics.jsonl for steps and epochs, without what the clock decides."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    kept = [line for line in lines if line["event"] in ("step", "epoch")]
+    return [{key: value for key, value in line.items() if key not in VOLATILE} for line in kept]

@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from leafdist.models.resnet import ResNet50
-from tests.conftest import CLASSES, Program, draw
+from tests.helpers.photos import CLASSES, draw
+from tests.helpers.programs import TINY, Program
 
 pytestmark = pytest.mark.slow
-TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.epochs", 1, "--track.wandb", "off"]
+BRIEF = [*TINY, "--train.epochs", 1]
 
 
 def refused(program: Program, script: str, *arguments: object, processes: int = 1) -> str:
@@ -63,25 +64,27 @@ BAD_DATA: dict[str, tuple[Callable[[Path], None], str]] = {
 def test_bad_data_makes_no_run(kind: str, program: Program, photos: Path, tmp_path: Path) -> None:
     harm, named = BAD_DATA[kind]
     harm(photos)
-    assert named in refused(program, "train.py", "--data.root", photos, *TINY)
+    assert named in refused(program, "train.py", "--data.root", photos, *BRIEF)
     assert not (tmp_path / "runs").exists()
 
 
 def test_bad_photo_in_folder_is_named(program: Program, photos: Path) -> None:
     truncate(photos / PHOTO)
-    message = refused(program, "train.py", "--data.root", photos, "--data.source", "folder", "--data.workers", 1, *TINY)
+    message = refused(
+        program, "train.py", "--data.root", photos, "--data.source", "folder", "--data.workers", 1, *BRIEF
+    )
     assert "002.png" in message
 
 
 def test_damaged_run_config_is_named(program: Program, photos: Path, tmp_path: Path) -> None:
     put(tmp_path / "runs" / "run" / "config.yaml", b"train: [")
-    assert "config.yaml is damaged" in refused(program, "train.py", "--data.root", photos, "--run.name", "run", *TINY)
+    assert "config.yaml is damaged" in refused(program, "train.py", "--data.root", photos, "--run.name", "run", *BRIEF)
 
 
 @pytest.mark.parametrize("count", [2, 3])
 def test_user_error_is_printed_once(count: int, program: Program, photos: Path) -> None:
     put(photos / PHOTO, b"")
-    assert "002.png" in refused(program, "train.py", "--data.root", photos, *TINY, processes=count)
+    assert "002.png" in refused(program, "train.py", "--data.root", photos, *BRIEF, processes=count)
 
 
 @pytest.mark.parametrize(("state", "message"), [
@@ -92,29 +95,29 @@ def test_weights_that_do_not_fit(
 ) -> None:
     torch.save(state, tmp_path / "weights.pth")
     weights = ["--model.weights", tmp_path / "weights.pth", "--model.name", "resnet50"]
-    arguments = [value if value != "baseline" else "resnet50" for value in TINY]
+    arguments = [value if value != "baseline" else "resnet50" for value in BRIEF]
     assert message in refused(program, "train.py", "--data.root", photos, *arguments, *weights)
     assert not (tmp_path / "runs").exists()
 
 
 def test_fp16_and_wrong_world_are_refused(program: Program, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "fp16" in refused(program, "train.py", "--data.root", photos, *TINY, "--train.precision", "fp16")
+    assert "fp16" in refused(program, "train.py", "--data.root", photos, *BRIEF, "--train.precision", "fp16")
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.delenv("RANK", raising=False)
-    assert "MASTER_ADDR" in refused(program, "train.py", "--data.root", photos, *TINY)
+    assert "MASTER_ADDR" in refused(program, "train.py", "--data.root", photos, *BRIEF)
 
 
 def test_one_row_batchnorm_is_refused(program: Program, photos: Path) -> None:
-    arguments = [value if value != "baseline" else "resnet50" for value in TINY]
+    arguments = [value if value != "baseline" else "resnet50" for value in BRIEF]
     arguments += ["--model.weights", "none", "--data.crop", 32]
     assert "BatchNorm" in refused(program, "train.py", "--data.root", photos, *arguments)
 
 
 def test_unusable_runs_are_refused(program: Program, photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "run"
-    assert program("train.py", "--data.root", photos, *TINY).returncode == 0
-    assert "optim.lr" in refused(program, "train.py", "--data.root", photos, *TINY, "--optim.lr", 0.5)
-    assert "resume=never" in refused(program, "train.py", "--data.root", photos, *TINY, "--run.resume", "never")
+    assert program("train.py", "--data.root", photos, *BRIEF).returncode == 0
+    assert "optim.lr" in refused(program, "train.py", "--data.root", photos, *BRIEF, "--optim.lr", 0.5)
+    assert "resume=never" in refused(program, "train.py", "--data.root", photos, *BRIEF, "--run.resume", "never")
 
     other = draw(tmp_path / "other", {"test": 1}, classes=("Rose", "Fern"))
     assert "none of its folders (Fern, Rose" in refused(program, "evaluate.py", run, "--data", other)
@@ -126,6 +129,6 @@ def test_unusable_runs_are_refused(program: Program, photos: Path, tmp_path: Pat
 
 
 def test_run_resumes_only_its_own_photos(program: Program, photos: Path) -> None:
-    assert program("train.py", "--data.root", photos, *TINY).returncode == 0
+    assert program("train.py", "--data.root", photos, *BRIEF).returncode == 0
     (photos / "train" / CLASSES[1] / "001.png").unlink()
-    assert "data:" in refused(program, "train.py", "--data.root", photos, *TINY)
+    assert "data:" in refused(program, "train.py", "--data.root", photos, *BRIEF)

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import REPO, SHARED
+from tests.helpers.paths import REPO, SHARED
 
 UP, DOWN = SHARED / "slurm" / "slurm-up", SHARED / "slurm" / "slurm-down"
 ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")

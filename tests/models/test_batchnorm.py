@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from leafdist.models.batchnorm import restore, snapshot
-from tests.conftest import Program
+from tests.helpers.programs import Program
 
 
 @pytest.mark.slow

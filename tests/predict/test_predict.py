@@ -24,7 +24,9 @@ from leafdist.evaluation.evaluate import evaluate
 from leafdist.predict.predictor import Predictor
 from leafdist.runs.checkpoint import load_best
 from leafdist.system import files
-from tests.conftest import CLASSES, REPO, Program
+from tests.helpers.paths import REPO
+from tests.helpers.photos import CLASSES
+from tests.helpers.programs import Program
 from tests.helpers.untrained import untrained_run
 
 

@@ -16,9 +16,9 @@ import pytest
 from leafdist.__main__ import main
 from leafdist.prepare import download
 from leafdist.prepare.fetch import fetch
-from tests.conftest import REPO
+from tests.helpers.files import PHOTOS, tar, tree
 from tests.helpers.http_site import Site, serving
-from tests.system.test_unpack import PHOTOS, tar, tree
+from tests.helpers.paths import REPO
 
 BIG = {"leaf/big/0.jpg": os.urandom(3 << 20)}
 

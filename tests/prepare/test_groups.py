@@ -21,8 +21,9 @@ from leafdist.prepare.grouping import LARGEST, parse, series
 from leafdist.prepare.partition import Photo, fold_shares, take_across, take_groups
 from leafdist.prepare.split import split
 from leafdist.prepare.transfer import transfer
-from tests.conftest import SHARED
-from tests.prepare.test_split import make_raw, names, tree, write_groups
+from tests.helpers.files import tree
+from tests.helpers.paths import SHARED
+from tests.helpers.raw_folders import make_raw, names, write_groups
 
 FOLDS = 4
 

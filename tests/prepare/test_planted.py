@@ -7,7 +7,7 @@ import pytest
 
 from leafdist.data.groups import read_groups
 from leafdist.prepare.sample import draw_sample
-from tests.conftest import SHARED
+from tests.helpers.paths import SHARED
 from tests.helpers.planted import Score, grow, score
 
 CERTAIN = {"broken file", "wrong ending", "exact copy"}

@@ -12,29 +12,9 @@ from leafdist.data.groups import read_groups
 from leafdist.data.photos import UNFINISHED, below_single_folders, list_classes, list_images
 from leafdist.prepare.partition import RATIOS, take, take_groups
 from leafdist.prepare.split import split
-
-SHARED = Path(__file__).parents[3] / "shared" / "data"
-
-
-def make_raw(root: Path, **classes: int) -> Path:
-    for name, count in classes.items():
-        (root / name).mkdir(parents=True)
-        for number in range(count):
-            (root / name / f"{number:03}.{'JPG' if number % 2 else 'jpg'}").write_text(f"{name} {number}")
-    return root
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
-
-
-def names(dest: Path, part: str, name: str) -> list[str]:
-    return [photo.name for photo in list_images(dest / part / name)[0]]
-
-
-def write_groups(path: Path, rows: list[tuple[str, str, str]]) -> Path:
-    path.write_text("".join("\t".join(row) + "\n" for row in [("class", "stem", "leaf_id"), *rows]))
-    return path
+from tests.helpers.files import tree
+from tests.helpers.paths import SHARED
+from tests.helpers.raw_folders import make_raw, names, write_groups
 
 
 @pytest.mark.parametrize("n", range(5, 61))
@@ -207,12 +187,12 @@ def test_folder_without_classes_names_way_out(tmp_path: Path) -> None:
 
 @pytest.mark.real
 def test_real_splits_share_no_leaf(tmp_path: Path) -> None:
-    if not (SHARED / "leaf256.tar").exists():
+    if not (SHARED / "data" / "leaf256.tar").exists():
         pytest.skip(f"{SHARED / 'leaf256.tar'} is absent")
-    with tarfile.open(SHARED / "leaf256.tar") as archive:
+    with tarfile.open(SHARED / "data" / "leaf256.tar") as archive:
         archive.extractall(tmp_path, filter="data")
-    ids = read_groups(SHARED / "leaf_ids.tsv")
-    report = split(tmp_path / "leaf256", tmp_path / "out", groups=SHARED / "leaf_ids.tsv")
+    ids = read_groups(SHARED / "data" / "leaf_ids.tsv")
+    report = split(tmp_path / "leaf256", tmp_path / "out", groups=SHARED / "data" / "leaf_ids.tsv")
     sides: dict[str, set[str]] = {}
     for name in report["classes"]:
         for part in RATIOS:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import REPO
 from tests.helpers.docs_commands import blocks, check_commands, check_inline, commands
+from tests.helpers.paths import REPO
 
 DOCS = REPO / "docs"
 CONTENTS = DOCS / "README.md"

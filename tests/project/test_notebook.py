@@ -9,7 +9,7 @@ import pytest
 from nbclient import NotebookClient
 
 from leafdist.prepare.sample import draw_sample
-from tests.conftest import REPO
+from tests.helpers.paths import REPO
 
 NOTEBOOK = REPO / "notebooks" / "leafdist.ipynb"
 CLASSES = (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from leafdist.prepare.sample import draw_sample
-from tests.conftest import REPO
+from tests.helpers.paths import REPO
 
 HEADERS = "#include <stdio.h>\n#include <jpeglib.h>\n"
 

@@ -1,14 +1,15 @@
-"""The structure of the code: its layers, its fences, and the figures of scripts/structure.py."""
+"""The structure of the code: its layers, its fences, the figures of scripts/structure.py, and the tests themselves."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.structure import LIMITS, Structure
+from scripts.structure import LIMITS, Module, Structure
+from tests.helpers.paths import REPO
 
-ROOT = Path(__file__).parents[2]
 FENCES = {  # package: the modules that may import it
     "accelerate": {"leafdist/distributed/runtime.py"},
     "onnx": {"leafdist/export/onnx_file.py"},
@@ -23,9 +24,13 @@ UNLOADED = {  # folder: what importing all of it must not bring along
 }
 
 
+TESTS = sorted((REPO / "tests").rglob("*.py"))
+SHARING = ("helpers", "faults")  # folders of tests/ that hold more than tests
+
+
 @pytest.fixture(scope="module")
 def structure() -> Structure:
-    return Structure(ROOT)
+    return Structure(REPO)
 
 
 def test_imports_point_down(structure: Structure) -> None:
@@ -45,7 +50,31 @@ def test_figures_keep_their_limits(structure: Structure, figure: str) -> None:
 
 @pytest.mark.parametrize("folder", UNLOADED)
 def test_low_folders_load_little(folder: str) -> None:
-    modules = [f"leafdist.{folder}.{path.stem}" for path in (ROOT / "leafdist" / folder).glob("[a-z]*.py")]
+    modules = [f"leafdist.{folder}.{path.stem}" for path in (REPO / "leafdist" / folder).glob("[a-z]*.py")]
     loads = f"import sys, {', '.join(modules)}; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True, cwd=ROOT)
+    loaded = subprocess.run([sys.executable, "-c", loads], capture_output=True, text=True, check=True, cwd=REPO)
     assert set(loaded.stdout.split()).isdisjoint(UNLOADED[folder])
+
+
+def functions(path: Path) -> list[str]:
+    """Return the names of all test functions of a file."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node.name for node in nodes if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+
+
+@pytest.mark.parametrize("path", [path for path in TESTS if path.name.startswith("test_")], ids=lambda path: path.stem)
+def test_names_are_short_and_unique(path: Path) -> None:
+    found = functions(path)
+    assert [name for name in found if len(name.split("_")) > 7] == [], "more than six words"
+    assert sorted(set(found)) == sorted(found)
+
+
+def test_tests_share_only_helpers() -> None:
+    for path in TESTS:
+        module = Module(REPO, path.relative_to(REPO))
+        tests = {name for name in module.packages() if name.startswith("tests.") and name.count(".") > 1}
+        folders = {name.split(".")[1] for name in tests}
+        assert folders <= set(SHARING), path
+        assert not [name for name in tests if ".test_" in name], path
+    strays = [path for path in TESTS if not path.name.startswith(("test_", "__init__", "conftest"))]
+    assert [path for path in strays if path.parent.name not in SHARING] == []

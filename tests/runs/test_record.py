@@ -18,7 +18,7 @@ from leafdist.evaluation.tables import write_predictions
 from leafdist.runs.folder import RunFolder
 from leafdist.runs.record import RunRecord
 from leafdist.system import files
-from tests.conftest import CLASSES
+from tests.helpers.photos import CLASSES
 from tests.helpers.run_folders import evaluated, make_run
 
 

@@ -13,8 +13,8 @@ import pytest
 
 from leafdist.__main__ import build_parser, main
 from leafdist.system.arguments import Parser, guess
-from tests.conftest import REPO
 from tests.helpers.docs_commands import check_commands
+from tests.helpers.paths import REPO
 
 COMMANDS: dict[str, Parser] = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr,assignment]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(REPO)}

@@ -6,13 +6,12 @@ import re
 import subprocess
 import sys
 import termios
-from pathlib import Path
 
 import pytest
 
 from leafdist.system import console
+from tests.helpers.paths import REPO
 
-REPO = Path(__file__).parents[2]
 LONG = "Corn___Cercospora_leaf_spot" * 4
 SHOW = f"""
 from leafdist.system import console

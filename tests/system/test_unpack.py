@@ -16,28 +16,10 @@ import pytest
 from leafdist.prepare.fetch import fetch
 from leafdist.system import archive as reader
 from leafdist.system.unpack import Limits, unpack
-from tests.conftest import SHARED
-
-PHOTOS = {f"leaf/{name}/{number}.jpg": os.urandom(3000) for name in ("Rust, common", "Scab") for number in range(3)}
-
+from tests.helpers.files import PHOTOS, entry, tar, tree
+from tests.helpers.paths import SHARED
 
 zstd: Any = reader.zstd  # type: ignore[attr-defined]
-
-
-def entry(name: str, size: int = 0, kind: bytes = tarfile.REGTYPE, target: str = "") -> tarfile.TarInfo:
-    info = tarfile.TarInfo(name)
-    info.size, info.type, info.linkname, info.mtime = size, kind, target, 1_700_000_000
-    return info
-
-
-def tar(*extra: tarfile.TarInfo, photos: dict[str, bytes] = PHOTOS) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as file:
-        for name, content in photos.items():
-            file.addfile(entry(name, len(content)), io.BytesIO(content))
-        for info in extra:
-            file.addfile(info, io.BytesIO(bytes(info.size)))
-    return buffer.getvalue()
 
 
 def zipped(*extra: str | zipfile.ZipInfo, content: bytes = b"x", photos: dict[str, bytes] = PHOTOS) -> bytes:
@@ -153,10 +135,6 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "a web page": (lambda: b"<!DOCTYPE html><title>Sign in</title>", "web page, of a login"),
     "nothing": (lambda: b"", "is no zip, tar"),
 }
-
-
-def tree(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # of zipfile, while it writes one

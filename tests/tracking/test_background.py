@@ -12,7 +12,7 @@ import pytest
 
 from leafdist.tracking import background as aside
 from leafdist.tracking.background import Aside
-from tests.conftest import quiet_environment
+from tests.helpers.programs import quiet_environment
 
 
 class Slow:

@@ -2,28 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from leafdist.config.schema import Config, TrackConfig
 from leafdist.tracking.charts import cut_back
 from leafdist.tracking.run_tracker import RunTracker, open_tracker
-
-CONFIG = {"seed": 0, "optim": {"lr": 0.001}}
-EPOCH = {"event": "epoch", "epoch": 0, "step": 2, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.6}
-
-
-def step(number: int, loss: float = 1.0) -> dict[str, Any]:
-    return {"event": "step", "epoch": 0, "step": number, "loss": loss, "lr": 0.1, "images_per_second": 9.0}
-
-
-def metrics(folder: Path) -> list[dict[str, Any]]:
-    def no_constant(name: str) -> None:
-        raise ValueError(f"{name} is not JSON")
-
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [json.loads(line, parse_constant=no_constant) for line in lines]
+from tests.helpers.trackers import CONFIG, EPOCH, metrics, step
 
 
 def test_metrics_flush_and_nan_is_null(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from leafdist.config.schema import Config, TrackConfig, resolve
 from leafdist.tracking.findings import Findings
 from leafdist.tracking.run_tracker import RunTracker, open_tracker
 from leafdist.tracking.showcase import Showcase, gallery
-from leafdist.tracking.tensorboard import TensorBoard
-from tests.conftest import CLASSES, REPO, draw
-from tests.tracking.test_metrics_log import CONFIG, EPOCH, metrics, step
-from tests.tracking.test_tracked_run import of_kind, summary
-from tests.tracking.test_tracking import _own_wandb, history  # noqa: F401
+from tests.helpers.paths import REPO
+from tests.helpers.photos import CLASSES, draw
+from tests.helpers.trackers import CONFIG, EPOCH, history, metrics, of_kind, step, summary, tracked
+
+pytestmark = pytest.mark.usefixtures("own_wandb")
 
 HEADER = "path,label,predicted,confidence\n"
 
@@ -105,16 +105,10 @@ def points(folder: Path, name: str) -> list[tuple[int, Any]]:
     return [(point.step, point.value) for point in board(folder).Scalars(name)]
 
 
-def tracked(run: Path, place: tuple[int, int] = (0, 0), **more: Any) -> RunTracker:
-    guest = TensorBoard(run / "tensorboard", {"optim.lr": 0.5, "run.name": None})
-    return RunTracker(run, "leaf", CONFIG, mode="off", others=[guest], place=place, **more)
-
-
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from tests.tracking.test_metrics_log import EPOCH, step
-from tests.tracking.test_showcase import tracked
+from tests.helpers.trackers import EPOCH, step, tracked
 tracker = tracked(Path(sys.argv[1]))
 for number in range(1, 7):
     tracker.log(step(number, loss=1 / number))

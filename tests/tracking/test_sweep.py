@@ -13,8 +13,8 @@ from wandb.wandb_agent import Agent
 
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import KEYS
-from tests.conftest import REPO
-from tests.tracking.test_tracking import records
+from tests.helpers.paths import REPO
+from tests.helpers.trackers import records
 
 SWEEP = yaml.safe_load((REPO / "configs" / "sweep.yaml").read_text())
 MACROS = {"env": ["/usr/bin/env"], "interpreter": ["python"], "program": [SWEEP["program"]]}

@@ -17,8 +17,9 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from leafdist.config.schema import KEYS
 from leafdist.runs.tracker import wandb_id
-from tests.conftest import CLASSES, draw, run_program
-from tests.tracking.test_tracking import history, records
+from tests.helpers.photos import CLASSES, draw
+from tests.helpers.programs import run_program
+from tests.helpers.trackers import history, of_kind, summary
 
 pytestmark = pytest.mark.slow
 SETTINGS = ["--model.name", "baseline", "--train.batch_size", 8, "--train.log_every", 1, "--optim.lr", 1e-5]
@@ -45,15 +46,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def pieces(run: Path) -> list[Path]:
     return sorted((run / "wandb").glob(f"offline-run-*-{wandb_id(run)}"))
-
-
-def of_kind(piece: Path, kind: str) -> list[dict[str, Any]]:
-    return [record[kind] for record in records(piece) if record["type"] == kind]
-
-
-def summary(piece: Path) -> dict[str, Any]:
-    """As W&B would put it together."""
-    return {key: value for found in of_kind(piece, "summary") for key, value in found.get("update", {}).items()}
 
 
 def table(piece: Path, key: str) -> list[dict[str, Any]]:

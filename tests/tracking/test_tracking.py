@@ -1,7 +1,6 @@
 """W&B keeps one run, goes offline by itself, and never ends a training."""
 
 import json
-import os
 import shlex
 import signal
 import socket
@@ -10,10 +9,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from functools import cache
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,33 +21,10 @@ from leafdist.system.network import unreachable
 from leafdist.tracking import wandb_client
 from leafdist.tracking.run_tracker import RunTracker, open_tracker
 from leafdist.tracking.wandb_client import offline_reason
-from tests.conftest import REPO
-from tests.tracking.test_metrics_log import CONFIG, EPOCH, metrics, step
+from tests.helpers.paths import REPO
+from tests.helpers.trackers import CONFIG, EPOCH, history, metrics, records, step
 
-
-@cache
-def records(piece: Path) -> list[dict[str, Any]]:
-    """What W&B's own reader finds in an offline run."""
-    command = [str(Path(sys.executable).parent / "wandb"), "leet", "inspect", "--json", str(piece)]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return [json.loads(line) for line in output.splitlines()]
-
-
-def history(piece: Path) -> list[dict[str, Any]]:
-    return [record["history"]["item"] for record in records(piece) if record["type"] == "history"]
-
-
-@pytest.fixture(autouse=True)
-def _own_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No key, no home, no W&B server, no proxy from outside; a wandb that has not read its settings yet."""
-    for name in list(os.environ):
-        if name.startswith("WANDB_") or name.lower().endswith("_proxy") or name == "NETRC":
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody listens there
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
-    yield
-    wandb_client.stop_service()
+pytestmark = pytest.mark.usefixtures("own_wandb")
 
 
 @pytest.fixture
@@ -129,8 +103,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from leafdist.tracking.run_tracker import RunTracker
-from tests.conftest import REPO
-from tests.tracking.test_metrics_log import CONFIG, step
+from tests.helpers.trackers import CONFIG, step
 tracker = RunTracker(Path(sys.argv[1]), "leaf", CONFIG, mode="offline")
 for number in range(1, 61):
     tracker.log(step(number, loss=1 / number))

@@ -15,8 +15,8 @@ from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack
 from leafdist.data.plan import EpochPlan
 from leafdist.data.source import PackSource
-from tests.conftest import Program
-from tests.training.test_training import TINY, events
+from tests.helpers.programs import TINY, Program
+from tests.helpers.run_folders import events
 
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")

@@ -8,23 +8,16 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
-from tests.conftest import CLASSES, REPO, Program
+from tests.helpers.paths import REPO
+from tests.helpers.photos import CLASSES
+from tests.helpers.programs import TINY, Program
+from tests.helpers.run_folders import events
 
 pytestmark = pytest.mark.slow
-TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
-TINY += ["--train.precision", "no"]  # auto would be another on another machine
-VOLATILE = ("seconds", "images_per_second")
-
-
-def events(run: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    kept = [line for line in lines if line["event"] in ("step", "epoch")]
-    return [{key: value for key, value in line.items() if key not in VOLATILE} for line in kept]
 
 
 def test_run_folder_holds_every_file(program: Program, photos: Path, tmp_path: Path) -> None:
