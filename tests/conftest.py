@@ -1,4 +1,4 @@
-"""Small data sets and one way to start the programs, shared by all tests."""
+"""Fixtures and hooks for all tests; what they import by name lies in tests/helpers/."""
 
 import os
 import subprocess
@@ -13,6 +13,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import Program, run_program
 
+pytest_plugins = ["tests.helpers.skips"]
 TOGETHER = ("test_slurm.py", "test_campaign.py")  # their tests share what takes long to make
 
 
