@@ -62,7 +62,7 @@ def test_agreeing_runs_have_no_difference() -> None:
 
 
 def coverage(leaf: int, *, by_leaf: bool) -> float:
-    """Of the 95 % interval: how often it holds the truth, for 300 photos in leaves of so many that agree."""
+    """Return how often the 95 % interval holds the truth, for 300 photos in leaves of so many that agree."""
     random, held, photos = np.random.default_rng(1), 0, 300
     chances, truth = [0.15, 0.75, 0.10], -0.05  # of -1, 0 and 1
     leaves = np.arange(photos) // leaf

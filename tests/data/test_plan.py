@@ -68,7 +68,7 @@ def test_order_shuffles_any_size(size: int) -> None:
 
 
 def test_every_order_is_equally_likely() -> None:
-    """Of five samples, over 24,000 epochs; and where one of 1,000 goes, over 20,000. Chi-square, within five sigma."""
+    """Five samples, over 24,000 epochs; and where one of 1,000 goes, over 20,000. Chi-square, within five sigma."""
     five = [tuple(EpochPlan(5, 1, seed=0, epoch=epoch).order(np.arange(5))) for epoch in range(24_000)]
     places = [int(EpochPlan(1000, 1, seed=1, epoch=epoch).order(np.array([77]))[0]) // 50 for epoch in range(20_000)]
     for drawn, kinds in ((five, 120), (places, 20)):
@@ -126,7 +126,7 @@ def test_smallest_share_is_known_ahead(samples: int, batch: int, world: int, sma
 
 @pytest.mark.parametrize("seed", range(50))
 def test_resuming_anywhere_gives_same_sequence(seed: int) -> None:
-    """Of (sample, draws), for any N, batch, processes, accumulation and stops, drawn at random."""
+    """The sequence of (sample, draws), for any N, batch, processes, accumulation and stops, drawn at random."""
     dice = random.Random(seed)
     samples, batch, epochs = dice.randrange(1, 200), dice.randrange(1, 70), dice.randrange(1, 4)
 

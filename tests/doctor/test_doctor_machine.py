@@ -132,13 +132,13 @@ def test_full_disk_is_an_error(small_disk: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A file system of its own with these options, a file in it written before it got them."""
-    place = tmp_path / "mounted"
-    place.mkdir()
-    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(place)], check=False).returncode:
+    folder = tmp_path / "mounted"
+    folder.mkdir()
+    if os.geteuid() or subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder)], check=False).returncode:
         pytest.skip("needs the right to mount a small file system")
-    subprocess.run(["mount", "-o", f"remount,{request.param}", str(place)], check=True)
-    yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["mount", "-o", f"remount,{request.param}", str(folder)], check=True)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("mounted", ["ro"], indirect=True)

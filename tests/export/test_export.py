@@ -42,7 +42,7 @@ def leaves(root: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of the baseline, with its data, calibrated, exported in every form."""
+    """An export of the baseline in every format, calibrated, beside its data."""
     place = tmp_path_factory.mktemp("export")
     made = untrained_run(place / "run", "baseline", CLASSES, crop=48, root=str(leaves(place / "data")))
     Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1]["sha256"]).save(made)

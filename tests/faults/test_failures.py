@@ -29,7 +29,7 @@ def record(tmp_path: Path) -> dict[str, Any]:
 
 
 def last_step(tmp_path: Path) -> int:
-    """Of the checkpoint that would be resumed."""
+    """Return the step of the checkpoint that would be resumed."""
     path = checkpoint.newest(tmp_path / "runs" / "run" / "last", print)
     assert path
     return int(path.name[5:14])

@@ -95,7 +95,7 @@ def check(words: Sequence[str]) -> None:
 
 
 def check_program(name: str, rest: list[str]) -> None:
-    """As `check`, but for SystemExit where a parser refuses it."""
+    """Check a command of one of our programs; SystemExit where its parser refuses it."""
     if name == "leafdist":
         options, settings = build_parser().parse_known_args(rest)
         exists(not settings or hasattr(options, "takes_settings"), f"leafdist {rest[0]} {' '.join(settings)}")
@@ -151,10 +151,10 @@ def check_launcher(name: str, rest: list[str]) -> None:
 
 
 def check_sbatch(rest: list[str]) -> None:
-    place = next(place for place, word in enumerate(rest) if not word.startswith("-"))
-    for flag in rest[:place]:
+    first = next(first for first, word in enumerate(rest) if not word.startswith("-"))
+    for flag in rest[:first]:
         exists(flag.split("=")[0] in SBATCH, f"sbatch {flag}")
-    script, *arguments = rest[place:]
+    script, *arguments = rest[first:]
     exists((REPO / script).exists(), script)
     if script.startswith("slurm/evaluate"):
         check_evaluate(arguments)

@@ -10,7 +10,7 @@ CLASSES = ("Apple___healthy", "Corn___rust, common", "Grape___blight (leaf)")
 
 
 def draw(root: Path, counts: dict[str, int], side: int = 40, classes: Sequence[str] = CLASSES) -> Path:
-    """Photos of noise around a colour that gives the class away, as root/split/class/n.png."""
+    """Draw `counts` photos per class and split, noise around the colour of the class, as root/split/class/n.png."""
     random = np.random.default_rng(0)
     for split, count in counts.items():
         for label, name in enumerate(classes):

@@ -148,7 +148,7 @@ SAYS = {  # which findings may name a kind
 
 
 def score(garden: Garden, report: Report) -> dict[str, Score]:
-    """Of a finding that speaks of several kinds, what belongs to none of them counts against each."""
+    """Score the findings; what a finding of several kinds names wrongly counts against each kind."""
     planted = {kind: set(garden.planted[kind]) for kind in garden.planted}
     scores = {}
     for kind, wanted in planted.items():

@@ -29,9 +29,9 @@ class Preloaded:
     def run(
         self, command: list[str], cwd: Path, environments: list[dict[str, str]], timeout: float
     ) -> subprocess.CompletedProcess[str]:
-        """As `subprocess.run([sys.executable, *command], capture_output=True)` does, in a process an environment.
+        """Run `subprocess.run([sys.executable, *command], capture_output=True)` in one process per environment.
 
-        The exit status is that of the first one which failed.
+        Return the exit status of the first one that failed.
         """
         with TemporaryFile("w+b") as out, TemporaryFile("w+b") as err:
             self._ask({"command": command, "cwd": str(cwd), "environments": environments}, [out.fileno(), err.fileno()])
@@ -59,6 +59,7 @@ class Preloaded:
             self.channel.settimeout(None)
 
     def close(self) -> None:
+        """End the process that the forks come from."""
         self.channel.close()
         self.process.wait()
 
@@ -79,8 +80,8 @@ def serve(channel: socket.socket) -> dict[str, object]:
         for environment in program.pop("environments"):
             if (pid := os.fork()) == 0:
                 channel.close()
-                for place, descriptor in enumerate(descriptors, 1):
-                    os.dup2(descriptor, place)
+                for number, descriptor in enumerate(descriptors, 1):
+                    os.dup2(descriptor, number)
                 return {**program, "environment": environment}
             pids.append(pid)
         for descriptor in descriptors:

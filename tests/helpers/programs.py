@@ -18,14 +18,14 @@ TINY += ["--train.precision", "no"]  # auto would be another on another machine
 
 
 def quiet_environment() -> dict[str, str]:
-    """Away from the user's W&B and from a Slurm job that the suite may run in; a thread a process."""
+    """Return os.environ without W&B and without a Slurm job that the suite may run in; one thread per process."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SLURM"))}
     return kept | {"OMP_NUM_THREADS": "1"}
 
 
 @cache
 def preloaded() -> Preloaded:
-    """One a process of pytest, ended with it."""
+    """Return the process that programs are forked from: one per process of pytest, ended with it."""
     process = Preloaded(quiet_environment())
     atexit.register(process.close)
     return process
@@ -52,7 +52,7 @@ def run_program(
 
 
 def ranks_of(world: int) -> list[dict[str, str]]:
-    """What torchrun tells each process of a world on this machine."""
+    """Return the variables that torchrun gives to each process of a world on this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

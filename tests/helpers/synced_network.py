@@ -27,7 +27,7 @@ def step(model: nn.Module, images: Tensor, targets: Tensor, weight: float = 1) -
 
 
 def compare(rows: int, precision: torch.dtype) -> None:
-    """Of a batch of `rows`, some of which may leave ranks without one."""
+    """Compare a batch of `rows`, which may leave ranks without one, with the same batch in one process."""
     torch.manual_seed(0)
     images, targets = torch.randn(rows, 3, 9, 9) * 2 + 1, torch.randn(rows, 4, 5, 5)
     mine = chunk(rows, dist.get_rank(), dist.get_world_size())

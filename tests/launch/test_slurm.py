@@ -41,7 +41,7 @@ class Cluster:
         return done.stdout.strip()
 
     def facts(self, job: str) -> dict[str, str]:
-        """Of the job, as scontrol shows them."""
+        """Return the job's facts as scontrol shows them."""
         shown = self.call("scontrol", "-o", "show", "job", job)
         return dict(re.findall(r"(\w+)=(\S*)", shown))
 
@@ -163,7 +163,7 @@ def test_wrong_input_fails_the_job(job: Job) -> None:
 
 
 def test_time_limit_requeues_until_finished(job: Job, photos: Path) -> None:
-    """Of one minute; Slurm, which looks every 30 s, warns about 44 s after the start."""
+    """The limit is one minute; Slurm, which looks every 30 s, warns about 44 s after the start."""
     job.submit("--time=1", "--signal=B:USR1@10", "slurm/train.sbatch", *training(photos, 150), PROCESSES="2")
     finished(job, 150, restarts=1)
     assert "interrupted by SIGUSR1: saved at step" in job.output

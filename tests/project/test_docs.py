@@ -51,8 +51,8 @@ def test_every_link_has_a_target(page: Path) -> None:
     for text, target in LINK.findall(read(page)):
         if "://" in target:
             continue
-        place, _, anchor = target.partition("#")
-        file = page.parent / place if place else page
+        name, _, anchor = target.partition("#")
+        file = page.parent / name if name else page
         assert file.exists(), f"[{text}]({target})"
         assert not anchor or anchor in headings(file), f"[{text}]({target})"
 
@@ -116,35 +116,37 @@ def test_command_blocks_must_be_marked() -> None:
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like a checkout's root, with leafdist and Python on the path, after the first page."""
-    place = tmp_path_factory.mktemp("docs") / "checkout"
-    place.mkdir()
+    folder = tmp_path_factory.mktemp("docs") / "checkout"
+    folder.mkdir()
     for name in ("train.py", "evaluate.py", "configs", "slurm", "scripts"):
-        (place / name).symlink_to(REPO / name)
-    (place / "bin").mkdir()
+        (folder / name).symlink_to(REPO / name)
+    (folder / "bin").mkdir()
     for name, arguments in (("python", ""), ("leafdist", "-m leafdist ")):
-        (place / "bin" / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
-        (place / "bin" / name).chmod(0o755)
-    run_page(DOCS / START, place)
-    make_at_hand(place)
-    return place
+        (folder / "bin" / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments}"$@"\n')
+        (folder / "bin" / name).chmod(0o755)
+    run_page(DOCS / START, folder)
+    make_at_hand(folder)
+    return folder
 
 
-def make_at_hand(place: Path) -> None:
+def make_at_hand(folder: Path) -> None:
     """What later pages speak of: runs of the usual names, photos."""
     for name in ("resnet50", "baseline"):
-        shutil.copytree(place / "runs" / "smoke", place / "runs" / name)
-    photos = sorted((place / "splitted" / "test").rglob("*.jpg"))[:3]
-    (place / "photos").mkdir()
+        shutil.copytree(folder / "runs" / "smoke", folder / "runs" / name)
+    photos = sorted((folder / "splitted" / "test").rglob("*.jpg"))[:3]
+    (folder / "photos").mkdir()
     for number, photo in enumerate(photos):
-        shutil.copy(photo, place / "photos" / f"{number}.jpg")
-    shutil.copy(photos[0], place / "leaf.jpg")
+        shutil.copy(photo, folder / "photos" / f"{number}.jpg")
+    shutil.copy(photos[0], folder / "leaf.jpg")
 
 
-def run_page(page: Path, place: Path) -> None:
+def run_page(page: Path, folder: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("WANDB", "SLURM"))}
-    environment |= {"PATH": f"{place / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(REPO), "HOME": str(place)}
+    environment |= {"PATH": f"{folder / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(REPO), "HOME": str(folder)}
     command = ["bash", "-euo", "pipefail", "-x", "-c", runnable(page)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=place, env=environment, timeout=600, check=False)
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=folder, env=environment, timeout=600, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -157,6 +159,6 @@ def test_readme_commands_leave_what_they_say(checkout: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in ORDER[1:] if runnable(DOCS / name)])
 def test_commands_of_other_pages_run(name: str, checkout: Path, tmp_path: Path) -> None:
-    place = tmp_path / "checkout"
-    shutil.copytree(checkout, place, symlinks=True)
-    run_page(DOCS / name, place)
+    folder = tmp_path / "checkout"
+    shutil.copytree(checkout, folder, symlinks=True)
+    run_page(DOCS / name, folder)
