@@ -24,7 +24,18 @@ def test_on_a_device(size):
 
 
 def run(folder: Path, *options: str, **variables: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "pytest", "-q", "-c", os.devnull, "-p", "tests.helpers.skips", *options, folder]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-c",
+        os.devnull,
+        "-p",
+        "tests.helpers.skips",
+        *options,
+        str(folder),
+    ]
     environment = os.environ | {"PYTHONPATH": str(REPO), "LEAFDIST_MAY_SKIP": ""} | variables
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
     return done.returncode, done.stdout

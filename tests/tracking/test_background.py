@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from leafdist.tracking import background as aside
+from leafdist.tracking import background
 from leafdist.tracking.background import Aside
 from tests.helpers.programs import quiet_environment
 
@@ -40,7 +40,7 @@ class Slow:
 
 
 def test_hanging_guest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "PENDING", 3)
+    monkeypatch.setattr(background, "PENDING", 3)
     inner = Slow()
     guest = Aside(inner)
     guest.start([], (0, 0))
@@ -56,7 +56,7 @@ def test_hanging_guest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_endless_close_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "GOODBYE", {True: 0.2, False: 0.2})
+    monkeypatch.setattr(background, "GOODBYE", {True: 0.2, False: 0.2})
     guest = Aside(Slow())
     guest.start([], (0, 0))
     for number in range(2):
@@ -69,10 +69,11 @@ def test_endless_close_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
 PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
-from leafdist.tracking.run_tracker import RunTracker, aside
+from leafdist.tracking import background
+from leafdist.tracking.run_tracker import RunTracker
 from wandb.sdk import wandb_setup
 
-aside.PENDING = 20
+background.PENDING = 20
 tracker = RunTracker(Path("run"), "run", {}, mode="offline", say=print)
 os.kill(wandb_setup.singleton().assert_service()._proc._process.pid, signal.SIGSTOP)
 began = time.monotonic()
