@@ -122,6 +122,8 @@ def test_nonfinite_step_names_step_and_files(program: Program, photos: Path, tmp
     done = program(FAULTY, "inf", 0, "--data.root", photos, *SAVES)
     assert done.returncode == 1
     assert "not finite at step 6, epoch 2, learning rate 0.001, files " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert record(tmp_path)["state"] == "failed"
     facts = json.loads((tmp_path / "runs" / "run" / "not-finite.json").read_text())
     assert len(facts["files"]) == 1, "the last batch of an epoch"
     assert (photos / "train" / facts["files"][0]).exists()

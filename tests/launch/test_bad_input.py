@@ -68,14 +68,6 @@ def test_bad_data_makes_no_run(kind: str, program: Program, photos: Path, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
-def test_bad_photo_in_folder_is_named(program: Program, photos: Path) -> None:
-    truncate(photos / PHOTO)
-    message = refused(
-        program, "train.py", "--data.root", photos, "--data.source", "folder", "--data.workers", 1, *BRIEF
-    )
-    assert "002.png" in message
-
-
 def test_damaged_run_config_is_named(program: Program, photos: Path, tmp_path: Path) -> None:
     put(tmp_path / "runs" / "run" / "config.yaml", b"train: [")
     assert "config.yaml is damaged" in refused(program, "train.py", "--data.root", photos, "--run.name", "run", *BRIEF)
