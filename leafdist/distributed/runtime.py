@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from copy import deepcopy
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
@@ -173,17 +172,6 @@ class Runtime:
         self.barrier()
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-def cast_once(model: nn.Module, precision: str) -> nn.Module:
-    """For inference: a copy with the weights that autocast would make anew for each batch. The answers are the same."""
-    if precision not in AMP:
-        return model
-    cast = deepcopy(model)
-    for module in cast.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            module.to(AMP[precision])
-    return cast
 
 
 def resolve_precision(precision: str) -> Literal["no", "bf16", "fp16"]:

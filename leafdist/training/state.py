@@ -5,7 +5,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from leafdist.evaluation.metrics import Totals
+from leafdist.training.sums import Totals
+
 
 
 @dataclass

@@ -16,8 +16,8 @@ from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.evaluate import evaluate
-from leafdist.evaluation.metrics import Predictions, StepSums, Totals
+from leafdist.evaluation.evaluate import Judging, evaluate
+from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
 from leafdist.runs.facts import Preprocessing
@@ -29,6 +29,7 @@ from leafdist.training.optim import NotFiniteError
 from leafdist.training.progress import Progress
 from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
+from leafdist.training.sums import StepSums, Totals
 
 HEED_EVERY = 4  # optimizer steps between looks at signals, the writer and the clock: one small CPU reduction each,
 HEED_SHARE = 8  # whose time grows with the ranks; above 32 of them a look every ranks / 8 steps
@@ -168,9 +169,8 @@ class Trainer:
             self.loaders[split],
             self.eval_augment,
             self.runtime,
-            precision=self.config.train.precision,
-            random_crop_seed=self.config.crop_seed,
-            between=self.heed,
+            Judging(self.config.train.precision, self.config.crop_seed),
+            self.heed,
         )
 
     def heed(self) -> None:

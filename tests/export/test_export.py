@@ -22,7 +22,7 @@ from torchvision.models import resnet50
 from leafdist.__main__ import main
 from leafdist.data.decode import decode
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.calibration import Calibration
+from leafdist.runs.results import Calibration
 from leafdist.export import onnx_file, tensors
 from leafdist.export.subject import Scores
 from leafdist.predict.predictor import Predictor

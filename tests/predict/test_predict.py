@@ -19,7 +19,7 @@ from leafdist.data.loader import Loader
 from leafdist.data.source import FolderSource
 from leafdist.data.walk import photos_below
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.calibration import Calibration
+from leafdist.runs.results import Calibration
 from leafdist.evaluation.evaluate import evaluate
 from leafdist.predict.predictor import Predictor
 from leafdist.runs.checkpoint import load_best

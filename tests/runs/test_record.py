@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from leafdist.evaluation.calibration import Calibration
-from leafdist.evaluation.metrics import Predictions
+from leafdist.runs.results import Calibration
+from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs.folder import RunFolder
 from leafdist.runs.record import RunRecord
