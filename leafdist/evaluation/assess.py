@@ -69,7 +69,7 @@ def _judge(loaded: LoadedRun, loader: Loader, runtime: Runtime, *, flips: bool) 
     augment = Augment.from_config(config.data).for_evaluation()
     judging = Judging(config.train.precision, config.crop_seed, keep_logits=True, flips=flips)
     with _progress(loader, runtime) as advance:
-        return evaluate(loaded.model, loader, augment, runtime, judging, advance)
+        return evaluate(loaded.model, loader, augment, runtime, judging, between=advance)
 
 
 @contextmanager
@@ -78,7 +78,11 @@ def _progress(loader: Loader, runtime: Runtime) -> Iterator[Callable[[], None]]:
     index = loader.source.index
     round_size = BATCH[runtime.device.type] * batches_at_once(runtime) * runtime.world
     with console.bar(len(index), "photo", index.folder.name, shown=runtime.is_main) as bar:
-        yield lambda: bar.update(min(round_size, len(index) - bar.n))
+
+        def advance() -> None:
+            bar.update(min(round_size, len(index) - bar.n))
+
+        yield advance
 
 
 def _known(loader: Loader, predictions: Predictions) -> tuple[list[str], Predictions]:
@@ -101,9 +105,7 @@ def _calibration(loaded: LoadedRun, runtime: Runtime, *, own: bool) -> Calibrati
     return fitted
 
 
-def _with_source(
-    evaluation: Evaluation, loaded: LoadedRun, loader: Loader, mismatch: Mismatch | None
-) -> Evaluation:
+def _with_source(evaluation: Evaluation, loaded: LoadedRun, loader: Loader, mismatch: Mismatch | None) -> Evaluation:
     """Add the checkpoint, the photos, and where they come from; `mismatch` is given for photos from elsewhere."""
     index = loader.source.index
     source = origin(index)

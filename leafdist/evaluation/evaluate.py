@@ -45,6 +45,7 @@ def evaluate(
     augment: Augment,
     runtime: Runtime,
     judging: Judging,
+    *,
     between: Callable[[], None] = lambda: None,
 ) -> Predictions:
     """Predict every photo of the loader's source, batches dealt to the ranks in turn.
@@ -94,8 +95,10 @@ def cast_once(model: nn.Module, precision: str) -> nn.Module:
 
 
 def _batches_of_rank(photos: int, runtime: Runtime) -> list[NDArray[np.int64]]:
+    """The rows of every world-th batch, from the rank's first one on."""
     size = BATCH[runtime.device.type]
-    return [np.arange(start, min(start + size, photos)) for start in range(0, photos, size)][runtime.rank :: runtime.world]
+    starts = range(size * runtime.rank, photos, size * runtime.world)
+    return [np.arange(start, min(start + size, photos)) for start in starts]
 
 
 def _crop_draws(rows: Tensor, seed: int | None, device: torch.device) -> Tensor | None:

@@ -34,9 +34,10 @@ def row_of(evaluation: Evaluation) -> list[str]:
 
 def remarks(evaluation: Evaluation) -> list[str]:
     """What the figures mean, one line each."""
-    fitted = evaluation.calibration and evaluation.calibration.temperature
-    views = " from single views" if evaluation.tta else ""
-    found = [f"ECE: at temperature {fitted:.3f}, fitted on val{views}" if fitted else "ECE: uncalibrated, val is not at hand"]
+    found = ["ECE: uncalibrated, val is not at hand"]
+    if evaluation.calibration and evaluation.calibration.temperature:
+        views = " from single views" if evaluation.tta else ""
+        found = [f"ECE: at temperature {evaluation.calibration.temperature:.3f}, fitted on val{views}"]
     if evaluation.tta:
         found.append("--tta: means over four views, which help a run that was trained with flips and harm others")
     if evaluation.elsewhere:

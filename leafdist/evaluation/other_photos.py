@@ -67,9 +67,7 @@ def has_split(data: DataConfig, split: str, runtime: Runtime) -> bool:
     return runtime.once(lambda: root.is_file() or (fold_root(root, data.fold) / split).is_dir())
 
 
-def open_elsewhere(
-    data: DataConfig, split: str, runtime: Runtime, classes: tuple[str, ...]
-) -> tuple[Loader, Mismatch]:
+def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tuple[str, ...]) -> tuple[Loader, Mismatch]:
     """Open `data.root/split`, or `data.root` where class folders lie there, with labels into `classes`.
 
     Photos of other classes have the label UNKNOWN. Raises ValueError where no class matches.

@@ -55,9 +55,7 @@ def by_class(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dic
     """Scores of each class; 0 where there is nothing to divide by."""
     from sklearn import metrics  # noqa: PLC0415
 
-    scored = metrics.precision_recall_fscore_support(
-        labels, predicted, labels=range(len(classes)), zero_division=0
-    )
+    scored = metrics.precision_recall_fscore_support(labels, predicted, labels=range(len(classes)), zero_division=0)
     precision, recall, f1, images = (column.tolist() for column in scored)
     correct = np.bincount(labels[labels == predicted], minlength=len(classes)).tolist()
     columns = zip(images, correct, recall, precision, recall, f1, strict=True)

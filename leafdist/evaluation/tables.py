@@ -12,11 +12,9 @@ from leafdist.system import files
 
 def write_predictions(path: Path, names: Sequence[str], classes: Sequence[str], predictions: Predictions) -> None:
     """Write `path,label,predicted,confidence`; predicted is empty for an unreadable photo."""
-    labels, predicted, confidence = predictions.labels, predictions.predicted, predictions.confidence
-    rows = (
-        [names[row], classes[labels[row]], classes[predicted[row]] if predicted[row] >= 0 else "", f"{confidence[row]:.6f}"]
-        for row in path_order(names)
-    )
+    labels = [classes[label] for label in predictions.labels]
+    answers = [classes[answer] if answer >= 0 else "" for answer in predictions.predicted]
+    rows = ([names[row], labels[row], answers[row], f"{predictions.confidence[row]:.6f}"] for row in path_order(names))
     _write(path, ["path", "label", "predicted", "confidence"], rows)
 
 

@@ -9,7 +9,8 @@ from leafdist.system import files
 from leafdist.system.plain import read, to_plain
 
 FORMAT = 1
-OPTIONAL = ("elsewhere", "unknown", "absent", "interval_by_leaf", "ece_calibrated", "loss_calibrated", "bins_calibrated")
+OPTIONAL = {"elsewhere", "unknown", "absent", "interval_by_leaf"}
+OPTIONAL |= {"ece_calibrated", "loss_calibrated", "bins_calibrated"}
 
 
 def write_evaluation(run: Path, name: str, evaluation: Evaluation) -> None:
@@ -42,6 +43,4 @@ def _without_absent(value: Any) -> Any:
     """Leave out the keys of OPTIONAL that have no value."""
     if not isinstance(value, dict):
         return value
-    return {
-        key: _without_absent(part) for key, part in value.items() if part is not None or key not in OPTIONAL
-    }
+    return {key: _without_absent(part) for key, part in value.items() if part is not None or key not in OPTIONAL}

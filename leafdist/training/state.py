@@ -8,7 +8,6 @@ from typing import Any
 from leafdist.training.sums import Totals
 
 
-
 @dataclass
 class TrainState:
     """Integers, sums and times; `batch` counts batches of the current epoch, `step` optimizer steps of the run."""

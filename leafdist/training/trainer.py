@@ -170,7 +170,7 @@ class Trainer:
             self.eval_augment,
             self.runtime,
             Judging(self.config.train.precision, self.config.crop_seed),
-            self.heed,
+            between=self.heed,
         )
 
     def heed(self) -> None:

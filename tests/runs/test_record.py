@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from leafdist.runs.results import Calibration
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
+from leafdist.runs.evaluations import write_calibration
 from leafdist.runs.folder import RunFolder
 from leafdist.runs.record import RunRecord
+from leafdist.runs.results import Calibration
 from leafdist.system import files
 from tests.helpers.photos import CLASSES
 from tests.helpers.run_folders import evaluated, make_run
@@ -73,9 +74,9 @@ def test_foreign_calibration_is_ignored(tmp_path: Path) -> None:
     meta = RunRecord.open(path).meta
     assert meta
     fitted = Calibration(1.5, "val", 9, 1.0, 0.9, meta["sha256"])
-    fitted.save(path)
+    write_calibration(path, fitted)
     assert RunRecord.open(path).calibration == (fitted, "")
-    replace(fitted, checkpoint="0" * 64).save(path)
+    write_calibration(path, replace(fitted, checkpoint="0" * 64))
     assert RunRecord.open(path).calibration[0] is None
     assert "another checkpoint" in RunRecord.open(path).calibration[1]
 
