@@ -56,8 +56,8 @@ def by_class(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dic
     from sklearn import metrics  # noqa: PLC0415
 
     scored = metrics.precision_recall_fscore_support(labels, predicted, labels=range(len(classes)), zero_division=0)
-    precision, recall, f1, images = (column.tolist() for column in scored)
-    correct = np.bincount(labels[labels == predicted], minlength=len(classes)).tolist()
+    precision, recall, f1, _ = (column.tolist() for column in scored)
+    images, correct = (np.bincount(of, minlength=len(classes)).tolist() for of in (labels, labels[labels == predicted]))
     columns = zip(images, correct, recall, precision, recall, f1, strict=True)
     return {name: ClassScores(*row) for name, row in zip(classes, columns, strict=True)}
 

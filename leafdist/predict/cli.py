@@ -32,9 +32,7 @@ def add(commands: Any) -> None:
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--csv", metavar="FILE", type=Path, help="write path,predicted,confidence,... there")
     form.add_argument("--jsonl", action="store_true", help="print one JSON object per photo")
-    predict.add_argument(
-        "--cam", metavar="DIR", type=Path, help="write a picture per photo of where the network looked"
-    )
+    predict.add_argument("--cam", metavar="DIR", type=Path, help="write pictures of where the network looked")
     predict.set_defaults(run=predict_photos)
 
 

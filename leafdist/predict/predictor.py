@@ -51,9 +51,7 @@ class Predictor:
         self.temperature = calibration.temperature if calibration else 1.0
         self.notices = [missing] if missing else []
         if self.config.data.eval_crop == "random":
-            self.notices.append(
-                "data.eval_crop=random: the crop is the middle one here; only photos of a split have random crops"
-            )
+            self.notices.append("data.eval_crop=random: the crop is the middle one here, random ones need a split")
 
     def answers(
         self, paths: Iterable[Path], top: int, on_unreadable: OnUnreadable, *, cam: bool = False

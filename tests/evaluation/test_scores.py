@@ -13,7 +13,7 @@ from leafdist.evaluation import calibration, scores
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
 from leafdist.evaluation.tables import write_predictions, write_probabilities
 from leafdist.runs.evaluations import read_calibration, write_calibration
-from leafdist.runs.results import ConfusedPair, CropScores
+from leafdist.runs.results import ClassScores, ConfusedPair, CropScores
 
 CLASSES = ("Apple___healthy", "Apple___rust", "Corn___healthy", "Corn___blight", "Fig___spot")
 
@@ -96,6 +96,18 @@ def test_crop_and_health_count_as_named() -> None:
     assert health
     assert (health.correct, health.missed, health.false_alarms) == (4, 1, 1)
     assert scores.health(labels, predicted, ("a", "b", "c", "d", "e")) is None
+
+
+def test_classes_without_photos_count_nothing() -> None:
+    labels, predicted = np.array([0, 0]), np.array([0, UNREADABLE])
+    assert scores.by_class(labels, predicted, ("a", "b")) == {
+        "a": ClassScores(2, 1, 0.5, 1.0, 0.5, 2 / 3),
+        "b": ClassScores(0),
+    }
+    assert repr(scores.by_class(labels, predicted, ("a", "b"))["b"]) == repr(ClassScores(0)), "int, not float"
+    nothing = np.full(2, UNREADABLE)
+    assert scores.confusion_matrix(labels, nothing, 2).tolist() == [[0, 0], [0, 0]]
+    assert scores.by_class(labels, nothing, ("a", "b"))["a"] == ClassScores(2)
 
 
 def test_the_most_confused_pairs_come_first() -> None:
