@@ -46,8 +46,7 @@ def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray
     """Count answers (C,C): rows are labels, columns answers; unreadable photos are in no column."""
     from sklearn import metrics  # noqa: PLC0415 - a training and a report start without it
 
-    answered = predicted != UNREADABLE
-    matrix = metrics.confusion_matrix(labels[answered], predicted[answered], labels=range(classes))
+    matrix = metrics.confusion_matrix(labels, predicted, labels=range(classes))  # leaves out UNREADABLE
     return np.asarray(matrix, np.int64)
 
 
