@@ -14,7 +14,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import calibration
 from leafdist.evaluation.evaluate import BATCH, Judging, batches_at_once, evaluate
 from leafdist.evaluation.intervals import by_leaf
-from leafdist.evaluation.other_photos import Mismatch, has_split, is_own, name_of, open_elsewhere
+from leafdist.evaluation.other_photos import has_split, is_own, name_of, open_elsewhere
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities
@@ -50,15 +50,28 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
     else:
         loader, mismatch = open_elsewhere(data, request.split, runtime, classes)
     names, predictions = _known(loader, _judge(loaded, loader, runtime, flips=request.flips))
+    groups = request.groups
+    leaves = runtime.once(lambda: leaves_of_paths(names, groups) if groups else None)
     fitted = _calibration(loaded, runtime, own=own)
-    evaluation = summarize(predictions, request.split, classes, fitted)
-    evaluation = _with_source(evaluation, loaded, loader, mismatch)
-    if groups := request.groups:
-        leaves = runtime.once(lambda: leaves_of_paths(names, groups))
-        evaluation = replace(evaluation, interval_by_leaf=by_leaf(predictions.hits, leaves))
-    evaluation = replace(evaluation, tta=request.flips)
-    if not own:
-        evaluation = replace(evaluation, split=runtime.once(lambda: name_of(run, Path(data.root), evaluation)))
+    index, source = loader.source.index, origin(loader.source.index)
+    evaluation = replace(
+        summarize(predictions, request.split, classes, fitted),
+        checkpoint=loaded.meta["sha256"],
+        tta=request.flips,
+        data=index.digest,
+        root=str(index.folder.parent.resolve()),
+        split_digest=source.split_digest,
+        leaf_disjoint=source.leaf_disjoint if own else LEAVES_ELSEWHERE,
+        interval_by_leaf=by_leaf(predictions.hits, leaves) if leaves else None,
+    )
+    if mismatch:
+        evaluation = replace(
+            evaluation,
+            split=runtime.once(lambda: name_of(run, Path(data.root), evaluation)),
+            elsewhere=str(index.folder),
+            unknown=mismatch.unknown,
+            absent=mismatch.absent,
+        )
     runtime.once(lambda: _write(run, evaluation, names, predictions))
     return evaluation
 
@@ -103,23 +116,6 @@ def _calibration(loaded: LoadedRun, runtime: Runtime, *, own: bool) -> Calibrati
     fitted = calibration.fit(readable.kept_logits, readable.labels, "val", checkpoint)
     runtime.once(lambda: write_calibration(run, fitted))
     return fitted
-
-
-def _with_source(evaluation: Evaluation, loaded: LoadedRun, loader: Loader, mismatch: Mismatch | None) -> Evaluation:
-    """Add the checkpoint, the photos, and where they come from; `mismatch` is given for photos from elsewhere."""
-    index = loader.source.index
-    source = origin(index)
-    evaluation = replace(
-        evaluation,
-        checkpoint=loaded.meta["sha256"],
-        data=index.digest,
-        root=str(index.folder.parent.resolve()),
-        split_digest=source.split_digest,
-        leaf_disjoint=source.leaf_disjoint if mismatch is None else LEAVES_ELSEWHERE,
-    )
-    if mismatch is None:
-        return evaluation
-    return replace(evaluation, elsewhere=str(index.folder), unknown=mismatch.unknown, absent=mismatch.absent)
 
 
 def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Predictions) -> None:

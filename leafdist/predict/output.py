@@ -1,4 +1,4 @@
-"""Where answers go: a CSV file, JSON lines, a table, pictures."""
+"""Outputs of answers: a CSV file, JSON lines, a table, pictures."""
 
 import csv
 import json

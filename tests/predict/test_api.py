@@ -12,7 +12,7 @@ from leafdist.runs.checkpoint import load_best
 from leafdist.runs.evaluations import write_calibration
 from leafdist.runs.results import Calibration
 from leafdist.system.errors import UnreadablePhotoError
-from tests.conftest import CLASSES
+from tests.helpers.photos import CLASSES
 from tests.helpers.untrained import untrained_run
 
 
