@@ -70,7 +70,7 @@ def test_bare_no_and_off_are_words() -> None:
 )
 def test_flags_read_as_their_type(flags: str, value: object) -> None:
     config = parse_config(["--model.name", "baseline", *flags.split()])
-    section, name = flags.split()[0].removeprefix("--").split(".")
+    section, name = flags.split(maxsplit=1)[0].removeprefix("--").split(".")
     found = getattr(getattr(config, section), name)
     assert (type(found), found) == (type(value), value)
 
