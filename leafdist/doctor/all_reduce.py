@@ -79,7 +79,8 @@ def judge(launch: Launch, child: subprocess.Popen[str], deadline: float) -> Find
         return error(CHECK, f"{rank} failed{_last(err)}", FIREWALL + DEBUG)
     backend, size, milliseconds, rate = json.loads(out.splitlines()[-1])
     text = f"{backend} over {launch.world} process(es): {{milliseconds:.2f}} ms for a number, "
-    return ok(CHECK, text + f"{{rate:,.0f}} MB/s for {size} MiB", milliseconds=milliseconds, rate=rate)
+    figures = {"milliseconds": milliseconds, "rate": rate}
+    return ok(CHECK, f"{text}{{rate:,.0f}} MB/s for {size} MiB", figures=figures)
 
 
 def _last(words: str) -> str:
@@ -88,8 +89,9 @@ def _last(words: str) -> str:
     return f": {lines[-1][:400]}" if lines else ""
 
 
-def main(address: str, port: str, rank: str, world: str, local_rank: str, seconds: str, rounds: str) -> None:
+def main(arguments: list[str]) -> None:
     """Join the others, sum, check the sum, and print backend, MiB, milliseconds of one number, and MB/s."""
+    address, port, rank, world, local_rank, seconds, rounds = arguments
     limit, gpu = timedelta(seconds=float(seconds)), torch.cuda.is_available()
     if gpu and int(local_rank) >= torch.cuda.device_count():
         raise SystemExit(f"{torch.cuda.device_count()} GPU(s) on this node, and this is local rank {local_rank}")
@@ -112,18 +114,13 @@ def main(address: str, port: str, rank: str, world: str, local_rank: str, second
 def _seconds(tensor: Tensor, times: int) -> float:
     """Seconds of one all-reduce, after one to warm up."""
     dist.all_reduce(tensor)
-    _finish(tensor)
+    tensor[0].item()  # waits for the device
     began = time.perf_counter()
     for _ in range(times):
         dist.all_reduce(tensor)
-    _finish(tensor)
+    tensor[0].item()
     return (time.perf_counter() - began) / times
 
 
-def _finish(tensor: Tensor) -> None:
-    if tensor.is_cuda:
-        torch.cuda.synchronize()
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

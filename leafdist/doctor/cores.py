@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leafdist.config.schema import Config
+from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.findings import Finding, note, ok, warning
 from leafdist.doctor.launch import Launch
 from leafdist.system.processes import usable_cores
@@ -19,8 +20,6 @@ MORE = "ask for more: --cpus-per-task (Slurm), --cpus (Docker)"
 
 def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
     """Compare the cores that can be used with processes, threads and loader workers."""
-    from leafdist.distributed.runtime import usable_cpus
-
     machine, mask, limit = os.cpu_count() or 1, usable_cores(), quota()
     share, workers = usable_cpus(launch.local_world, launch.world), config.data.workers
     if limit is not None and limit < mask:
@@ -36,7 +35,7 @@ def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
         yield ok("cpu", f"{mask} of this machine's {machine} cores may be used, {share} per process")
     if (load := os.getloadavg()[0]) > BUSY * machine:
         text = "other work keeps these cores busy (load {load:.1f}): rates here are lower than they would be alone"
-        yield note("cpu", text, "`top` shows whose work it is", load=load)
+        yield note("cpu", text, "`top` shows whose work it is", {"load": load})
     if config.data.source == "folder" and workers != "auto" and int(workers) > share:
         text = f"data.workers={workers} per process, and {share} core(s) for each process"
         yield warning("cpu", text, f"data.workers={share} or auto, data.source=pack, or {MORE}")
@@ -68,8 +67,6 @@ def _limit(group: Path) -> float | None:
 
 def check_shared_memory(config: Config, launch: Launch, folder: Path = Path("/dev/shm")) -> Finding:
     """Compare the room in `folder` with the batches that loader workers hand over in it."""
-    from leafdist.distributed.runtime import usable_cpus
-
     data, needed = config.data, COLLECTIVES
     if data.source == "folder":
         workers = usable_cpus(launch.local_world, launch.world) if data.workers == "auto" else int(data.workers)
@@ -80,5 +77,5 @@ def check_shared_memory(config: Config, launch: Launch, folder: Path = Path("/de
         return warning("shared memory", f"{folder} is missing", way)
     free, text = shutil.disk_usage(folder).free, f"{{free:,.0f}} MiB free in {folder}"
     if free < needed:
-        return warning("shared memory", f"{text}, {needed / 2**20:,.0f} MiB may be needed", way, free=free / 2**20)
-    return ok("shared memory", text, free=free / 2**20)
+        return warning("shared memory", f"{text}, {needed / 2**20:,.0f} MiB may be needed", way, {"free": free / 2**20})
+    return ok("shared memory", text, figures={"free": free / 2**20})

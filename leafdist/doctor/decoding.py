@@ -6,10 +6,18 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
+
 from leafdist.config.schema import Config, DataConfig
+from leafdist.data.decode import decode
+from leafdist.data.folds import fold_root
+from leafdist.data.index import scan
+from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.cores import quota
 from leafdist.doctor.findings import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.doctor.training_rate import training_rate
+from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
 
 SECONDS = 3.0  # of decoding, and of training
@@ -18,17 +26,14 @@ ROWS = 32  # photos per step on a CPU, where the whole batch would take long
 
 def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
     """Check that photos can be decoded, and fast enough; without photos, say how many the device would train on."""
-    from leafdist.data.folds import fold_root
-    from leafdist.data.index import scan
-
     data, root, demand = config.data, Path(config.data.root), demanded(config, launch)
     pace = f"{config.model.name} trains on {{demand:,.0f}} photos/s here (a few steps from memory)"
     if not root.exists() and data.root == DataConfig().root:
         way = "Name their folder with --data.root; `leafdist sample-data` draws some"
-        yield note("photos", f"{pace}; data.root={root} does not exist", way, demand=demand)
+        yield note("photos", f"{pace}; data.root={root} does not exist", way, {"demand": demand})
         return
     if root.is_file():
-        yield ok("photos", f"{pace}; data.root={root} is an archive", demand=demand)
+        yield ok("photos", f"{pace}; data.root={root} is an archive", figures={"demand": demand})
         return
     try:
         index = scan(fold_root(root, data.fold), "train")
@@ -45,11 +50,6 @@ def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
 
 def demanded(config: Config, launch: Launch) -> float:
     """Photos per second that all processes of this node train on."""
-    import torch
-
-    from leafdist.distributed.runtime import usable_cpus
-    from leafdist.doctor.training_rate import training_rate
-
     rows = math.ceil(config.train.batch_size / launch.world)
     rows = min(rows, config.train.max_rows or rows, rows if torch.cuda.is_available() else ROWS)
     threads = usable_cpus(launch.local_world, launch.world)
@@ -58,9 +58,6 @@ def demanded(config: Config, launch: Launch) -> float:
 
 def decoding_rate(paths: Sequence[Path], data: DataConfig) -> tuple[list[str], float]:
     """What is wrong with photos that cannot be decoded, and photos per second of one core, reading included."""
-    from leafdist.data.decode import decode
-    from leafdist.system.errors import UnreadablePhotoError
-
     bad, done, began = list[str](), 0, time.perf_counter()
     for path in random.Random(0).sample(paths, min(len(paths), 5000)):
         try:
@@ -75,14 +72,13 @@ def decoding_rate(paths: Sequence[Path], data: DataConfig) -> tuple[list[str], f
 
 def verdict(data: DataConfig, rate: float, demand: float, photos: int, pace: str) -> Finding:
     """Say how many cores keep up with the device, or how long packing takes."""
-    cores = int(min(usable_cores(), quota() or math.inf)) or 1
+    cores, needed = int(min(usable_cores(), quota() or math.inf)) or 1, math.ceil(demand / rate)
+    minutes = photos / rate / cores / 60
+    figures = {"rate": rate, "demand": demand, "needed": needed, "minutes": minutes}
     text = f"{pace}; a core decodes {{rate:,.0f}}"
     if data.source == "pack":
-        text += f", once for a pack: {{minutes:.1f}} min for {photos:,} photos"
-        return ok("photos", text, rate=rate, demand=demand, minutes=photos / rate / cores / 60)
-    needed = math.ceil(demand / rate)
+        return ok("photos", f"{text}, once for a pack: {{minutes:.1f}} min for {photos:,} photos", figures=figures)
     text += ": {needed:.0f} core(s) keep up with the device"
     if needed > cores:
-        text, way = f"{text}, {cores} may be used", "data.source=pack decodes once"
-        return warning("photos", text, way, rate=rate, demand=demand, needed=needed)
-    return ok("photos", text, rate=rate, demand=demand, needed=needed)
+        return warning("photos", f"{text}, {cores} may be used", "data.source=pack decodes once", figures)
+    return ok("photos", text, figures=figures)

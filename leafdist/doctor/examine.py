@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leafdist.config.schema import Config
-from leafdist.doctor import cores, folders, packages, services, slurm
+from leafdist.doctor import packages
 from leafdist.doctor.findings import Finding, Report, error, report
 from leafdist.doctor.launch import Launch, find_launch
 
@@ -47,7 +47,8 @@ def alone(config: Config, launch: Launch, processes: int | None, seconds: float)
     count = processes or max(1, gpus)
     # a sum needs two; a second process on the only GPU would fail by itself
     yield from safely("all-reduce", lambda: among(count if gpus else max(2, count), seconds))
-    yield from of_node(config, replace(launch, world=count, local_world=count))
+    planned = replace(launch, world=count, local_world=count)
+    yield from safely("imports", lambda: of_node(config, planned))
 
 
 def together(config: Config, meeting: "Meeting", seconds: float) -> Iterator[Finding]:
@@ -58,12 +59,12 @@ def together(config: Config, meeting: "Meeting", seconds: float) -> Iterator[Fin
     yield from safely("all-reduce", lambda: all_reduce(meeting.launch, seconds))
     yield from safely("locks", lambda: check_shared(meeting, Path(config.run.folder)))
     if meeting.launch.first_here:
-        yield from of_node(config, meeting.launch)
+        yield from safely("imports", lambda: of_node(config, meeting.launch))
 
 
 def of_node(config: Config, launch: Launch) -> Iterator[Finding]:
     """Check what all processes of a node share."""
-    from leafdist.doctor import decoding, gpus
+    from leafdist.doctor import cores, decoding, folders, gpus, services, slurm
 
     checks: dict[str, Check] = {
         "gpu": lambda: gpus.check_devices(launch),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 
 from leafdist.system import console
 
@@ -17,31 +18,17 @@ Figures = dict[str, float]
 class Finding:
     """A line of a check; `text` holds its figures as `{name:format}`, so that nodes may differ in these alone."""
 
-    check: str
     status: str
+    check: str
     text: str
     way_out: str = ""
     figures: Figures = field(default_factory=dict)
 
 
-def ok(check: str, text: str, **figures: float) -> Finding:
-    """Nothing is wrong."""
-    return Finding(check, "ok", text, "", figures)
-
-
-def note(check: str, text: str, way_out: str = "", **figures: float) -> Finding:
-    """Good to know; nothing is wrong."""
-    return Finding(check, "note", text, way_out, figures)
-
-
-def warning(check: str, text: str, way_out: str, **figures: float) -> Finding:
-    """Training works, but slower or less safely than it could."""
-    return Finding(check, "warning", text, way_out, figures)
-
-
-def error(check: str, text: str, way_out: str, **figures: float) -> Finding:
-    """Training will not work."""
-    return Finding(check, "error", text, way_out, figures)
+ok = partial(Finding, "ok")  # nothing is wrong
+note = partial(Finding, "note")  # good to know; nothing is wrong
+warning = partial(Finding, "warning")  # training works, but slower or less safely than it could
+error = partial(Finding, "error")  # training will not work
 
 
 @dataclass(frozen=True)

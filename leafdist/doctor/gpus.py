@@ -5,7 +5,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
 from leafdist.config.schema import Config
+from leafdist.distributed.runtime import resolve_precision
 from leafdist.doctor.findings import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
 
@@ -15,13 +18,10 @@ INSTALL = "install a build for this driver: https://pytorch.org/get-started"
 
 def check_devices(launch: Launch) -> Iterator[Finding]:
     """Check the GPUs of this node, or why there is none."""
-    import torch
-
-    with warnings.catch_warnings(record=True) as said:  # PyTorch warns of an old driver, and finds no GPU
-        warnings.simplefilter("always")
+    with warnings.catch_warnings(action="ignore"):  # of an old driver, which without_gpu tells
         usable = torch.cuda.is_available()
     if not usable:
-        yield without_gpu(" ".join(str(line.message) for line in said))
+        yield without_gpu()
         return
     if launch.local_world > (count := torch.cuda.device_count()):
         text = f"{launch.local_world} processes on this node and {count} GPU(s)"
@@ -30,10 +30,8 @@ def check_devices(launch: Launch) -> Iterator[Finding]:
         yield from check_gpu(index)
 
 
-def without_gpu(said: str, root: Path = Path("/")) -> Finding:
-    """Why there is none: hidden, no driver, one too old, a build without CUDA, or no GPU at all. `root` is for tests."""
-    import torch
-
+def without_gpu(root: Path = Path("/")) -> Finding:
+    """Why there is none: hidden, no driver, an old one, a build without CUDA, no GPU. `root` is for tests."""
     there = any(root.glob("dev/nvidia[0-9]*")) or (root / "proc/driver/nvidia/version").exists()
     given = os.environ.get("SLURM_GPUS_ON_NODE") or "0"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -43,8 +41,7 @@ def without_gpu(said: str, root: Path = Path("/")) -> Finding:
         text = f"this node has an NVIDIA GPU, and PyTorch {torch.__version__} is built without CUDA"
         return error("gpu", text, INSTALL)
     if there:
-        reason = " ".join((said or _reason()).split())[:300]
-        text = f"this node has an NVIDIA GPU that PyTorch {torch.__version__} cannot use: {reason}"
+        text = f"this node has an NVIDIA GPU that PyTorch {torch.__version__} cannot use: {_reason()}"
         return error("gpu", text, f"Update the driver, or {INSTALL}")
     if given != "0":
         text = f"Slurm gave this job {given} GPU(s) per node, and there is no NVIDIA driver here"
@@ -53,19 +50,15 @@ def without_gpu(said: str, root: Path = Path("/")) -> Finding:
 
 
 def _reason() -> str:
-    import torch
-
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as fault:
-        return str(fault)
+        return " ".join(str(fault).split())[:300]
     return "no device"
 
 
 def check_gpu(index: int) -> Iterator[Finding]:
     """Whether a GPU computes, is free, and is one that PyTorch is built for."""
-    import torch
-
     gpu, built = torch.cuda.get_device_properties(index), torch.cuda.get_arch_list()
     free, total = (size / 2**30 for size in torch.cuda.mem_get_info(index))
     name = f"GPU {index} {gpu.name}"
@@ -79,17 +72,16 @@ def check_gpu(index: int) -> Iterator[Finding]:
         yield error("gpu", f"{name} computes wrongly", "Use another node, and tell its administrator")
     elif free < BUSY * total:
         text = f"{name}: {{free:.1f}} of {{total:.1f}} GiB free, the rest is in use"
-        yield warning("gpu", text, "nvidia-smi shows who uses it", free=free, total=total)
+        yield warning("gpu", text, "nvidia-smi shows who uses it", {"free": free, "total": total})
     else:
-        yield ok("gpu", f"{name}, {{total:.0f}} GiB, compute capability {gpu.major}.{gpu.minor}", total=total)
+        text = f"{name}, {{total:.0f}} GiB, compute capability {gpu.major}.{gpu.minor}"
+        yield ok("gpu", text, figures={"total": total})
     if built and not {f"sm_{gpu.major}{gpu.minor}", f"sm_{gpu.major}0"} & set(built):
         yield warning("gpu", f"{name}: PyTorch is built for {', '.join(built)} only", INSTALL)
 
 
 def check_precision(config: Config) -> Finding:
     """Whether the device has the precision asked for in hardware."""
-    from leafdist.distributed.runtime import resolve_precision
-
     asked = config.train.precision
     try:
         fast, chosen = resolve_precision("auto") == "bf16", resolve_precision(asked)

@@ -4,10 +4,14 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+from torchvision.models import ResNet50_Weights
+
 from leafdist.config.schema import Config
 from leafdist.doctor.findings import Finding, error, note, ok, warning
 from leafdist.doctor.launch import ALONE, Launch
 from leafdist.system import files
+from leafdist.system.network import unreachable
 
 USUAL_PORT = 29500  # of accelerate launch and torchrun
 PACKAGE = Path(__file__).parents[1]
@@ -29,11 +33,6 @@ def check_wandb(config: Config) -> Finding:
 
 def check_weights(config: Config) -> Finding:
     """Whether the weights to start from are in the cache, intact, or can be downloaded."""
-    import torch
-    from torchvision.models import ResNet50_Weights
-
-    from leafdist.system.network import unreachable
-
     name = config.model.weights
     if name == "none" or Path(name).is_file():
         return ok("weights", f"model.weights={name}")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from leafdist.doctor import packages
-from leafdist.doctor.findings import Finding, ok, report
 from leafdist.doctor.examine import safely
+from leafdist.doctor.findings import Finding, error, ok, report
 from leafdist.doctor.launch import Launch, find_launch
 from tests.conftest import REPO
 from tests.helpers.doctoring import bad, fine
@@ -81,8 +81,9 @@ def test_a_check_that_breaks_down_is_a_finding_and_the_others_go_on() -> None:
 
 
 def test_equal_lines_of_nodes_become_one_with_the_range_of_their_figures() -> None:
-    found = [(node, ok("disk", "writes {rate:,.0f} MB/s", rate=rate)) for node, rate in (("a", 1200.0), ("b", 900.0))]
-    whole = report([*found, ("a", ok("gpu", "none")), ("b", Finding("disk", "error", "no {locks}", "fix"))], 2, 1.0)
+    rates, text = {"a": 1200.0, "b": 900.0}, "writes {rate:,.0f} MB/s"
+    found = [(node, ok("disk", text, figures={"rate": rate})) for node, rate in rates.items()]
+    whole = report([*found, ("a", ok("gpu", "none")), ("b", error("disk", "no {locks}", "fix"))], 2, 1.0)
     assert [(one.text, list(one.nodes)) for one in whole.findings] == [
         ("writes 900 to 1,200 MB/s", ["a", "b"]),
         ("no {locks}", ["b"]),

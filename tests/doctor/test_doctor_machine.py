@@ -22,19 +22,24 @@ def test_a_gpu_without_a_driver_that_works_is_an_error(tmp_path: Path, monkeypat
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "nvidia0").touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    text = bad(gpus.without_gpu("", tmp_path), "gpu")
+    text = bad(gpus.without_gpu(tmp_path), "gpu")
     assert "that PyTorch" in text or "is built without CUDA" in text
     old = "The NVIDIA driver on your system is too old (found version 11040)"
+
+    def init() -> None:
+        raise RuntimeError(old)
+
     monkeypatch.setattr("torch.version.cuda", "13.0")
-    assert old in bad(gpus.without_gpu(old, tmp_path), "gpu")
+    monkeypatch.setattr("torch.cuda.init", init)
+    assert old in bad(gpus.without_gpu(tmp_path), "gpu")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "hidden" in fine(gpus.without_gpu("", tmp_path))[0].text
+    assert "hidden" in fine(gpus.without_gpu(tmp_path))[0].text
 
 
 def test_gpus_that_slurm_gave_and_nobody_sees_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fine(gpus.without_gpu("", tmp_path))
+    fine(gpus.without_gpu(tmp_path))
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", "2")
-    assert "gave this job 2 GPU(s)" in bad(gpus.without_gpu("", tmp_path), "gpu")
+    assert "gave this job 2 GPU(s)" in bad(gpus.without_gpu(tmp_path), "gpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has fp16")
@@ -155,7 +160,7 @@ def test_a_disk_without_room_for_the_checkpoints_is_an_error(mounted: Path) -> N
 
 @pytest.mark.parametrize("mounted", ["size=200m,nr_inodes=100"], indirect=True)
 def test_a_disk_that_is_out_of_names_is_an_error(mounted: Path) -> None:
-    assert "more files fit on its disk" in bad(folders.check_runs(runs_in(mounted)), "runs")
+    assert "more files (inodes)" in bad(folders.check_runs(runs_in(mounted)), "runs")
 
 
 @pytest.mark.parametrize("mounted", ["size=100m"], indirect=True)
@@ -166,7 +171,7 @@ def test_packs_that_do_not_fit_beside_the_photos_are_an_error(mounted: Path, pho
 
 
 def test_a_disk_that_takes_long_for_a_checkpoint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "speed", lambda path: (5.0, 500.0))
+    monkeypatch.setattr(folders, "write_speed", lambda path: 5.0)
     text = bad(folders.check_runs(resolve(Config(run=RunConfig(folder=str(tmp_path))))), "runs", "warning")
     assert "takes long" in text
 
