@@ -12,8 +12,8 @@ from leafdist.doctor import packages
 from leafdist.doctor.examine import safely
 from leafdist.doctor.findings import Finding, error, ok, report
 from leafdist.doctor.launch import Launch, find_launch
-from tests.conftest import REPO
 from tests.helpers.doctoring import bad, fine
+from tests.helpers.paths import REPO
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def describe(site: Path, name: str, version: str, *lines: str) -> None:
     )
 
 
-def test_packages_that_do_not_fit_are_errors(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_conflicting_packages_are_found(fake: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     describe(fake, "torchvision", "0.19.0", "Requires-Dist: torch==2.4.0", "Requires-Dist: nowhere>=1")
     describe(fake, "other", "1.0", "Requires-Dist: torch==2.4.0")
     found = {one.text.split(", but")[0]: one.status for one in conflicts(fake, monkeypatch)}
@@ -54,7 +54,7 @@ def test_pillow_simd_stands_for_pillow(fake: Path) -> None:
     fine(packages.judge([line]))
 
 
-def test_a_package_that_cannot_be_imported_is_an_error_and_not_a_traceback(fake: Path) -> None:
+def test_failing_import_is_a_finding(fake: Path) -> None:
     (fake / "torchvision.py").write_text("raise RuntimeError('operator torchvision::nms does not exist')")
     command = [sys.executable, "-m", "leafdist", "doctor", "--json"]
     environment = os.environ | {"PYTHONPATH": f"{fake}:{REPO}"}
@@ -64,13 +64,13 @@ def test_a_package_that_cannot_be_imported_is_an_error_and_not_a_traceback(fake:
     assert "Traceback" not in done.stderr
 
 
-def test_two_pillows_in_one_folder_are_noticed(fake: Path) -> None:
+def test_two_pillows_are_noticed(fake: Path) -> None:
     assert "Pillow" in fine(packages.check_pillow())[0].text
     describe(fake, "pillow-simd", "12.1.1.post0")
     assert "both installed" in bad(packages.check_pillow(), "pillow", "warning")
 
 
-def test_a_check_that_breaks_down_is_a_finding_and_the_others_go_on() -> None:
+def test_broken_check_is_a_finding() -> None:
     def breaks() -> Iterator[Finding]:
         yield ok("odd", "so far")
         raise ZeroDivisionError("by nought")
@@ -80,7 +80,7 @@ def test_a_check_that_breaks_down_is_a_finding_and_the_others_go_on() -> None:
     assert "ZeroDivisionError: by nought" in bad(found, "odd")
 
 
-def test_equal_lines_of_nodes_become_one_with_the_range_of_their_figures() -> None:
+def test_equal_node_lines_merge_with_ranges() -> None:
     rates, text = {"a": 1200.0, "b": 900.0}, "writes {rate:,.0f} MB/s"
     found = [(node, ok("disk", text, figures={"rate": rate})) for node, rate in rates.items()]
     whole = report([*found, ("a", ok("gpu", "none")), ("b", error("disk", "no {locks}", "fix"))], 2, 1.0)
@@ -92,7 +92,7 @@ def test_equal_lines_of_nodes_become_one_with_the_range_of_their_figures() -> No
     assert (whole.status, whole.nodes) == ("error", ["a", "b"])
 
 
-def test_a_place_is_read_from_a_launcher_or_from_srun_alone() -> None:
+def test_rank_is_read_from_any_launcher() -> None:
     assert find_launch({"SLURM_NTASKS": "4", "SLURM_PROCID": "0"}).world == 1  # a batch script, no step
     step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_TASKS_PER_NODE": "2(x2)", "SLURM_STEP_NODELIST": "gpu[07-08]"}
     task = step | {"SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "5", "SLURMD_NODENAME": "gpu08"}

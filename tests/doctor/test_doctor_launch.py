@@ -20,8 +20,8 @@ from leafdist.doctor.all_reduce import among
 from leafdist.doctor.findings import Finding, ok
 from leafdist.doctor.launch import Launch
 from leafdist.doctor.meeting import Meeting
-from tests.conftest import REPO
 from tests.helpers.doctoring import bad, fine
+from tests.helpers.paths import REPO
 
 FOREVER = 10**7  # all-reduces
 
@@ -56,7 +56,7 @@ def added(harm: str) -> list[Finding]:
 
 
 @pytest.mark.slow
-def test_a_rank_that_is_killed_while_all_add_up_is_named() -> None:
+def test_rank_killed_summing_is_named() -> None:
     found = added("kill")
     assert [one.status for one in found] == ["error", "error"]
     assert "the process of rank 1 of 2 was killed by SIGKILL" in found[1].text
@@ -65,13 +65,13 @@ def test_a_rank_that_is_killed_while_all_add_up_is_named() -> None:
 
 
 @pytest.mark.slow
-def test_a_rank_that_hangs_ends_within_the_patience() -> None:
+def test_hanging_rank_ends_in_time() -> None:
     found = added("suspend")
     assert [one.status for one in found] == ["error", "error"]
     assert "rank 1 of 2 hangs" in found[1].text
 
 
-def test_a_rank_that_gives_no_word_is_an_error() -> None:
+def test_silent_rank_is_an_error() -> None:
     meeting = Meeting(Launch("node1", world=2), 1)
     meeting.hand_over([ok("cpu", "fine")])
     (first, fine), (_, silent) = meeting.collect()
@@ -79,7 +79,7 @@ def test_a_rank_that_gives_no_word_is_an_error() -> None:
     assert "rank 1 of 2 did not report within 1 s" in bad(silent, "processes")
 
 
-def test_a_rank_that_cannot_reach_the_first_says_where_it_tried() -> None:
+def test_unreachable_rank_says_the_address() -> None:
     with pytest.raises(ValueError, match=r"rank 1 on node2 cannot meet the others at 127\.0\.0\.1:9 .*MASTER_ADDR"):
         Meeting(Launch("node2", rank=1, world=2, port=9), 1)
 
@@ -97,7 +97,7 @@ def on_two_nodes(folders: tuple[Path, Path]) -> list[Finding]:
         assert not thread.is_alive()
 
 
-def test_the_second_node_sees_locks_of_the_first(tmp_path: Path) -> None:
+def test_second_node_sees_locks(tmp_path: Path) -> None:
     assert [one.check for one in fine(on_two_nodes((tmp_path, tmp_path)))] == ["locks"]
     assert not list(tmp_path.iterdir())
 
@@ -137,7 +137,7 @@ def test_a_launch_is_examined_as_one(tmp_path: Path, photos: Path) -> None:
 
 
 @pytest.mark.parametrize(("cards", "asked", "started"), [(0, None, 2), (1, None, 1), (4, None, 4), (1, 3, 3)])
-def test_as_many_add_up_as_there_are_gpus_and_two_without(
+def test_all_reduce_uses_gpus_or_two(
     cards: int, asked: int | None, started: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A second process on the only GPU would be an error of our own making."""
@@ -154,7 +154,7 @@ def test_as_many_add_up_as_there_are_gpus_and_two_without(
     assert counts == [started]
 
 
-def test_a_wrong_number_of_processes_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_process_count_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     from leafdist.__main__ import main
 
     assert main(["doctor", "--processes", "0"]) == 2

@@ -13,11 +13,11 @@ import torch
 
 from leafdist.config.schema import Config, DataConfig, RunConfig, TrainConfig, resolve
 from leafdist.doctor import cores, decoding, folders, gpus, shared
-from tests.conftest import CLASSES
 from tests.helpers.doctoring import HERE, bad, fine, settings
+from tests.helpers.photos import CLASSES
 
 
-def test_a_gpu_without_a_driver_that_works_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gpu_without_driver_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A build with CUDA, as from PyPI, on a machine that has an NVIDIA device, as far as one can see."""
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "nvidia0").touch()
@@ -36,20 +36,20 @@ def test_a_gpu_without_a_driver_that_works_is_an_error(tmp_path: Path, monkeypat
     assert "hidden" in fine(gpus.without_gpu(tmp_path))[0].text
 
 
-def test_gpus_that_slurm_gave_and_nobody_sees_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invisible_slurm_gpus_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fine(gpus.without_gpu(tmp_path))
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", "2")
     assert "gave this job 2 GPU(s)" in bad(gpus.without_gpu(tmp_path), "gpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has fp16")
-def test_a_precision_that_the_device_lacks_is_an_error() -> None:
+def test_unsupported_precision_is_an_error() -> None:
     fine(gpus.check_precision(settings()))
     assert "no gradient scaling" in bad(gpus.check_precision(settings(train=TrainConfig(precision="fp16"))), "bf16")
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
-def test_a_process_that_may_use_one_core_of_many_says_so() -> None:
+def test_single_core_affinity_is_reported() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})  # as taskset does
     try:
@@ -60,19 +60,19 @@ def test_a_process_that_may_use_one_core_of_many_says_so() -> None:
         os.sched_setaffinity(0, before)
 
 
-def test_a_machine_that_is_busy_with_other_work_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_busy_machine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.0, 0.0))
     assert not any("busy" in one.text for one in fine(cores.check_cores(settings(), HERE)))
     monkeypatch.setattr(os, "getloadavg", lambda: (9.0 * (os.cpu_count() or 1), 0.0, 0.0))
     assert any("other work keeps" in one.text for one in fine(cores.check_cores(settings(), HERE)))
 
 
-def test_more_workers_than_cores_are_too_many() -> None:
+def test_more_workers_than_cores_is_reported() -> None:
     data = DataConfig(source="folder", workers=4096)
     assert "data.workers=4096 per process" in bad(cores.check_cores(settings(data=data), HERE), "cpu", "warning")
 
 
-def test_a_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
+def test_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
     mine, second = tmp_path / "mine", tmp_path / "docker" / "a"
     second.mkdir(parents=True)
     mine.write_text("0::/docker/a\n")
@@ -105,11 +105,11 @@ def throttled() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("throttled")
-def test_a_process_in_a_cgroup_with_a_quota_says_so() -> None:
+def test_real_cgroup_quota_is_reported() -> None:
     assert "a cgroup quota allows 0.5 of" in bad(cores.check_cores(settings(), HERE), "cpu", "warning")
 
 
-def test_little_shared_memory_is_told_with_what_is_needed(small_disk: Path, tmp_path: Path) -> None:
+def test_little_shared_memory_names_the_need(small_disk: Path, tmp_path: Path) -> None:
     data = DataConfig(source="folder", workers=2, resize=64)
     text = bad(cores.check_shared_memory(settings(data=data), HERE, small_disk), "shared memory", "warning")
     assert "0 MiB free" in text
@@ -122,7 +122,7 @@ def runs_in(folder: Path, **sections: object) -> Config:
     return settings(run=RunConfig(folder=str(folder)), **sections)
 
 
-def test_a_full_disk_is_an_error_and_is_left_as_it_was(small_disk: Path, tmp_path: Path) -> None:
+def test_full_disk_is_an_error(small_disk: Path, tmp_path: Path) -> None:
     found = fine(folders.check_runs(runs_in(tmp_path / "not" / "there")))
     assert {one.check for one in found} == {"locks", "runs"}
     assert list(tmp_path.iterdir()) == [small_disk]
@@ -145,12 +145,12 @@ def mounted(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("mounted", ["ro"], indirect=True)
-def test_a_folder_that_cannot_be_written_is_an_error(mounted: Path) -> None:
+def test_unwritable_folder_is_an_error(mounted: Path) -> None:
     assert "cannot be written: Read-only file system" in bad(folders.check_runs(runs_in(mounted)), "runs")
 
 
 @pytest.mark.parametrize("mounted", ["size=200m"], indirect=True)
-def test_a_disk_without_room_for_the_checkpoints_is_an_error(mounted: Path) -> None:
+def test_no_room_for_checkpoints_is_error(mounted: Path) -> None:
     """ResNet-50 with Adam needs about 300 MiB for one, and four of them may lie there at once."""
     fine(folders.check_runs(runs_in(mounted)))
     resnet = resolve(Config(run=RunConfig(folder=str(mounted))))
@@ -159,24 +159,24 @@ def test_a_disk_without_room_for_the_checkpoints_is_an_error(mounted: Path) -> N
 
 
 @pytest.mark.parametrize("mounted", ["size=200m,nr_inodes=100"], indirect=True)
-def test_a_disk_that_is_out_of_names_is_an_error(mounted: Path) -> None:
+def test_disk_without_inodes_is_an_error(mounted: Path) -> None:
     assert "more files (inodes)" in bad(folders.check_runs(runs_in(mounted)), "runs")
 
 
 @pytest.mark.parametrize("mounted", ["size=100m"], indirect=True)
-def test_packs_that_do_not_fit_beside_the_photos_are_an_error(mounted: Path, photos: Path) -> None:
+def test_no_room_for_packs_is_error(mounted: Path, photos: Path) -> None:
     data = DataConfig(root=str(photos), cache=str(mounted), resize=2000)
     assert "data.cache" in bad(folders.check_cache(settings(data=data)), "packs")
     fine(folders.check_cache(settings(data=replace(data, resize=64))))
 
 
-def test_a_disk_that_takes_long_for_a_checkpoint_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slow_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "write_speed", lambda path: 5.0)
     text = bad(folders.check_runs(resolve(Config(run=RunConfig(folder=str(tmp_path))))), "runs", "warning")
     assert "takes long" in text
 
 
-def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_locks_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(*_: object) -> None:
         raise OSError(37, "No locks available")
 
@@ -184,7 +184,7 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
     assert "has no locks" in bad(folders.check_runs(runs_in(tmp_path)), "locks", "warning")
 
 
-def test_locks_that_reach_no_other_node_are_told(tmp_path: Path) -> None:
+def test_node_local_locks_are_reported(tmp_path: Path) -> None:
     """As seen from the other node: the file is there, and nobody holds it."""
     path = tmp_path / "runs" / "inside" / "probe"
     assert "is another folder here" in bad(shared.look(path, "node1"), "runs", "warning")
@@ -196,9 +196,7 @@ def test_locks_that_reach_no_other_node_are_told(tmp_path: Path) -> None:
         fine(shared.look(path, "node1"))
 
 
-def test_a_folder_without_photos_is_an_error_and_bad_photos_are_named(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_empty_folder_and_bad_photos_reported(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decoding, "SECONDS", 0.3)
     data, small = DataConfig(root=str(photos), source="folder"), TrainConfig(batch_size=2)
     assert "a core decodes" in fine(decoding.check_photos(settings(data=data, train=small), HERE))[0].text
@@ -213,7 +211,7 @@ def test_a_folder_without_photos_is_an_error_and_bad_photos_are_named(
     fine(decoding.check_photos(settings(train=small), HERE))  # the default is not there, and nobody asked for it
 
 
-def test_a_device_that_is_faster_than_all_cores_waits_for_a_folder_and_not_for_a_pack() -> None:
+def test_fast_device_waits_for_folder_only() -> None:
     folder, pack = DataConfig(source="folder"), DataConfig(source="pack")
     many = 10.0 * 4096
     assert f"{4096} core(s) keep up" in bad(decoding.verdict(folder, 10.0, many, 100, "it"), "photos", "warning")
@@ -221,7 +219,7 @@ def test_a_device_that_is_faster_than_all_cores_waits_for_a_folder_and_not_for_a
     fine(decoding.verdict(folder, 100.0, 50.0, 100, "it"))
 
 
-def test_files_dated_by_another_clock_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_clock_skew_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() - 100)
     assert "+100 s from this machine's clock" in bad(folders.check_runs(runs_in(tmp_path)), "clock", "warning")

@@ -29,7 +29,7 @@ def no_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("no_wandb")
-def test_wandb_without_a_key_or_an_answer_is_told_and_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wandb_without_key_or_server_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     online = settings(track=TrackConfig(wandb="online"))
     assert "no API key for http://127.0.0.1:9" in bad(services.check_wandb(online), "wandb", "warning")
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
@@ -38,7 +38,7 @@ def test_wandb_without_a_key_or_an_answer_is_told_and_nobody_is_asked(monkeypatc
     fine(services.check_wandb(settings()))
 
 
-def test_weights_that_are_nowhere_or_damaged_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_or_damaged_weights_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     resnet = resolve(Config())
@@ -53,7 +53,7 @@ def test_weights_that_are_nowhere_or_damaged_are_an_error(tmp_path: Path, monkey
     fine(services.check_weights(settings()))
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_taken_port_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         assert f"{port}, which accelerate launch takes" in bad(services.check_port(HERE, port), "port", "warning")
@@ -61,7 +61,7 @@ def test_a_port_that_is_taken_is_told() -> None:
     fine(services.check_port(HERE, port))
 
 
-def test_a_clock_that_is_behind_is_told(tmp_path: Path) -> None:
+def test_wrong_clock_is_reported(tmp_path: Path) -> None:
     (tmp_path / "code.py").touch()
     fine(services.check_date(time.time(), tmp_path))
     os.utime(tmp_path / "code.py", times=(time.time() + 86400,) * 2)
@@ -93,14 +93,12 @@ def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"SLURM_TMPDIR": "/nowhere"}, 2, "error", "SLURM_TMPDIR=/nowhere is no folder"),
     ],
 )
-def test_a_job_that_does_not_fit_its_launch_is_told(
-    changes: dict[str, str], world: int, status: str, text: str
-) -> None:
+def test_job_unlike_its_launch_is_reported(changes: dict[str, str], world: int, status: str, text: str) -> None:
     fine(slurm.check(JOB, replace(HERE, world=2)))
     assert text in bad(slurm.check(JOB | changes, replace(HERE, world=world)), "slurm", status)
 
 
-def test_a_job_that_does_not_come_back_says_so(scontrol: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_job_without_requeue_is_reported(scontrol: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launch = replace(HERE, world=2)
     scontrol.write_text("#!/bin/sh\necho JobId=7 Requeue=0\n")
     assert "not requeued" in fine(slurm.check(JOB, launch))[0].text

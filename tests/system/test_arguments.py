@@ -47,9 +47,7 @@ def test_unknown_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -
         ("--seed", "argument --seed: expected one argument"),
     ],
 )
-def test_wrong_choice_gets_a_suggestion(
-    words: str, message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_choice_gets_a_suggestion(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
     parser = Parser(prog="split")
     parser.add_argument("--mode", choices=("copy", "hardlink"))
     parser.add_argument("--seed", type=int)
