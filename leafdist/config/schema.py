@@ -105,7 +105,7 @@ class OptimConfig(Section):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackConfig(Section):
-    """Where metrics go beside metrics.jsonl."""
+    """Trackers that get the metrics too, beside metrics.jsonl."""
 
     wandb: Literal["auto", "online", "offline", "off"] = key("auto", "Weights & Biases; auto: online if possible")
     project: str = key("leafdist", "W&B project")
