@@ -28,7 +28,7 @@ def add(commands: Any) -> None:
     )
     predict.add_argument("folder", metavar="RUN", type=Path, help="a run folder, such as runs/resnet50")
     predict.add_argument("paths", metavar="IMAGE|FOLDER", nargs="+", help="photos; -: their names on standard input")
-    predict.add_argument("--top", metavar="K", type=int, default=3, help="classes per photo (default: %(default)s)")
+    predict.add_argument("--top", metavar="K", type=int, default=3, help="classes per photo")
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--csv", metavar="FILE", type=Path, help="write path,predicted,confidence,... there")
     form.add_argument("--jsonl", action="store_true", help="print one JSON object per photo")
