@@ -1,6 +1,6 @@
-"""A small synthetic leaf data set: drawn, not downloaded, with the class names of the real one.
+"""Draws a small synthetic leaf data set with the class names of the real one.
 
-Each photo has its own generator, keyed by (seed, class, photo), so that it is the same whoever draws it.
+Each photo has its own generator, keyed by (seed, class, photo), so that any process draws the same.
 """
 
 import tempfile
@@ -88,7 +88,7 @@ DISEASES = {
 
 
 def draw_sample(dest: Path, *, per_class: int = 40, side: int = 256, seed: int = 0) -> int:
-    """Draw `dest/<class>/0001.jpg`, …, for each of CLASSES; returns the number of photos. All of them appear, or none.
+    """Draw `dest/<class>/0001.jpg`, …, for each of CLASSES, all or none; return the number of photos.
 
     Raises ValueError for a destination that is not empty, or a number out of range.
     """
