@@ -75,7 +75,7 @@ def test_no_ranges_or_version_starts_over(
 @pytest.mark.parametrize("heeding", [True, False])
 def test_two_versions_are_never_spliced(heeding: bool, site: Site, tmp_path: Path) -> None:
     site.cuts = [5000, 0, 0, 0, 0]
-    with pytest.raises(ValueError, match=r"5000 bytes are here\. Run the same again"):
+    with pytest.raises(ValueError, match=r"5000 bytes are here\. Run the same command again"):
         fetch(site.url, tmp_path / "data", say=silent)
     new = {name: content[::-1] for name, content in PHOTOS.items()}
     site.content, site.version, site.heeding = tar(photos=new), '"two"', heeding
