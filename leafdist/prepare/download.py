@@ -55,17 +55,17 @@ def download(url: str, path: Path, say: Callable[[str], None]) -> None:
 
     `<path>.json` says whose beginning `<path>.part` is; it can only be resumed with an ETag or a date from the server.
     """
-    known = noted(path).url == url
+    known = _noted(path).url == url
     if urlsplit(url).hostname in DRIVE:
-        return None if known and path.exists() else from_drive(url, path)
+        return None if known and path.exists() else _from_drive(url, path)
     if not known:
         discard(path)
     most, failures = 0, 0
     while not path.exists():
         try:
-            transfer(url, path)
+            _transfer(url, path)
         except BrokenOffError as error:
-            size = size_of(part(path))
+            size = _size_of(_part(path))
             failures = 0 if size > most else failures + 1
             most = max(size, most)
             if failures > len(WAITS):
@@ -78,58 +78,56 @@ def download(url: str, path: Path, say: Callable[[str], None]) -> None:
     return None
 
 
-def part(path: Path) -> Path:
-    """Return the path of an unfinished download."""
+def _part(path: Path) -> Path:
     return path.with_name(f"{path.name}.part")
 
 
 def discard(path: Path) -> None:
     """Remove a download and its notes."""
-    for file in (path, part(path), notes(path)):
+    for file in (path, _part(path), _notes(path)):
         file.unlink(missing_ok=True)
 
 
-def notes(path: Path) -> Path:
-    """Return the path of the notes."""
+def _notes(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
-def noted(path: Path) -> Notes:
+def _noted(path: Path) -> Notes:
     """Read the notes, empty ones where there are none."""
-    return plain.read(Notes, notes(path)) if notes(path).exists() else Notes()
+    return plain.read(Notes, _notes(path)) if _notes(path).exists() else Notes()
 
 
-def size_of(path: Path) -> int:
+def _size_of(path: Path) -> int:
     """Return the size in bytes, 0 for a file that does not exist."""
     return path.stat().st_size if path.exists() else 0
 
 
-def transfer(url: str, path: Path) -> None:
+def _transfer(url: str, path: Path) -> None:
     """Try once, over one connection. Raises BrokenOffError."""
-    known = noted(path)
-    have = size_of(part(path)) if known.validator else 0
+    known = _noted(path)
+    have = _size_of(_part(path)) if known.validator else 0
     if have and have == known.total:  # killed between the last byte and the rename
-        part(path).replace(path)
+        _part(path).replace(path)
         return
     headers = {"Accept-Encoding": "identity", "User-Agent": "leafdist"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": str(known.validator)}
-    with connect(Request(url, headers=headers), path) as response:
-        start, total = extent(response, have)
-        version = validator(response.headers)
+    with _connect(Request(url, headers=headers), path) as response:
+        start, total = _extent(response, have)
+        version = _validator(response.headers)
         if start and (version not in (None, known.validator) or total != known.total):
             discard(path)
             raise BrokenOffError("the file has changed on the server")
         if not start:
-            files.write_json(notes(path), plain.to_plain(Notes(url, version, total)))
-        with part(path).open("r+b" if start else "wb") as file:
+            files.write_json(_notes(path), plain.to_plain(Notes(url, version, total)))
+        with _part(path).open("r+b" if start else "wb") as file:
             file.seek(start)
-            receive(response, file, start, total)
-    files.flush(part(path))
-    part(path).replace(path)
+            _receive(response, file, start, total)
+    files.flush(_part(path))
+    _part(path).replace(path)
 
 
-def connect(request: Request, path: Path) -> HTTPResponse:
+def _connect(request: Request, path: Path) -> HTTPResponse:
     """Open a connection. Raises BrokenOffError, or ValueError where another try cannot help."""
     try:
         return build_opener(Redirects).open(request, timeout=SILENCE)  # type: ignore[no-any-return]
@@ -148,7 +146,7 @@ def connect(request: Request, path: Path) -> HTTPResponse:
         raise BrokenOffError(f"no connection ({error})") from error
 
 
-def extent(response: HTTPResponse, have: int) -> tuple[int, int | None]:
+def _extent(response: HTTPResponse, have: int) -> tuple[int, int | None]:
     """Return where the body starts, and the length of the file if the server tells. Raises BrokenOffError."""
     length = response.headers.get("Content-Length", "")
     if response.status == 200:  # the server ignores ranges, or the file has changed
@@ -159,17 +157,17 @@ def extent(response: HTTPResponse, have: int) -> tuple[int, int | None]:
     return have, int(found[2])
 
 
-def validator(headers: Message) -> str | None:
+def _validator(headers: Message) -> str | None:
     """Return what identifies this version of the file: a strong ETag, or its date."""
     tag = headers.get("ETag", "")
     return tag if tag.startswith('"') else headers.get("Last-Modified")
 
 
-def receive(response: HTTPResponse, file: IO[bytes], start: int, total: int | None) -> None:
+def _receive(response: HTTPResponse, file: IO[bytes], start: int, total: int | None) -> None:
     """Write the body into `file` from byte `start`. Raises BrokenOffError where it ends early."""
     position = start
     with console.bar(total, "B", "downloading", start=start) as bar:
-        while data := read(response):
+        while data := _read(response):
             file.write(data)
             position += len(data)
             bar.update(len(data))
@@ -178,7 +176,7 @@ def receive(response: HTTPResponse, file: IO[bytes], start: int, total: int | No
         raise BrokenOffError(f"the connection ended after {position} of {total} bytes")
 
 
-def read(response: HTTPResponse) -> bytes:
+def _read(response: HTTPResponse) -> bytes:
     """Return the next bytes of the body, none at its end. Raises BrokenOffError."""
     try:
         return response.read1(BUFFER)
@@ -186,7 +184,7 @@ def read(response: HTTPResponse) -> bytes:
         raise BrokenOffError(f"the connection broke ({type(error).__name__})") from error
 
 
-def from_drive(url: str, path: Path) -> None:
+def _from_drive(url: str, path: Path) -> None:
     """Download from Google Drive, which asks before it sends large files; gdown answers, and resumes."""
     try:
         import gdown
@@ -195,10 +193,10 @@ def from_drive(url: str, path: Path) -> None:
     except ImportError as error:
         raise ValueError(f"{url}: for Google Drive, pip install 'leafdist[drive]' first") from error
     whole = path.with_name("drive")
-    if noted(path).url != url:  # what is there belongs to another one
+    if _noted(path).url != url:  # what is there belongs to another one
         for left in path.parent.glob("drive*"):
             left.unlink()
-    files.write_json(notes(path), plain.to_plain(Notes(url)))
+    files.write_json(_notes(path), plain.to_plain(Notes(url)))
     try:
         gdown.download(url=url, output=str(whole), resume=True, retries=len(WAITS), timeout=SILENCE, use_cookies=False)
     except (DownloadError, RequestException) as error:

@@ -48,12 +48,10 @@ DAMAGE += (zstd.ZstdError,) if zstd else ()
 ENCRYPTED = 1  # bit of a zip member's flags
 
 
-class Readable(Protocol):
+class _Readable(Protocol):
     """Whatever bytes are read from, one after the other."""
 
-    def read(self, size: int, /) -> bytes:
-        """Return at most `size` bytes, none at the end."""
-        ...
+    def read(self, size: int, /) -> bytes: ...
 
 
 class ArchiveError(ValueError):
@@ -71,7 +69,7 @@ class Member(NamedTuple):
     data: IO[bytes] | None = None  # of a file
 
 
-class Hashed(io.RawIOBase):
+class _Hashed(io.RawIOBase):
     """A file read from start to end, with the SHA-256 of what was read."""
 
     def __init__(self, path: Path) -> None:
@@ -79,26 +77,23 @@ class Hashed(io.RawIOBase):
         self.sha256, self.position = hashlib.sha256(), 0
 
     def readable(self) -> bool:
-        """Return True, as io.BufferedReader asks for."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Fill `buffer` as far as the file goes; return the number of bytes."""
         count = self.file.readinto(buffer) or 0
         self.sha256.update(memoryview(buffer)[:count])
         self.position += count
         return count
 
     def close(self) -> None:
-        """Close the file."""
         self.file.close()
         super().close()
 
 
-class Metered:
+class _Metered:
     """Reads full buffers from a decompressor, up to byte `until`; keeps the last one."""
 
-    def __init__(self, file: Readable) -> None:
+    def __init__(self, file: _Readable) -> None:
         self.file, self.count, self.until, self.last = file, 0, 0, b""
 
     def read(self, size: int) -> bytes:
@@ -114,7 +109,6 @@ class Metered:
         return self.last
 
     def allow(self, size: int) -> None:
-        """Let the next `size` bytes be read, and a buffer more."""
         self.until = self.count + size + BUFFER
 
     def holds_zeros(self, offset: int) -> bool:
@@ -156,8 +150,8 @@ class Archive:
         return self._zip() if self.kind == "zip" else self._tar()
 
     def _tar(self) -> Iterator[Member]:
-        with Hashed(self.path) as raw:
-            stream = Metered(decompressor(raw, self.kind))
+        with _Hashed(self.path) as raw:
+            stream = _Metered(_decompressor(raw, self.kind))
             stream.allow(HEADER)
             tar = tarfile.open(fileobj=stream, mode="r|", bufsize=AHEAD)  # type: ignore[call-overload]  # noqa: SIM115
             while info := tar.next():
@@ -238,7 +232,7 @@ def kind(path: Path) -> Literal["zip", "tar", "gzip", "zstd"]:
     )
 
 
-def decompressor(raw: Hashed, how: str) -> Readable:
+def _decompressor(raw: _Hashed, how: str) -> _Readable:
     """Return a stream of the unpacked tar. Raises ValueError where zstd is not installed."""
     file = io.BufferedReader(raw, BUFFER)
     if how == "gzip":
