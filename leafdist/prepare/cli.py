@@ -80,7 +80,7 @@ def fetch_data(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command resumes it") from None
     console.say(
-        f"{options.dest} holds {record['files']} files, {record['size']} bytes; archive sha256 {record['sha256']}. "
+        f"{options.dest} holds {record.files} files, {record.size} bytes; archive sha256 {record.sha256}. "
         f"Next: leafdist audit {options.dest}"
     )
 
@@ -104,12 +104,13 @@ def audit_data(options: argparse.Namespace) -> int:
 
 def split_data(options: argparse.Namespace) -> None:
     """Split, print the counts, and say what comes next."""
-    from leafdist.prepare.split import NEAR, split
+    from leafdist.data.split_report import NEAR
+    from leafdist.prepare.split import split
 
     groups = Path(options.groups) if options.groups and options.groups != NEAR else options.groups
     given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
     report = split(options.raw, options.dest, groups=groups, **given)
-    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report["totals"].items() if count)
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
     console.say(f"wrote {options.dest}: {counts}")
     fold = " --data.fold 0" if options.folds else ""
     console.say(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")

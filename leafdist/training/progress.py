@@ -2,13 +2,9 @@
 
 import sys
 import time
-from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leafdist.system import console
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 class Progress:
@@ -17,15 +13,14 @@ class Progress:
     def __init__(self, total_steps: int, start: int, *, shown: bool) -> None:
         self.shown, self.total, self.start = shown, total_steps, start
         self.began = time.monotonic()
-        self.bar: tqdm[Any] | None = None
-        if shown and console.on_terminal(sys.stderr):
-            self.bar = console.bar(total_steps, "step", start=start)
+        on_terminal = shown and console.on_terminal(sys.stderr)
+        self.bar = console.bar(total_steps, "step", start=start) if on_terminal else None
 
     def step(self, event: dict[str, Any]) -> None:
         """Show a `step` event."""
         if self.bar is not None:
-            self.bar.update(event["step"] - self.bar.n)
-            self.bar.set_postfix(loss=f"{event['loss']:.4f}", images_per_second=f"{event['images_per_second']:.0f}")
+            note = f"loss {event['loss']:.4f} {event['images_per_second']:.0f} images/s"
+            self.bar.update(event["step"] - self.bar.n, note)
         elif self.shown:
             done = event["step"] - self.start
             left = (self.total - event["step"]) * (time.monotonic() - self.began) / max(1, done)
@@ -38,13 +33,12 @@ class Progress:
         """Show an `epoch` event."""
         if not self.shown:
             return
-        with self.bar.external_write_mode(sys.stdout) if self.bar is not None else nullcontext():
-            console.say(
-                f"epoch {event['epoch'] + 1}: train loss {event['train_loss']:.4f} "
-                f"accuracy {event['train_accuracy']:.4f}, "
-                f"val loss {event['val_loss']:.4f} accuracy {event['val_accuracy']:.4f}{' (best)' if best else ''}, "
-                f"{event['seconds']:.1f} s"
-            )
+        console.say(
+            f"epoch {event['epoch'] + 1}: train loss {event['train_loss']:.4f} "
+            f"accuracy {event['train_accuracy']:.4f}, "
+            f"val loss {event['val_loss']:.4f} accuracy {event['val_accuracy']:.4f}{' (best)' if best else ''}, "
+            f"{event['seconds']:.1f} s"
+        )
 
     def close(self) -> None:
         if self.bar is not None:
