@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_softmax
 
 from leafdist.runs.results import Bin, Calibration, CalibrationScores
 
@@ -31,13 +30,19 @@ def fit(logits: Logits, labels: Labels, split: str, checkpoint: str) -> Calibrat
 
 def cross_entropy(logits: Logits, labels: Labels) -> float:
     """Mean over the photos, in nats."""
-    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+    return float(-_log_softmax(logits)[np.arange(len(labels)), labels].mean())
+
+
+def _log_softmax(logits: Logits) -> Logits:
+    from scipy.special import log_softmax  # noqa: PLC0415
+
+    return np.asarray(log_softmax(logits, axis=1))
 
 
 def reliability(logits: Logits, labels: Labels) -> tuple[float, list[Bin]]:
     """Expected calibration error (0 to 1) and the bins that are not empty (Naeini et al. 2015,
     doi 10.1609/aaai.v29i1.9602)."""
-    return binned(np.exp(log_softmax(logits, axis=1).max(1)), logits.argmax(1) == labels)
+    return binned(np.exp(_log_softmax(logits).max(1)), logits.argmax(1) == labels)
 
 
 def binned(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> tuple[float, list[Bin]]:
