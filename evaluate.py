@@ -57,12 +57,13 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
         headline.show(evaluations, options.split)
     for run in evaluations:
         report.attempt(run, runtime)
-    if len(evaluations) == 1:
-        return
     if len({evaluation.data for evaluation in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
-        return
-    runtime.once(lambda: compare(options.runs, evaluations[options.runs[0]].split, options.groups))
+    elif len(evaluations) > 1:
+        from leafdist.compare import compare, text
+
+        split = evaluations[options.runs[0]].split
+        runtime.once(lambda: text.show(compare.compare(options.runs, split, options.groups)))
 
 
 def check_given(options: argparse.Namespace) -> None:
@@ -74,13 +75,6 @@ def check_given(options: argparse.Namespace) -> None:
         find_best(run)
     if options.groups:
         read_groups(options.groups)
-
-
-def compare(runs: list[Path], split: str, groups: Path | None) -> None:
-    """Print the runs side by side."""
-    from leafdist.compare import compare, text
-
-    text.show(compare.compare(runs, split, groups))
 
 
 if __name__ == "__main__":

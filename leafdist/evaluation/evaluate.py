@@ -61,7 +61,8 @@ def evaluate(
 
     def judge(batch: Batch) -> None:
         images, labels, rows = batch
-        draws = _crop_draws(rows, judging.crop_seed, runtime.device)
+        seed = judging.crop_seed
+        draws = None if seed is None else _crop_draws(rows, seed).to(runtime.device)
         with torch.inference_mode(), runtime.autocast(judging.precision):
             logits = _logits(network, augment(images, draws), flips=judging.flips)
             table[rows] = _facts(logits, labels)[:, :width]
@@ -101,12 +102,9 @@ def _batches_of_rank(photos: int, runtime: Runtime) -> list[NDArray[np.int64]]:
     return [np.arange(start, min(start + size, photos)) for start in starts]
 
 
-def _crop_draws(rows: Tensor, seed: int | None, device: torch.device) -> Tensor | None:
-    """Draw the crops of consecutive photos; None for the center's crop."""
-    if seed is None:
-        return None
-    key = stream_key(seed, 0, Purpose.EVALUATE)
-    return torch.from_numpy(uniform_rows(key, int(rows[0]), len(rows))).to(device)
+def _crop_draws(rows: Tensor, seed: int) -> Tensor:
+    """Draw the crops of consecutive photos."""
+    return torch.from_numpy(uniform_rows(stream_key(seed, 0, Purpose.EVALUATE), int(rows[0]), len(rows)))
 
 
 @contextmanager

@@ -17,7 +17,7 @@ Take = Callable[[Answer], None]
 @contextmanager
 def csv_file(path: Path, top: int) -> Iterator[Take]:
     """Take answers and write one row each; the file appears once all are written."""
-    columns = ["path", *_columns("predicted", "confidence", top, "_")]
+    columns = ["path", *_columns(top, "_")]
     with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
@@ -43,7 +43,7 @@ def table(top: int) -> Iterator[Take]:
     """Take answers and print them as a table at the end."""
     rows = list[list[object]]()
     yield lambda answer: rows.append([answer.path, *_cells(answer, digits=4)])
-    console.table(["photo", *_columns("predicted", "confidence", top, " ")], rows, shrink="photo")
+    console.table(["photo", *_columns(top, " ")], rows, shrink="photo")
 
 
 def save_picture(path: Path, picture: Pixels) -> None:
@@ -52,9 +52,9 @@ def save_picture(path: Path, picture: Pixels) -> None:
         Image.fromarray(picture).save(temporary, "JPEG", quality=90)
 
 
-def _columns(label: str, value: str, top: int, separator: str) -> list[str]:
+def _columns(top: int, separator: str) -> list[str]:
     ranks = ["", *(f"{separator}{rank}" for rank in range(2, top + 1))]
-    return [f"{name}{rank}" for rank in ranks for name in (label, value)]
+    return [f"{name}{rank}" for rank in ranks for name in ("predicted", "confidence")]
 
 
 def _cells(answer: Answer, digits: int) -> list[str]:
