@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from leafdist.doctor.findings import Finding, error, ok
+from leafdist.doctor.diagnosis import Finding, error, ok
 from leafdist.doctor.launch import Launch
 
 CHECK = "all-reduce"

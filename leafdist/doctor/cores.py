@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leafdist.config.schema import Config
 from leafdist.distributed.runtime import usable_cpus
-from leafdist.doctor.findings import Finding, note, ok, warning
+from leafdist.doctor.diagnosis import Finding, note, ok, warning
 from leafdist.doctor.launch import Launch
 from leafdist.system.processes import usable_cores
 

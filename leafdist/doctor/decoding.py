@@ -14,7 +14,7 @@ from leafdist.data.folds import fold_root
 from leafdist.data.index import scan
 from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.cores import quota
-from leafdist.doctor.findings import Finding, error, note, ok, warning
+from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
 from leafdist.doctor.training_rate import training_rate
 from leafdist.system.errors import UnreadablePhotoError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from leafdist.config.schema import Config
 from leafdist.doctor import packages
-from leafdist.doctor.findings import Finding, Report, error, report
+from leafdist.doctor.diagnosis import Finding, Report, error, report
 from leafdist.doctor.launch import Launch, find_launch
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import torch
 from leafdist.config.schema import Config
 from leafdist.data.folds import fold_name
 from leafdist.data.pack import cache_folder
-from leafdist.doctor.findings import Finding, error, ok, warning
+from leafdist.doctor.diagnosis import Finding, error, ok, warning
 from leafdist.models.build import build_model
 from leafdist.system import locks
 

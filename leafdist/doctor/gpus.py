@@ -9,7 +9,7 @@ import torch
 
 from leafdist.config.schema import Config
 from leafdist.distributed.runtime import resolve_precision
-from leafdist.doctor.findings import Finding, error, note, ok, warning
+from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
 
 BUSY = 0.9  # of a GPU's memory: with less free, somebody else is using it

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch.distributed import DistNetworkError, PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from leafdist.doctor.findings import Finding, error
+from leafdist.doctor.diagnosis import Finding, error
 from leafdist.doctor.launch import Launch
 from leafdist.system.plain import from_plain, to_plain
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 
-from leafdist.doctor.findings import Finding, error, note, ok, warning
+from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 
 CORE = ("torch", "torchvision", "accelerate")
 SIMD = "pillow-simd"  # Pillow by another name

@@ -8,7 +8,7 @@ import torch
 from torchvision.models import ResNet50_Weights
 
 from leafdist.config.schema import Config
-from leafdist.doctor.findings import Finding, error, note, ok, warning
+from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import ALONE, Launch
 from leafdist.system import files
 from leafdist.system.network import unreachable

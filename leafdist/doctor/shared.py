@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from leafdist.doctor.findings import Finding, ok, warning
+from leafdist.doctor.diagnosis import Finding, ok, warning
 from leafdist.doctor.folders import probe
 from leafdist.doctor.meeting import Meeting
 from leafdist.system import locks

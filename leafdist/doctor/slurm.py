@@ -4,7 +4,7 @@ import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from leafdist.doctor.findings import Finding, error, note, ok, warning
+from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
 
 

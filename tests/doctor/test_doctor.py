@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from leafdist.doctor import packages
+from leafdist.doctor.diagnosis import Finding, error, ok, report
 from leafdist.doctor.examine import safely
-from leafdist.doctor.findings import Finding, error, ok, report
 from leafdist.doctor.launch import Launch, find_launch
 from tests.helpers.doctoring import bad, fine
 from tests.helpers.paths import REPO

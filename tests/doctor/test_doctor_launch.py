@@ -17,7 +17,7 @@ from leafdist.config.schema import Config
 from leafdist.doctor import examine as doctor
 from leafdist.doctor import shared
 from leafdist.doctor.all_reduce import among
-from leafdist.doctor.findings import Finding, ok
+from leafdist.doctor.diagnosis import Finding, ok
 from leafdist.doctor.launch import Launch
 from leafdist.doctor.meeting import Meeting
 from tests.helpers.doctoring import bad, fine

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from leafdist.config.schema import Config, ModelConfig, TrackConfig, resolve
-from leafdist.doctor.findings import Finding, merge
+from leafdist.doctor.diagnosis import Finding, merge
 from leafdist.doctor.launch import Launch
 
 HERE = Launch("here")
