@@ -43,7 +43,7 @@ def fetch(source: str, dest: Path, sha256: str | None = None, say: Callable[[str
         lock = dest.with_name(f"{work.name}.lock")
         with locks.alone(lock, say):
             record = fetched(source, dest, sha256) or make(source, dest, sha256, work, say)
-            lock.unlink()  # whoever waits for it finds `dest`
+            lock.unlink(missing_ok=True)  # whoever waits for it finds `dest`
     except OSError as error:
         raise ValueError(f"{dest} cannot be written: {error}. Name another folder") from error
     return record

@@ -4,7 +4,6 @@ Each photo has its own generator, keyed by (seed, class, photo), so that any pro
 """
 
 import tempfile
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -89,16 +88,13 @@ def draw_sample(dest: Path, *, per_class: int = 40, side: int = 256, seed: int =
     dest.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=dest.parent, prefix=f".{dest.name}.") as temporary:
         folder = Path(temporary) / "photos"
-        _draw_classes(partial(_draw_class, folder, per_class, side, seed), per_class)
+        workers = min(children.usable_cores(), 8, per_class // 5)  # starting one costs as much as drawing 30 photos
+        draw = partial(_draw_class, folder, per_class, side, seed)
+        with console.bar(len(CLASSES), "class", "drawing") as bar:
+            for _ in children.share_out(draw, range(len(CLASSES)), workers):
+                bar.update()
         folder.replace(dest)
     return per_class * len(CLASSES)
-
-
-def _draw_classes(draw: Callable[[int], None], per_class: int) -> None:
-    workers = min(children.usable_cores(), 8, per_class // 5)  # starting one costs as much as drawing 30 photos
-    with console.bar(len(CLASSES), "class", "drawing") as bar:
-        for _ in children.share_out(draw, range(len(CLASSES)), workers):
-            bar.update()
 
 
 def _draw_class(root: Path, per_class: int, side: int, seed: int, index: int) -> None:

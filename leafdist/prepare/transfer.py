@@ -18,7 +18,11 @@ def transfer(pairs: Iterable[tuple[Path, Path]], mode: Mode) -> None:
     A copy has the content only, not the permissions; a symlink names the absolute path of the source and breaks when
     that moves. Raises ValueError where no hard link can be made, OSError for other failures.
     """
-    way: dict[str, Callable[[Path, Path], object]] = {"copy": shutil.copyfile, "hardlink": _link, "symlink": _point}
+    way: dict[str, Callable[[Path, Path], object]] = {
+        "copy": shutil.copyfile,
+        "hardlink": _link,
+        "symlink": lambda source, target: target.symlink_to(source.resolve()),
+    }
     with ThreadPoolExecutor(8) as pool:  # waits overlap on network file systems
         for _ in pool.map(lambda pair: way[mode](*pair), pairs):
             pass  # raises what a thread raised
@@ -34,7 +38,3 @@ def _link(source: Path, target: Path) -> None:
             f"{target}: no hard link to {source} ({error.strerror}): both must be of this user and on one file system "
             "that has links. Use --mode copy or symlink"
         ) from error
-
-
-def _point(source: Path, target: Path) -> None:
-    target.symlink_to(source.resolve())
