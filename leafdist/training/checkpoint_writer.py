@@ -34,7 +34,7 @@ class Writer:
             self._pending.popleft().result()
         if self._error is not None:
             raise SaveError(
-                f"saving failed: {self._error}. Earlier checkpoints are intact. Fix the cause, then run the same command"
+                f"saving failed: {self._error}. Earlier checkpoints are intact. Fix the cause, then rerun the command"
             ) from self._error
 
     def _run(self, work: Callable[[], None]) -> None:
