@@ -4,10 +4,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-PARTS = ("ceiling", "training", "evaluation", "loading", "packing", "start", "processes")
+PARTS = ("ceiling", "training", "evaluation", "loading", "packing")
 
 
 def add(commands: Any) -> None:
+    """Add the command to the parser."""
     bench = commands.add_parser(
         "bench",
         help="measure this machine",
@@ -17,15 +18,15 @@ def add(commands: Any) -> None:
             "leafdist bench --parts ceiling,training --turns 3 --json bench.json --config configs/baseline.yaml",
         ),
     )
-    bench.add_argument("--parts", default=",".join(PARTS), help="which, with commas (default: all of %(default)s)")
-    bench.add_argument("--turns", type=int, default=5, help="of all that is compared (default: %(default)s)")
-    bench.add_argument("--seconds", type=float, default=3, help="a turn (default: %(default)s)")
-    bench.add_argument("--json", metavar="FILE", type=Path, help="where to write the figures too")
+    bench.add_argument("--parts", default=",".join(PARTS), help="parts to measure, with commas (default: %(default)s)")
+    bench.add_argument("--turns", type=int, default=5, help="how often each is measured (default: %(default)s)")
+    bench.add_argument("--seconds", type=float, default=3, help="seconds per turn (default: %(default)s)")
+    bench.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     bench.set_defaults(run=run_bench, takes_settings=True)  # train.py's, as they stand
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    """Settings are those of train.py."""
+    """Run the command; its settings are those of train.py."""
     from leafdist.config.parse import parse_config
 
     parts = options.parts.split(",")

@@ -1,7 +1,6 @@
 """What the device does: the ceiling of a network fed with one constant batch, training, evaluation."""
 
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leafdist.bench.timing import Case
+from leafdist.bench.timing import Case, timed
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.open import open_loaders
@@ -27,33 +26,27 @@ NEVER = 1e9  # minutes between checkpoints
 
 
 class ConstantBatch:
-    """Trains `model` on one batch of `rows` photos in the device's memory, and does nothing else."""
+    """Trains `model` on one batch of `rows` photos in the device's memory; `mode` is one of torch.compile, if any."""
 
-    def __init__(self, config: Config, model: nn.Module, device: torch.device, rows: int, classes: int) -> None:
+    def __init__(
+        self, config: Config, model: nn.Module, device: torch.device, rows: int, classes: int, *, mode: str = ""
+    ) -> None:
         self.config, self.rows, self.device = config, rows, device
         self.model, self.pixels = _placed(config, model, device, rows)
         self.labels = torch.arange(rows, device=device) % classes
-        self.network = self.model.train()
+        self.model.train()
+        self.network = torch.compile(self.model, dynamic=False, mode=mode) if mode else self.model
         self.optimizer = build_optimizer(self.model, config.optim)
 
-    def compiled(self, mode: str) -> "ConstantBatch":
-        """Use torch.compile in this mode from now on."""
-        self.network = torch.compile(self.model, dynamic=False, mode=mode)  # type: ignore[assignment]
-        return self
-
-    def step(self, number: int) -> None:
-        """Take one optimizer step: forward, backward, update."""
-        seek(self.model, self.config.seed, number, 0)
-        with autocast(self.device, self.config.train.precision):
-            logits = self.network(self.pixels)
-        F.cross_entropy(logits.float(), self.labels).backward()
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-
     def train(self, batches: int) -> int:
-        """Take so many steps; returns the number of photos."""
+        """Take so many optimizer steps: forward, backward, update; returns the number of photos."""
         for number in range(batches):
-            self.step(number)
+            seek(self.model, self.config.seed, number, 0)
+            with autocast(self.device, self.config.train.precision):
+                logits = self.network(self.pixels)
+            F.cross_entropy(logits.float(), self.labels).backward()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
         return batches * self.rows
 
 
@@ -69,21 +62,14 @@ def training_rate(config: Config, rows: int, threads: int, seconds: float) -> fl
     model = build_model(config.model.name, CLASSES, config.data.side, dropout=config.model.dropout)
     batch = ConstantBatch(config, model, device, rows, CLASSES)
 
-    def timed_step(number: int) -> float:
-        began = time.perf_counter()
-        batch.step(number)
-        if device.type == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter() - began
-
-    first = timed_step(0)
-    if first >= seconds:  # too slow for a warm-up
-        return rows / first
-    spent, steps = 0.0, 0
+    case = Case("", batch.train)
+    spent, photos = timed(case, 1)
+    if spent < seconds:  # else it is too slow for a warm-up
+        spent, photos = 0.0, 0
     while spent < seconds:
-        steps += 1
-        spent += timed_step(steps)
-    return rows * steps / spent
+        took, count = timed(case, 1)
+        spent, photos = spent + took, photos + count
+    return photos / spent
 
 
 def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:
@@ -111,9 +97,9 @@ def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:
 def ceiling(config: Config, classes: int, runtime: Runtime, compiled: str = "") -> Case:
     """Training on one constant batch; `compiled` is a mode of torch.compile."""
     model = make_model(config, classes, runtime)
-    batch = ConstantBatch(config, model, runtime.device, config.train.batch_size, classes)
+    batch = ConstantBatch(config, model, runtime.device, config.train.batch_size, classes, mode=compiled)
     name = f"{config.train.precision}, {'channels_last' if config.train.channels_last else 'contiguous'}"
-    return Case(f"{name}, compile={compiled}", batch.compiled(compiled).train) if compiled else Case(name, batch.train)
+    return Case(f"{name}, compile={compiled}" if compiled else name, batch.train)
 
 
 def training(config: Config, runtime: Runtime, name: str) -> Case:
