@@ -1,8 +1,8 @@
 """Processes, devices and precision: the one place that knows of Accelerate and of other ranks."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -22,7 +22,6 @@ from leafdist.system.processes import usable_cores
 from leafdist.system.signals import Interrupted
 
 T = TypeVar("T")
-Outcome = tuple[Any, Exception | None]
 Precision = Literal["no", "bf16", "fp16"]
 AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
@@ -85,29 +84,34 @@ class Runtime:
         SaveError as they are, what the user can fix (ValueError, OSError) as ValueError. Unless `patient`, the others
         wait no longer than for a collective.
         """
-        shared: T = self._shared(_outcome(work) if self.is_main else (None, None), patient=patient)
-        return shared
+        return self._agree(work, active=self.is_main, patient=patient)
 
     def once_per_node(self, work: Callable[[], T]) -> T:
         """Run `work` on one rank of each node; every rank returns rank 0's result. See `once`."""
-        shared: T = self._shared(_outcome(work) if self.is_local_main else (None, None))
-        return shared
+        return self._agree(work, active=self.is_local_main)
 
     def everywhere(self, work: Callable[[], T]) -> T:
         """Run `work` on every rank; each returns its own result once all have succeeded. See `once`."""
-        result, error = _outcome(work)
-        self._shared((None, error))  # a result that stays on its rank need not be pickled
-        own: T = result
-        return own
+        own = list[T]()
+        self._agree(lambda: own.append(work()), active=True)  # results stay on their ranks: they need not be pickled
+        return own[0]
 
-    def _shared(self, outcome: Outcome, *, patient: bool = True) -> Any:
+    def _agree(self, work: Callable[[], T], *, active: bool, patient: bool = True) -> T:
         """Rank 0's result, once no rank has raised anything."""
-        result, error = outcome
-        outcomes: list[Outcome] = self.gather((result if self.is_main else None, error), patient=patient)
+        result: T | None = None
+        error: Exception | None = None
+        try:
+            result = work() if active else None
+        except (Interrupted, SaveError) as stop:
+            error = stop
+        except (ValueError, OSError) as fault:
+            error = ValueError(str(fault))
+        outcomes = self.gather((result if self.is_main else None, error), patient=patient)
         for _, found in outcomes:
             if found is not None:
                 raise found
-        return outcomes[0][0]
+        shared: T = outcomes[0][0]
+        return shared
 
     def watching(self, abandon: Abandon) -> AbstractContextManager[None]:
         """Watch this rank while the work inside runs; see Watchdog. `abandon` is called on rank 0 alone."""
@@ -138,14 +142,9 @@ class Runtime:
         """The scaler of the gradients, which does nothing unless the precision is fp16."""
         return self.accelerator.scaler or torch.amp.GradScaler(self.device.type, enabled=False)
 
-    @contextmanager
-    def no_sync(self, model: nn.Module, *, when: bool) -> Iterator[None]:
+    def no_sync(self, model: nn.Module, *, when: bool) -> AbstractContextManager[None]:
         """Keep gradients local `when` this is not the last micro-batch."""
-        if when and isinstance(model, DistributedDataParallel):
-            with model.no_sync():
-                yield
-        else:
-            yield
+        return model.no_sync() if when and isinstance(model, DistributedDataParallel) else nullcontext()
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Add up over all processes, in place."""
@@ -166,16 +165,6 @@ class Runtime:
             dist.barrier(group=self.control)
         if dist.is_initialized():
             dist.destroy_process_group()
-
-
-def _outcome(work: Callable[[], object]) -> Outcome:
-    """What `work` returned, or what it raised that the other ranks must know."""
-    try:
-        return work(), None
-    except (Interrupted, SaveError) as stop:
-        return None, stop
-    except (ValueError, OSError) as fault:
-        return None, ValueError(str(fault))
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -179,18 +179,15 @@ class Watchdog(threading.Thread):
 
     def _find_failure(self, error: RuntimeError) -> Failure:
         """The first failure: a reported one, else a rank that did not check in (dead if its heartbeat stopped)."""
-        gone = Failure(0, GONE, INTERRUPTED)
-        if self.store is None:
-            return gone
+        broken = f"the connection between the ranks broke: {error}"
         try:
-            return self._reported_or_missing() or Failure(
-                self.rank, f"the connection between the ranks broke: {error}", INTERRUPTED
-            )
+            return self._check_in() or Failure(self.rank, broken, INTERRUPTED)
         except RuntimeError:
-            return gone
+            return Failure(0, GONE, INTERRUPTED)
 
-    def _reported_or_missing(self) -> Failure | None:
-        assert self.store
+    def _check_in(self) -> Failure | None:
+        if self.store is None:
+            return Failure(0, GONE, INTERRUPTED)
         missing = [rank for rank in range(self.world) if rank != self.rank]
         self.store.set(f"left/{self.rank}", "")
         before = {rank: self._read(f"alive/{rank}") for rank in missing}

@@ -60,20 +60,3 @@ class Lap:
         now = time.monotonic()
         passed, self.last = now - self.last, now
         state.seconds, state.epoch_seconds = state.seconds + passed, state.epoch_seconds + passed
-
-
-class Meter:
-    """Counts photos per second since it was made or last read."""
-
-    def __init__(self) -> None:
-        self.began, self.photos = time.monotonic(), 0
-
-    def add(self, photos: int) -> None:
-        """Count those of one step."""
-        self.photos += photos
-
-    def read(self) -> float:
-        """Photos per second; counting begins anew."""
-        photos, seconds = self.photos, time.monotonic() - self.began
-        self.began, self.photos = self.began + seconds, 0
-        return photos / seconds

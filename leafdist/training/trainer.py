@@ -28,7 +28,7 @@ from leafdist.system.plain import from_plain, to_plain
 from leafdist.training.checkpoint_writer import Writer
 from leafdist.training.optim import NotFiniteError
 from leafdist.training.progress import Progress
-from leafdist.training.state import Lap, Meter, TrainState
+from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
 from leafdist.training.sums import StepSums, Totals
 
@@ -51,7 +51,8 @@ class Trainer:
         self.eval_augment = Augment.from_config(config.data).for_evaluation()
         total = config.train.epochs * self.steps_per_epoch
         self.total_steps = min(total, config.train.max_steps or total)
-        self.state, self.sums, self.lap, self.meter = TrainState(), StepSums(), Lap(), Meter()
+        self.state, self.sums, self.lap = TrainState(), StepSums(), Lap()
+        self.window_start, self.window_rows = time.monotonic(), 0  # since the last logged step
         self.writer = Writer()
         self.saved_position, self.saved_time = self.state.position, time.monotonic()
         self.tracker: Tracker = NullTracker()  # `fit` has one that speaks, and a visible bar
@@ -104,12 +105,12 @@ class Trainer:
             return
         state, train = self.state, self.config.train
         self.step.wrapped.train()
-        self.meter = Meter()
+        self.window_start, self.window_rows = time.monotonic(), 0
         shares = self._plan().shares(self.runtime.rank, self.runtime.world, state.batch)
         for batch in self.loaders["train"].batches(shares):
             self.sums.push(*self.step(state.step, batch))
-            self.meter.add(batch.share.total)
             state.step, state.batch = state.step + 1, state.batch + 1
+            self.window_rows += batch.share.total
             if state.step % train.log_every == 0:
                 self.log_step()
             if self.epoch_trained:
@@ -130,9 +131,10 @@ class Trainer:
     def log_step(self) -> None:
         """Report the steps since the last time, after one reduction for all of them."""
         self._collect()
-        state, rate = self.state, self.step.rate(self.state.step - 1)
-        event = StepEvent(state.epoch, state.step, state.log_totals.mean_loss, rate, self.meter.read())
-        state.log_totals = Totals()
+        state, now = self.state, time.monotonic()
+        speed, rate = self.window_rows / (now - self.window_start), self.step.rate(state.step - 1)
+        event = StepEvent(state.epoch, state.step, state.log_totals.mean_loss, rate, speed)
+        state.log_totals, self.window_start, self.window_rows = Totals(), now, 0
         self.tracker.log(event)
         self.progress.step(event)
 
