@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals.install()
     config = parse_config(arguments)
     # torch takes seconds to import: a wrong configuration is refused before that
-    from leafdist.data.open import data_facts, note_set_aside, open_loaders, set_aside
+    from leafdist.data.open import counts, data_facts, note_set_aside, open_loaders
     from leafdist.distributed.job import run
     from leafdist.distributed.runtime import Runtime
     from leafdist.report import write as report
@@ -37,8 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = replace(given, train=replace(given.train, precision=runtime.precision))
         loaders = open_loaders(config.data, ("train", "val"), runtime)
         facts = data_facts(loaders)
-        photos = {split: found.photos for split, found in facts.data.items()}
-        model = prepare_model(config, len(facts.classes), photos["train"], runtime)
+        model = prepare_model(config, len(facts.classes), facts.data["train"].photos, runtime)
         path = Path(config.run.folder) / str(config.run.name)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
@@ -48,34 +47,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
             more = "" if bounded else ". A higher train.epochs continues it"
             runtime.say(f"{path} is finished: {trainer.state.step} steps{more}")
             return
-
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
-        note_set_aside(loaders, folder.path / "set-aside.json", runtime)
+        note_set_aside(loaders, trainer.layout.set_aside, runtime)
         tracker = open_tracker(
             config,
             folder.path,
             active=runtime.is_main,
             place=trainer.state.position,
             photos=loaders["val"].source.index.folder,
-            facts={"photos": photos, "set_aside": set_aside(loaders)},
+            facts=counts(loaders),
         )
         with folder.ending(tracker, active=runtime.is_main) as finish, runtime.watching(folder.abandon):
             trainer.fit(tracker)
             finish(trainer.state.result())
         report.attempt(folder.path, runtime)
         runtime.gather(None, patient=True)  # uploads may take longer than a collective
-        best = trainer.state
-        runtime.say(
-            f"done: best val accuracy {best.best_accuracy:.4f} in epoch {best.best_epoch + 1}. "
-            f"Next: python evaluate.py {path}"
-        )
+        best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
+        runtime.say(f"done: {best}. Next: python evaluate.py {path}")
 
-    status = run(
-        train,
-        precision=given.train.precision,
-        timeout_minutes=given.train.timeout_minutes,
-        deterministic=given.train.deterministic,
-    )
+    how = given.train
+    status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)
     signals.ignore()
     return status
 

@@ -1,7 +1,7 @@
 """`leafdist bench`: how fast this machine trains, how fast it could, and what is in between."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -61,16 +61,15 @@ class Bench:
 
     def cases(self, part: str) -> list[Case]:
         """What is compared in a part."""
-        if part == "ceiling":
-            return device.ceilings(self.config, len(self.index.classes), self.runtime)
-        if part == "training":
-            return self.trainings()
-        if part == "evaluation":
-            return device.evaluations(self.config, self.runtime)
-        if part == "loading":
-            return host.loading(self.config, self.runtime, sorted({0, 1, self.runtime.cpus}))
-        assert part == "packing", part
-        return host.packing(self.config, self.index, self.runtime.cpus)
+        config, runtime = self.config, self.runtime
+        makers: dict[str, Callable[[], list[Case]]] = {
+            "ceiling": lambda: device.ceilings(config, len(self.index.classes), runtime),
+            "training": self.trainings,
+            "evaluation": lambda: device.evaluations(config, runtime),
+            "loading": lambda: host.loading(config, runtime, sorted({0, 1, runtime.cpus})),
+            "packing": lambda: host.packing(config, self.index, runtime.cpus),
+        }
+        return makers[part]()
 
     def trainings(self) -> list[Case]:
         """The ceiling of the configuration as it is, then the trainer from the pack and from the folder."""

@@ -80,18 +80,13 @@ def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:
         precisions.append("bf16")
     if cuda:
         precisions.append("fp16")
-    variants = [(precision, layout, "") for precision in precisions for layout in (False, True)]
-    best = (runtime.precision, config.train.channels_last)
-    variants += [(*best, mode) for mode in ("default", *(["reduce-overhead"] if cuda else []))]
-    return [
-        ceiling(
-            replace(config, train=replace(config.train, precision=precision, channels_last=layout)),
-            classes,
-            runtime,
-            compiled=mode,
-        )
-        for precision, layout, mode in variants
-    ]
+    cases = []
+    for precision in precisions:
+        for layout in (False, True):
+            train = replace(config.train, precision=precision, channels_last=layout)
+            cases.append(ceiling(replace(config, train=train), classes, runtime))
+    modes = ("default", "reduce-overhead") if cuda else ("default",)
+    return cases + [ceiling(config, classes, runtime, mode) for mode in modes]
 
 
 def ceiling(config: Config, classes: int, runtime: Runtime, compiled: str = "") -> Case:

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -62,14 +63,10 @@ class _Shares(Dataset["Batch | UnreadablePhotoError"]):
         return Batch(share, *(torch.from_numpy(np.ascontiguousarray(array)) for array in (*rows, share.indices)))
 
 
-def _prepare(_: int) -> None:
+def _prepare(niceness: int, _: int) -> None:
+    """Start a worker that ends with its parent."""
     children.leave_with_parent()
-
-
-def _prepare_beside_training(worker: int) -> None:
-    """On a CPU the network has the same cores: its threads wait for the slowest of them, so workers give way."""
-    _prepare(worker)
-    os.nice(19)
+    os.nice(niceness)
 
 
 class _Planned(Sampler[Any]):
@@ -93,7 +90,8 @@ class Loader:
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.sampler = _Planned()
         workers = workers if isinstance(source, FolderSource) else 0
-        prepare = _prepare_beside_training if device.type == "cpu" else _prepare
+        # on a CPU the network has the same cores: its threads wait for the slowest of them, so workers give way
+        prepare = partial(_prepare, 19 if device.type == "cpu" else 0)
         self.loader = DataLoader(
             _Shares(source),
             batch_size=None,

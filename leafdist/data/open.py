@@ -32,10 +32,8 @@ def open_loaders(
     """One loader per split; classes are those of the first split where none are given."""
     sources = open_sources(data, splits, runtime, classes)
     resident = runtime.everywhere(lambda: on_device(data, sources, runtime))
-    return {
-        split: Loader(source, runtime.device, workers(data, runtime), resident=resident)
-        for split, source in sources.items()
-    }
+    workers = runtime.cpus if data.workers == "auto" else int(data.workers)
+    return {split: Loader(one, runtime.device, workers, resident=resident) for split, one in sources.items()}
 
 
 def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) -> bool:
@@ -112,11 +110,6 @@ def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
     runtime.everywhere(check)
 
 
-def workers(data: DataConfig, runtime: Runtime) -> int:
-    """Number of worker processes per rank that read from the folder."""
-    return runtime.cpus if data.workers == "auto" else int(data.workers)
-
-
 def data_facts(loaders: dict[str, Loader]) -> DataFacts:
     """The class list and the photos of each split."""
     indexes = {split: loader.source.index for split, loader in loaders.items()}
@@ -124,9 +117,13 @@ def data_facts(loaders: dict[str, Loader]) -> DataFacts:
     return DataFacts(list(indexes["train"].classes), splits)
 
 
-def set_aside(loaders: dict[str, Loader]) -> dict[str, int]:
-    """How many photos of each split cannot be read."""
-    return {split: len(loader.source.index.set_aside) for split, loader in loaders.items()}
+def counts(loaders: dict[str, Loader]) -> dict[str, dict[str, int]]:
+    """The number of `photos` of each split, and of those `set_aside`, which cannot be read."""
+    indexes = {split: loader.source.index for split, loader in loaders.items()}
+    return {
+        "photos": {split: len(index) for split, index in indexes.items()},
+        "set_aside": {split: len(index.set_aside) for split, index in indexes.items()},
+    }
 
 
 def note_set_aside(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> None:
@@ -138,8 +135,8 @@ def note_set_aside(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> 
     ]
     if rows:
         runtime.once(lambda: files.write_json(path, rows))
-        counts = ", ".join(f"{count} of {split}" for split, count in set_aside(loaders).items())
-        runtime.say(f"photos set aside: {counts}, listed in {path}. Those of val count as wrong")
+        aside = ", ".join(f"{count} of {split}" for split, count in counts(loaders)["set_aside"].items())
+        runtime.say(f"photos set aside: {aside}, listed in {path}. Those of val count as wrong")
 
 
 def origin(index: Index) -> dict[str, Any]:

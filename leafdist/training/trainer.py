@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
-from leafdist.data.open import set_aside
+from leafdist.data.open import counts
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import evaluate
@@ -82,7 +82,8 @@ class Trainer:
 
     def fit(self, tracker: Tracker) -> None:
         """Train to the end, from wherever `state` stands. Raises Interrupted, all saved, when told to stop."""
-        state, aside = self.state, {split: count for split, count in set_aside(self.loaders).items() if count}
+        state = self.state
+        aside = {split: count for split, count in counts(self.loaders)["set_aside"].items() if count}
         self.tracker, self.lap = tracker, Lap()
         self.progress = Progress(self.total_steps, state.step, shown=self.runtime.is_main)
         tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
