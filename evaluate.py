@@ -18,25 +18,30 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    """Returns the exit status: 0, 2 for wrong input, 1 for anything else."""
+    """Return the exit status: 0, 2 for wrong input, 1 for anything else."""
+    options = parse_arguments()
+    from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
+
+    return run(lambda runtime: evaluate(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
+
+
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
     parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="default: test")
     parser.add_argument(
         "--data",
         metavar="ROOT",
-        help="where the split folders lie now, or other photos: ROOT/<split>/<class>/ or ROOT/<class>/; classes are "
+        help="where the split folders are now, or other photos: ROOT/<split>/<class>/ or ROOT/<class>/; classes are "
         "matched by name (default: as in training)",
     )
     parser.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): interval by leaf")
     parser.add_argument("--tta", action="store_true", help="average over four views of a photo: as it is and mirrored")
-    options = parser.parse_args()
-    from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
-
-    return run(lambda runtime: evaluate_all(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
+    return parser.parse_args()
 
 
-def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
+def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
     from leafdist.evaluation import headline
     from leafdist.evaluation.assess import Request, assess
@@ -45,26 +50,23 @@ def evaluate_all(options: argparse.Namespace, runtime: Runtime) -> None:
 
     runtime.once(lambda: check_given(options))
     request = Request(options.split, options.data, options.groups, options.tta)
-    results = {run: assess(run, request, runtime) for run in options.runs}
+    evaluations = {run: assess(run, request, runtime) for run in options.runs}
     if runtime.is_main:
-        for run, result in results.items():
-            add_evaluation(run, result["split"], runtime.say)
-    if runtime.is_main:
-        headline.show(results, options.split)
-    for run in results:
+        for run, evaluation in evaluations.items():
+            add_evaluation(run, evaluation.split, runtime.say)
+        headline.show(evaluations, options.split)
+    for run in evaluations:
         report.attempt(run, runtime)
-    if len(results) > 1 and len({result["data"] for result in results.values()}) > 1:
+    if len(evaluations) == 1:
+        return
+    if len({evaluation.data for evaluation in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
-    elif len(results) > 1:
-        from leafdist.compare import text
-        from leafdist.compare.compare import compare
-
-        split = results[options.runs[0]]["split"]
-        runtime.once(lambda: text.show(compare(options.runs, split, options.groups)))
+        return
+    runtime.once(lambda: compare(options.runs, evaluations[options.runs[0]].split, options.groups))
 
 
 def check_given(options: argparse.Namespace) -> None:
-    """Raises ValueError for what would come to light after the first run was evaluated."""
+    """Raise ValueError for what would come to light only after the first run was evaluated."""
     from leafdist.data.groups import read_groups
     from leafdist.runs.checkpoint import find_best
 
@@ -72,6 +74,13 @@ def check_given(options: argparse.Namespace) -> None:
         find_best(run)
     if options.groups:
         read_groups(options.groups)
+
+
+def compare(runs: list[Path], split: str, groups: Path | None) -> None:
+    """Print the runs side by side."""
+    from leafdist.compare import compare, text
+
+    text.show(compare.compare(runs, split, groups))
 
 
 if __name__ == "__main__":

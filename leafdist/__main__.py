@@ -1,4 +1,4 @@
-"""The `leafdist` command: data and speed before a training, uploads after it."""
+"""The `leafdist` command: data and speed before a training, evaluation and uploads after it."""
 
 import argparse
 import os
@@ -6,34 +6,30 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-from leafdist.bench import cli as measure
+from leafdist.bench import cli as bench
 from leafdist.compare import cli as compare
 from leafdist.completion import cli as completion
-from leafdist.data import cli as ready
-from leafdist.doctor import cli as examine
+from leafdist.data import cli as data
+from leafdist.doctor import cli as doctor
 from leafdist.export import cli as export
 from leafdist.predict import cli as predict
-from leafdist.prepare import cli as raw
+from leafdist.prepare import cli as prepare
 from leafdist.report import cli as report
 from leafdist.runs import cli as runs
 from leafdist.system import console
-from leafdist.system.arguments import Parser, Version
+from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
-from leafdist.tracking import cli as upload
+from leafdist.tracking import cli as tracking
 
-GROUPS = (raw, ready, examine, measure, runs, compare, report, predict, export, upload, completion)
+FOLDERS = (prepare, data, doctor, bench, runs, compare, report, predict, export, tracking, completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the exit status: 0, 2 for wrong input, 130 after Ctrl-C, or 1 where something was found bad."""
-    parser = build_parser()
-    options, settings = parser.parse_known_args(arguments)
-    if settings and not getattr(options, "takes_settings", False):
-        parser.error(f"unrecognized arguments: {' '.join(settings)}")
-    options.settings, options.parser = settings, parser
+    """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
+    options = parse(sys.argv[1:] if arguments is None else arguments)
     program = f"leafdist {options.command}"
     if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names of files that are no UTF-8, as they are
+        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
     try:
         status: int | None = options.run(options)
         sys.stdout.flush()
@@ -49,14 +45,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status or 0
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """A subcommand each, with the function that runs it."""
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line, with the settings of train.py in `settings`. Exits with 2 on wrong input."""
+    parser = build_parser()
+    first = next(iter(arguments), "-")
+    if not first.startswith("-") and first not in commands_of(parser):
+        parser.error(f"command {unknown(first, commands_of(parser))}")
+    options, settings = parser.parse_known_args(arguments)
+    if settings and not getattr(options, "takes_settings", False):
+        parser.error(f"unrecognized arguments: {' '.join(settings)}")
+    options.settings = settings
+    return options
+
+
+def build_parser() -> Parser:
+    """A parser with one subcommand per command, each with the function that runs it as `run`."""
     parser = Parser(prog="leafdist", description="Before and after training. Training: train.py --help")
-    parser.add_argument("--version", action=Version, help="the versions of leafdist, Python and PyTorch")
+    parser.add_argument("--version", action=Version, help="print the versions of leafdist, Python and PyTorch")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in GROUPS:
-        group.add(commands)
+    for folder in FOLDERS:
+        folder.add(commands)
+    parser.set_defaults(parser=parser, commands=commands.choices)
     return parser
+
+
+def commands_of(parser: argparse.ArgumentParser) -> dict[str, Parser]:
+    """The parser of each command, by name."""
+    commands: dict[str, Parser] = parser.get_default("commands")
+    return commands
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 from dataclasses import fields
 from typing import get_args, get_origin
 
-from leafdist.config.fields import LIMITS, default_of
+from leafdist.config.fields import LIMITS, default_of, shown
 from leafdist.config.schema import FREE, KEYS, SECTIONS, Config
 
 HEAD = """# Configuration
 
 Defaults, then `--config FILE`, then flags such as `--optim.lr 3e-4`; `train.py --print_config` prints what comes of it,
-and each run keeps it as `config.yaml`. A run that goes on may change the settings with a dot, and train for more
+and each run keeps it as `config.yaml`. A resumed run may change the settings with a dot, and train for more
 `train.epochs` unless the schedule is cosine; anything else is refused with a list of what differs.
 """
 
@@ -22,7 +22,10 @@ def page() -> str:
 
 
 def table(section: str, keys: list[str]) -> str:
-    rows = [f"| `{key}` | {'·' if FREE.fullmatch(key) else ''} | `{shown(key)}` | {words(key)} |" for key in keys]
+    rows = [
+        f"| `{key}` | {'·' if FREE.fullmatch(key) else ''} | `{shown(default_of(KEYS[key]))}` | {words(key)} |"
+        for key in keys
+    ]
     return "\n".join(
         [
             f"## {section or 'All'}\n",
@@ -32,11 +35,6 @@ def table(section: str, keys: list[str]) -> str:
             "",
         ]
     )
-
-
-def shown(key: str) -> str:
-    value = default_of(KEYS[key])
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def words(key: str) -> str:

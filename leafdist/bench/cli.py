@@ -8,25 +8,25 @@ PARTS = ("ceiling", "training", "evaluation", "loading", "packing")
 
 
 def add(commands: Any) -> None:
-    """Add the command to the parser."""
+    """Add the parser of `bench`."""
     bench = commands.add_parser(
         "bench",
-        help="measure this machine",
+        help="measure how fast this machine trains",
         usage="leafdist bench [options] [--config FILE] [--section.key VALUE ...]",
         examples=(
             "leafdist bench --config configs/resnet50.yaml --data.root splitted",
             "leafdist bench --parts ceiling,training --turns 3 --json bench.json --config configs/baseline.yaml",
         ),
     )
-    bench.add_argument("--parts", default=",".join(PARTS), help="parts to measure, with commas (default: %(default)s)")
-    bench.add_argument("--turns", type=int, default=5, help="how often each is measured (default: %(default)s)")
-    bench.add_argument("--seconds", type=float, default=3, help="seconds per turn (default: %(default)s)")
-    bench.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
-    bench.set_defaults(run=run_bench, takes_settings=True)  # train.py's, as they stand
+    bench.add_argument("--parts", default=",".join(PARTS), help="parts to measure, separated by commas")
+    bench.add_argument("--turns", type=int, default=5, help="rounds over all that is compared")
+    bench.add_argument("--seconds", type=float, default=3, help="seconds per turn")
+    bench.add_argument("--json", metavar="FILE", type=Path, help="also write the figures there")
+    bench.set_defaults(run=run_bench, takes_settings=True)
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    """Run the command; its settings are those of train.py."""
+    """Measure with the settings of train.py. Raises ValueError for an unknown part."""
     from leafdist.config.parse import parse_config
 
     parts = options.parts.split(",")

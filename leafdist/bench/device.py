@@ -13,7 +13,7 @@ from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.open import open_loaders
 from leafdist.distributed.runtime import Precision, Runtime, autocast, resolve_precision
-from leafdist.evaluation.evaluate import evaluate
+from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.models.build import build_model
 from leafdist.models.dropout import seek
 from leafdist.training.model import make_model
@@ -121,7 +121,7 @@ def evaluations(config: Config, runtime: Runtime) -> list[Case]:
 
     def photos(batches: int) -> int:
         loader.source.index = replace(index, labels=index.labels[: batches * BATCH])
-        evaluate(model, loader, augment, runtime, precision=precision, random_crop_seed=config.crop_seed)
+        evaluate(model, loader, augment, runtime, Judging(precision, config.crop_seed))
         return len(loader.source.index)
 
     model.eval()

@@ -1,4 +1,4 @@
-"""compare: evaluated runs against each other, on the same photos."""
+"""compare: evaluated runs on the same photos."""
 
 import argparse
 from pathlib import Path
@@ -12,19 +12,20 @@ EXAMPLES = (
 
 
 def add(commands: Any) -> None:
+    """Add the parser of `compare`."""
     compare = commands.add_parser(
-        "compare", help="which of several evaluated runs is better, how surely, and what differs", examples=EXAMPLES
+        "compare", help="compare evaluated runs: which is better, how surely, and what differs", examples=EXAMPLES
     )
-    compare.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folders; the first is the measure")
-    compare.add_argument("--split", default="test", help="as in the name of eval-SPLIT.json (default: %(default)s)")
-    compare.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): count leaves")
-    compare.add_argument("--csv", metavar="FILE", type=Path, help="where to list each photo that one gets right alone")
-    compare.add_argument("--json", metavar="FILE", type=Path, help="where to write the figures too")
+    compare.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folders; the first is the baseline")
+    compare.add_argument("--split", default="test", help="compare eval-SPLIT.json")
+    compare.add_argument("--groups", metavar="FILE", type=Path, help="class, stem, leaf_id: intervals by leaf")
+    compare.add_argument("--csv", metavar="FILE", type=Path, help="list photos that only one of two runs gets right")
+    compare.add_argument("--json", metavar="FILE", type=Path, help="also write the figures there")
     compare.set_defaults(run=compare_runs)
 
 
 def compare_runs(options: argparse.Namespace) -> None:
-    """Print the comparison; write its tables where asked. Raises ValueError."""
+    """Print the comparison and write it where asked. Raises ValueError where runs cannot be compared."""
     from leafdist.compare.compare import compare
     from leafdist.compare.pair import write_photos
     from leafdist.compare.text import show

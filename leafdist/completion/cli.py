@@ -1,6 +1,8 @@
 """completion: the script that makes bash and zsh complete `leafdist`."""
 
 import argparse
+from collections.abc import Iterable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ FILES = ("FILE", "IMAGE")
 
 
 def add(commands: Any) -> None:
+    """Add the parser of `completion`."""
     completion = commands.add_parser(
         "completion",
-        help="print a script for the shell, which then completes commands, flags and paths",
+        help="print a shell script that completes commands, flags and paths",
         description='bash: add `eval "$(leafdist completion bash)"` to ~/.bashrc. '
         "zsh: leafdist completion zsh > a folder of $fpath, as _leafdist.",
         examples=tuple(f"leafdist completion {shell}" for shell in SHELLS),
@@ -22,23 +25,23 @@ def add(commands: Any) -> None:
 
 
 def print_completion(options: argparse.Namespace) -> None:
+    """Print the script. Raises ValueError where shtab is not installed."""
+    if find_spec("shtab") is None:
+        raise ValueError("shtab is not installed, which writes the script: pip install 'leafdist[completion]'")
     import shtab
 
     from leafdist.system import console
 
-    complete_paths(options.parser)
+    complete_paths(options.commands.values())
     console.say(shtab.complete(options.parser, options.shell))
 
 
-def complete_paths(parser: argparse.ArgumentParser) -> None:
-    """Tell shtab which arguments of the subcommands are folders or files."""
+def complete_paths(parsers: Iterable[argparse.ArgumentParser]) -> None:
+    """Tell shtab which arguments are folders or files."""
     import shtab
 
-    for action in parser._actions:  # argparse has no other way to ask
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                complete_paths(command)
-        elif (name := str(action.metavar).split("|", maxsplit=1)[0]) in FOLDERS:
+    for action in (action for parser in parsers for action in parser._actions):  # argparse has no public list
+        if (name := str(action.metavar).split("|", maxsplit=1)[0]) in FOLDERS:
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
         elif name in FILES or action.type is Path:
             action.complete = shtab.FILE  # type: ignore[attr-defined]

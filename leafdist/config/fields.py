@@ -5,6 +5,7 @@ import operator
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any
 
+Value = bool | int | float | str | list[str] | None  # of a setting
 LIMITS = {
     "low": ("at least", operator.ge),
     "above": ("above", operator.gt),
@@ -19,7 +20,15 @@ def key(default: Any, text: str, **limits: float) -> Any:
 
 
 def default_of(setting: Field[Any]) -> Any:
+    """The value of a setting that nobody gave."""
     return setting.default if setting.default_factory is MISSING else setting.default_factory()
+
+
+def shown(value: object) -> str:
+    """A value as YAML writes it: null, true, 0.001, [a, b]."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(shown, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,9 +45,10 @@ def check_range(name: str, value: Any, setting: Field[Any]) -> None:
     """Raises ValueError where a number is not finite or beyond the limits of its key."""
     if not isinstance(value, (int, float)):  # auto, null, a name
         return
+    default = shown(default_of(setting))
     if not math.isfinite(value):
-        raise ValueError(f"{name}={value}: must be finite; the default is {default_of(setting)}")
+        raise ValueError(f"{name}={value}: must be finite; the default is {default}")
     for kind, limit in setting.metadata.get("limits", {}).items():
         words, holds = LIMITS[kind]
         if not holds(value, limit):
-            raise ValueError(f"{name}={value}: must be {words} {limit}; the default is {default_of(setting)}")
+            raise ValueError(f"{name}={value}: must be {words} {limit}; the default is {default}")

@@ -1,27 +1,21 @@
-"""The command line of train.py: defaults, then the YAML file, then flags, to one resolved and checked `Config`.
+"""The command line of train.py: defaults, then the YAML file, then flags, to one resolved and checked `Config`."""
 
-jsonargparse parses and checks types; reading the file, unknown keys, messages and exit statuses are mended here.
-"""
-
+import argparse
 import io
 import os
 import re
 import sys
-from argparse import RawDescriptionHelpFormatter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
+from typing import Any, Literal, NoReturn, get_args, get_origin
 
 import yaml
 
-from leafdist.config.fields import default_of
+from leafdist.config.fields import Value, default_of, shown
 from leafdist.config.schema import KEYS, SECTIONS, Config, flatten, from_dict, resolve, to_dict, unknown_key
 from leafdist.system.errors import WRONG_INPUT
-
-if TYPE_CHECKING:
-    from jsonargparse import ArgumentParser
 
 EXAMPLES = """Train a leaf-disease classifier.
 
@@ -29,15 +23,24 @@ EXAMPLES = """Train a leaf-disease classifier.
   accelerate launch --multi_gpu --num_processes 4 train.py --config configs/resnet50.yaml --optim.lr 3e-4
   sbatch slurm/train.sbatch --config configs/resnet50.yaml --data.root /data/splitted
 
-Defaults, then the file, then flags. batch_size and lr are those of all processes together."""
-WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text (in YAML, quote it)"}
-WORDS |= {type(None): "null", list[str]: "a list of texts, such as [a,b]"}
+Defaults, then the file, then flags. batch_size and lr are those of the global batch, over all processes."""
+KINDS = {  # type of a key: how --help and how messages name it
+    int: ("INT", "a whole number"),
+    float: ("NUMBER", "a number"),
+    bool: ("true|false", "true or false"),
+    str: ("TEXT", "a text (in YAML, quote it)"),
+    type(None): ("null", "null"),
+    list[str]: ("[a,b]", "a list of texts, such as [a,b]"),
+}
+BOOLS = {"yes": True, "on": True, "no": False, "off": False}  # words to YAML 1.2, which many write all the same
+EARLIER = {("data.source", "auto"): "pack"}  # values of earlier releases, and what they meant
 
 
 class ConfigLoader(yaml.SafeLoader):
     """YAML 1.2's scalars: `no` and `off` are words and `1e-3` is a number; a key given twice is an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build one mapping. Raises ValueError where a key is given twice."""
         names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         for name in {name for name in names if names.count(name) > 1}:
             raise ValueError(f"{name} is given twice")
@@ -58,9 +61,27 @@ ConfigLoader.add_implicit_resolver(
 )
 
 
+class SettingsParser(argparse.ArgumentParser):
+    """argparse whose errors are ours to word: raises ValueError."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ValueError instead of leaving."""
+        raise ValueError(message)
+
+
+class Assign(argparse.Action):
+    """Set a key to what its flag says; with `+`, add to its list. Raises ValueError where the type is another."""
+
+    def __call__(self, parser: object, namespace: argparse.Namespace, text: Any, option: str | None = None) -> None:
+        before = getattr(namespace, self.dest, [])
+        adds = str(option).endswith("+")
+        value = read_value(self.dest, f"[{text}]" if adds and not text.startswith("[") else text)
+        setattr(namespace, self.dest, [*before, *value] if adds else value)
+
+
 @contextmanager
 def refusing(prog: str) -> Iterator[None]:
-    """Wrong input that is met inside ends the program with status 2 and one message, of rank 0."""
+    """End the program with status 2 and one message, of rank 0, where wrong input is met inside."""
     try:
         yield
     except (ValueError, OSError) as error:
@@ -70,7 +91,10 @@ def refusing(prog: str) -> Iterator[None]:
 
 
 def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> Config:
-    """Leaves with status 2 and one message on wrong input; 0 after --help or --print_config. Only rank 0 speaks."""
+    """Read the command line; exit with 2 and one message on wrong input, with 0 after --help or --print_config.
+
+    Only rank 0 prints.
+    """
     silent = os.environ.get("RANK", "0") != "0"
     with redirect_stdout(io.StringIO()) if silent else nullcontext(), refusing(prog):
         config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
@@ -82,89 +106,101 @@ def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> C
 
 def read_arguments(argv: Sequence[str], prog: str) -> tuple[Config, bool]:
     """The configuration and whether to print it. Raises ValueError on wrong input."""
-    from jsonargparse import ArgumentError
-
     parser = build_parser(prog)
-    try:
-        files = parser.parse_args(argv, defaults=False).get("config") or []
-        if len(files) > 1:
-            raise ValueError(f"--config is given {len(files)} times: {', '.join(files)}; name one file")
-        read = parser.parse_object(read_file(Path(files[0])) if files else {}, defaults=False)
-        values = parser.parse_args(argv, namespace=read, defaults=False).as_dict()
-    except ArgumentError as error:
-        raise ValueError(explain(str(error))) from None
-    values.pop("config", None)
-    print_it = values.pop("print_config", False)
-    config = from_dict(values)
+    given, unknown = parser.parse_known_args(argv)
+    if unknown:
+        name = unknown[0].removeprefix("--").partition("=")[0]
+        flag = unknown[0].startswith("--") and name
+        raise ValueError(unknown_key(name) if flag else f"unrecognized arguments: {' '.join(unknown)}")
+    files = given.config
+    if len(files) > 1:
+        raise ValueError(f"--config is given {len(files)} times: {', '.join(files)}; name one file")
+    # a second time, over the file's values: flags win, and `+` adds to what the file says
+    read = argparse.Namespace(**(read_file(Path(files[0])) if files else {}))
+    values = vars(parser.parse_args(argv, read))
+    config = from_dict({name: value for name, value in values.items() if name in KEYS})
     name = config.run.name or default_name(files)
-    return resolve(replace(config, run=replace(config.run, name=name))), print_it
+    return resolve(replace(config, run=replace(config.run, name=name))), given.print_config
 
 
 def default_name(files: Sequence[str]) -> str:
-    """That of the file; in a sweep also W&B's id of the run, since all runs of it share the file."""
+    """The name of the file; in a sweep also W&B's id of the run, since all runs of it share the file."""
     name = Path(files[0]).stem if files else "run"
     run = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
     return f"{name}-{run}" if run else name
 
 
-def build_parser(prog: str) -> "ArgumentParser":
-    """One flag a key: nothing but plain types, so that messages and dataclasses stay ours."""
-    from jsonargparse import ArgumentParser, DefaultHelpFormatter
-
-    class Formatter(RawDescriptionHelpFormatter, DefaultHelpFormatter):
-        """Keeps the lines of the examples."""
-
-    parser = ArgumentParser(
+def build_parser(prog: str) -> SettingsParser:
+    """A parser with one flag per key; keys that are not given are absent from what it returns."""
+    parser = SettingsParser(
         prog=prog,
         usage=f"{prog} [--config FILE.yaml] [--section.key VALUE ...]",
         description=EXAMPLES,
-        formatter_class=Formatter,
-        exit_on_error=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
-        print_config=None,
     )
-    parser.add_argument("--config", metavar="FILE.yaml", action="append", help="read settings from it")
-    parser.add_argument("--print_config", action="store_true", help="print the resolved, checked settings and exit")
+    parser.add_argument("--config", metavar="FILE.yaml", action="append", default=[], help="read settings from it")
+    parser.add_argument(
+        "--print_config", action="store_true", default=False, help="print the resolved, checked settings and exit"
+    )
     groups = {"": parser} | {name: parser.add_argument_group(name) for name in SECTIONS}
     for name, setting in KEYS.items():
-        groups[name.rpartition(".")[0]].add_argument(
-            f"--{name}", type=setting.type, default=default_of(setting), help=setting.metadata["help"]
-        )
+        text = f"{setting.metadata['help']} (default: {shown(default_of(setting))})"
+        kinds = "|".join(KINDS[kind][0] if kind in KINDS else kind for kind in alternatives(setting.type))
+        flags = [f"--{name}", f"--{name}+"] if setting.type == list[str] else [f"--{name}"]
+        group = groups[name.rpartition(".")[0]]
+        group.add_argument(*flags, action=Assign, dest=name, metavar=kinds, help=text.replace("%", "%%"))
     return parser
 
 
-def read_file(path: Path) -> dict[str, Any]:
+def read_file(path: Path) -> dict[str, Value]:
     """Settings by dotted key. Raises ValueError, naming the file, where it holds no known settings."""
     if not path.is_file():
         raise ValueError(f"--config {path}: no such file (looked in {Path.cwd()})")
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), ConfigLoader)
         values = flatten({} if content is None else content)
+        return {name: read_value(name, value) for name, value in values.items()}
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
-    for name, value in values.items():
-        if value is None and type(None) not in get_args(KEYS[name].type):
-            raise ValueError(f"{path}: {explain_value(name, 'null')}")
-    return values
 
 
-def explain(message: str) -> str:
-    """jsonargparse's message in our words."""
-    if flag := re.match(r"unrecognized arguments: --([^\s=]+)", message):
-        return unknown_key(flag[1])
-    if found := re.match(r'Parser key "([\w.]+)":(?s:.*)[Vv]alue: (.*)$', message):
-        return explain_value(found[1], found[2])
-    return message
+def read_value(name: str, given: Any) -> Any:
+    """The value of a key, from a flag's text or as a file holds it. Raises ValueError where its type is another."""
+    value = EARLIER.get((name, given), given) if isinstance(given, str) else given
+    kinds = alternatives(KEYS[name].type)
+    scalar = load_text(value) if isinstance(value, str) and value else value
+    if scalar is None and type(None) in kinds:
+        return None
+    if isinstance(value, str) and (str in kinds or value in kinds):  # any text, or a name
+        return value
+    if bool in kinds and isinstance(scalar, str):
+        scalar = BOOLS.get(scalar.lower(), scalar)
+    if type(scalar) in kinds:
+        return scalar
+    if float in kinds and type(scalar) is int:
+        return float(scalar)
+    if list[str] in kinds and isinstance(scalar, list) and all(isinstance(item, str) for item in scalar):
+        return scalar
+    words = " or ".join(KINDS[kind][1] if kind in KINDS else kind for kind in kinds)
+    raise ValueError(f"{name}={shown(given)}: must be {words}; the default is {shown(default_of(KEYS[name]))}")
 
 
-def explain_value(name: str, value: str) -> str:
-    return f"{name}={value}: must be {describe(KEYS[name].type)}; the default is {default_of(KEYS[name])}"
+def load_text(text: str) -> Any:
+    """A text as the file's YAML would read it; the text itself where it is no YAML."""
+    try:
+        return yaml.load(text, ConfigLoader)
+    except (yaml.YAMLError, ValueError):
+        return text
 
 
-def describe(hint: Any) -> str:
-    """A type in words."""
+def alternatives(hint: Any) -> list[Any]:
+    """What a key may be: types, and names as they stand. `int | Literal["auto"]` gives [int, "auto"]."""
     if get_origin(hint) is Literal:
-        return " or ".join(map(str, get_args(hint)))
-    return WORDS.get(hint) or " or ".join(map(describe, get_args(hint)))
+        return list(get_args(hint))
+    if hint in KINDS:
+        return [hint]
+    return [kind for part in get_args(hint) for kind in alternatives(part)]

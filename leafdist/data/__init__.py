@@ -1,1 +1,1 @@
-"""From folders of photos to batches of uint8 rows."""
+"""Folders of photos become batches of uint8 rows."""

@@ -1,4 +1,4 @@
-"""pack, stage: ahead of a job, or of its node."""
+"""pack, stage: decode photos ahead of a job; copy data to the disk of its node."""
 
 import argparse
 from pathlib import Path
@@ -8,40 +8,39 @@ from leafdist.system import console
 
 
 def add(commands: Any) -> None:
+    """Add the parsers of `pack` and `stage`."""
     pack = commands.add_parser(
         "pack",
         help="decode and resize ROOT/{train,val,test} once, ahead of a job",
         examples=("leafdist pack splitted", "leafdist pack splitted --resize 256 --fit crop --cache /scratch/packs"),
     )
-    pack.add_argument("root", metavar="ROOT", type=Path)
-    pack.add_argument("--resize", type=int, default=64, help="pixels (default: 64)")
-    pack.add_argument(
-        "--fit", choices=("stretch", "crop"), default="stretch", help="as data.fit (default: %(default)s)"
-    )
-    pack.add_argument("--cache", metavar="FOLDER", help="where packs live (default: beside the data)")
+    pack.add_argument("root", metavar="ROOT", type=Path, help="folder with {train,val,test}/<class>/<photo>")
+    pack.add_argument("--resize", type=int, default=64, help="pixels per side")
+    pack.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="as data.fit")
+    pack.add_argument("--cache", metavar="FOLDER", help="folder of the packs (default: beside the photos)")
     pack.set_defaults(run=pack_data)
 
     stage = commands.add_parser(
         "stage",
-        help="copy data to the node's own disk, or find it there; prints the path",
+        help="copy data to this node's own disk, unless it is there; print the path",
         examples=("leafdist stage splitted", "leafdist stage splitted.tar --to /scratch/me"),
     )
-    stage.add_argument("source", metavar="ROOT|ARCHIVE", type=Path, help="of {train,val,test}/<class>/<photo>")
-    stage.add_argument("--to", metavar="FOLDER", type=Path, help="default: $SLURM_TMPDIR, else $TMPDIR")
+    stage.add_argument("source", metavar="ROOT|ARCHIVE", type=Path, help="with {train,val,test}/<class>/<photo>")
+    stage.add_argument("--to", metavar="FOLDER", type=Path, help="copy there (default: $SLURM_TMPDIR, else $TMPDIR)")
     stage.set_defaults(run=stage_data)
 
 
 def pack_data(options: argparse.Namespace) -> None:
-    """Prints where the packs lie."""
+    """Build the packs of all splits and print their paths."""
     from leafdist.data.folds import fold_root
     from leafdist.data.index import scan
     from leafdist.data.pack import cache_folder, ensure_pack
     from leafdist.system.processes import usable_cores
 
-    fold_root(options.root, None)  # packs lie in the folder of a fold
+    fold_root(options.root, None)  # refuses a folder of folds: a pack belongs to one of them
     folder = cache_folder(options.root, options.cache)
     classes = scan(options.root, "train").classes
-    rest = [name for name in ("test",) if (options.root / name).is_dir()]  # a training needs none
+    rest = [name for name in ("test",) if (options.root / name).is_dir()]  # training works without a test split
     for name in ("train", "val", *rest):
         index = scan(options.root, name, classes)
         path = ensure_pack(index, options.resize, folder, usable_cores(), fit=options.fit)
@@ -49,7 +48,7 @@ def pack_data(options: argparse.Namespace) -> None:
 
 
 def stage_data(options: argparse.Namespace) -> None:
-    """The path alone goes to the standard output."""
+    """Copy and print the path, alone on the standard output."""
     from leafdist.data.stage import stage
 
     console.say(str(stage(options.source, options.to, say=console.say_aside)))

@@ -1,4 +1,4 @@
-"""From a photo on disk to a square of uint8 RGB: the one place where images are decoded (PIL and numpy only)."""
+"""Decodes a photo into a square of uint8 RGB; no other module decodes for training (PIL and numpy only)."""
 
 from pathlib import Path
 from typing import Literal
@@ -45,18 +45,18 @@ def decode(path: Path | str, side: int, fit: Fit = "stretch") -> NDArray[np.uint
 
 
 def turned(image: Image.Image) -> Image.Image:
-    """As EXIF says. Pillow's own exif_transpose writes the other tags anew, and fails where one of them is odd."""
+    """Turn the photo as EXIF says; Pillow's exif_transpose also rewrites other tags and fails where one is odd."""
     turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     return image if turn is None else image.transpose(turn)
 
 
 def shifted(image: Image.Image) -> Image.Image:
-    """16 bits of grey to their upper 8; Pillow's own conversion cuts off all above 255."""
+    """Reduce 16 bits of grey to the upper 8; Pillow's conversion clips everything above 255."""
     return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
 
 
 class _ModeError(Exception):
-    """Colours that mean one thing here and another there."""
+    """The colour mode has no single meaning as RGB."""
 
 
 def _rgb(image: Image.Image) -> Image.Image:

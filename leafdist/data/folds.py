@@ -1,4 +1,4 @@
-"""Folds of a split: `ROOT/fold-0`, … are split folders of their own, whose test photos are the same."""
+"""Folds of a split: `ROOT/fold-0`, … are split folders with the same test photos."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ from leafdist.data.photos import check_finished
 
 
 def fold_name(number: int) -> str:
-    """Of its folder."""
+    """Return the name of the folder of a fold."""
     return f"fold-{number}"
 
 
 def fold_root(root: Path, number: int | None) -> Path:
-    """The folder of train, val and test: `root` itself, or that of a fold.
+    """Return the folder of train, val and test: `root` itself, or that of a fold.
 
-    Raises ValueError where there is no such fold, or folds and none is named, or the split is unfinished.
+    Raises ValueError where there is no such fold, where a fold must be named, and where the split is unfinished.
     """
     check_finished(root)
     folds = sorted(path.name for path in root.glob("fold-*") if path.is_dir())

@@ -9,7 +9,7 @@ LeafIds = dict[tuple[str, str], str]  # (class, stem) to the leaf's id; ids coun
 
 
 def read_groups(path: Path) -> LeafIds:
-    """Leaf ids by (class, stem); rows with an empty id are left out. Raises ValueError naming the file and line."""
+    """Read leaf ids by (class, stem), without empty ids. Raises ValueError naming the file and line."""
     ids: LeafIds = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -33,7 +33,7 @@ def read_groups(path: Path) -> LeafIds:
 
 
 def leaves_of_paths(paths: Sequence[str], groups: Path) -> list[tuple[str, object]]:
-    """The leaf of each photo `class/file`; one without an id is a leaf of its own.
+    """Return the leaf of each photo `class/file`; one without an id is a leaf of its own.
 
     Raises ValueError for a file that cannot be read, misspells a class, or names none of the photos.
     """
@@ -46,9 +46,10 @@ def leaves_of_paths(paths: Sequence[str], groups: Path) -> list[tuple[str, objec
 
 
 def unknown_classes(ids: LeafIds, classes: Collection[str], path: Path) -> list[str]:
-    """Classes of a groups file that the data lacks. Raises ValueError for one that is misspelt: its leaves would part.
+    """List the classes of a groups file that the data lacks.
 
-    Misspelt is what differs from a class of the data by case, Unicode form or blanks only.
+    Raises ValueError for one that differs from a class of the data by case, Unicode form or blanks only: the photos of
+    its leaves would be separated.
     """
     unknown = sorted({name for name, _ in ids}.difference(classes))
     known = {_plain(name): name for name in classes}

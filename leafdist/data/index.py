@@ -1,4 +1,4 @@
-"""Which photos there are, in which order, of which class."""
+"""The index of a split: its photos, their order and their classes."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from leafdist.data.names import Names
 from leafdist.data.photos import check_finished, list_classes, list_images
 
-THREADS = 16  # folders listed at a time: over a network each answer is waited for
+THREADS = 16  # folders listed at a time: a network answers slowly
 
 
 class SetAside(NamedTuple):
@@ -29,9 +29,9 @@ class SetAside(NamedTuple):
 class Index:
     """The photos of one split, in path order.
 
-    names: `class/file` relative to `root/split`; labels (n,) int16 into `classes`; digest: of names and sizes, what a
-    run is trained on; stamp: of names, sizes and times, what a pack was made from; set_aside: photos of
-    the folder that are not among the names.
+    names: `class/file` relative to `root/split`; labels (n,) int16 into `classes`; digest: of names and sizes, tells
+    what a run is trained on; stamp: of names, sizes and times, tells what a pack was made from; set_aside: photos of
+    the folder that are not in names.
     """
 
     folder: Path
@@ -47,7 +47,7 @@ class Index:
 
     @property
     def every_name(self) -> list[str]:
-        """Those of the photos that were set aside last, as in an evaluation."""
+        """List all names, those of photos that were set aside last, as in an evaluation."""
         return [*self.names, *(photo.name for photo in self.set_aside)]
 
 
@@ -60,7 +60,7 @@ def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
 
 
 def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> tuple[Index, NDArray[np.int64]]:
-    """As `scan`, with the size in bytes and the time of change in ns of each photo, (n, 2)."""
+    """Scan as `scan` does; also return the size in bytes and the time of change in ns of each photo, (n, 2)."""
     folder, known = check_classes(root, split, classes)
     names = sorted(known)
     with ThreadPoolExecutor(THREADS) as pool:
@@ -78,7 +78,7 @@ def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> 
 
 
 def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tuple[Path, tuple[str, ...]]:
-    """The folder of a split and its classes, in the order of their labels. Raises ValueError as `scan` does."""
+    """Return the folder of a split and its classes in label order. Raises ValueError as `scan` does."""
     check_finished(root)
     folder = root / split
     found = list_classes(folder)
@@ -92,8 +92,9 @@ def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tupl
 
 
 def labels_of(classes: Sequence[str], names: Names) -> NDArray[np.int16]:
-    places = {name: label for label, name in enumerate(classes)}
-    return np.repeat(np.array([places[name] for name in names.classes], np.int16), list(names.counts.values()))
+    """Return the label of each photo, (n,) int16, in the order of the names."""
+    labels = {name: label for label, name in enumerate(classes)}
+    return np.repeat(np.array([labels[name] for name in names.classes], np.int16), list(names.counts.values()))
 
 
 def _photos(folder: Path) -> tuple[list[bytes], NDArray[np.int64]]:

@@ -5,18 +5,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
-from leafdist.data.groups import leaves_of_paths
 from leafdist.data.index import Index
 from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
-from leafdist.data.photo_facts import DataFacts, SplitFacts
+from leafdist.data.photo_facts import DataFacts, Origin, SplitFacts
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.data.stage import stage, stage_pack
@@ -139,23 +137,17 @@ def note_set_aside(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> 
         runtime.say(f"photos set aside: {aside}, listed in {path}. Those of val count as wrong")
 
 
-def origin(index: Index) -> dict[str, Any]:
-    """What `split.json` says of where the photos of a split come from: its digest, and whether leaves stay together."""
+def origin(index: Index) -> Origin:
+    """Read from split.json where the photos of a split come from."""
     path = index.folder.parent / "split.json"
     if not path.exists():
-        return {"split_digest": None, "leaf_disjoint": "unknown: there is no split.json"}
+        return Origin(None, "unknown: there is no split.json")
     report = files.read_json(path)
     digests = report.get("digests") if isinstance(report, dict) else None
     lines = sorted(index.every_name)
     found = sha256("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")).hexdigest()
     if not isinstance(digests, dict) or digests.get(index.folder.name) != found:
-        told = "unknown: the photos are not those that split.json speaks of"
-        return {"split_digest": None, "leaf_disjoint": told}
+        return Origin(None, "unknown: the photos are not those that split.json speaks of")
     groups = report.get("groups")
     kept = "by likeness and file numbers" if groups == "near" else "yes, where leaf ids are known"
-    return {"split_digest": found, "leaf_disjoint": kept if groups else "no"}
-
-
-def leaves_of(names: Sequence[str], groups: Path) -> list[object]:
-    """The leaf of each photo (`class/file`); one without an id is a leaf of its own. Raises ValueError."""
-    return list(leaves_of_paths(names, groups))
+    return Origin(found, kept if groups else "no")

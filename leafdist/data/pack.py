@@ -1,31 +1,49 @@
-"""The pack: every photo of a split decoded and resized once, one uint8 array on disk. A cache: never trusted unseen.
+"""The pack: every photo of a split decoded and resized once, one uint8 array on disk. A cache: checked before each use.
 
-`<split>-<side>-<root>-<stamp>.u8` holds the rows, a .json of that name what they were made from and a checksum a block.
-The header is written last: it is what makes a pack exist. Data sets may share a cache folder.
+`<split>-<side>-<root>-<stamp>.u8` holds the rows, a .json of that name what they were made from and a checksum per
+block. Data sets may share a cache folder.
 """
 
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from leafdist.data.cache import Say, alone, prune, read_header
 from leafdist.data.decode import DECODER, Fit, decode
 from leafdist.data.index import Index
-from leafdist.system import console, files, locks, signals
+from leafdist.system import console, files, plain, signals
 from leafdist.system import processes as children
 
 FORMAT = 2
-BLOCK = 128  # rows a task and a checksum
+BLOCK = 128  # rows per task and per checksum
 BESIDE = ".leafdist"  # the folder of packs in that of the data
-FOREVER = -1  # a large data set takes as long as it takes
+
+
+@dataclass(frozen=True)
+class PackHeader:
+    """What a pack was made from (folder: the stamp of its photos), and the CRC-32 of each block of rows."""
+
+    format: int = 0
+    photos: int = 0
+    side: int = 0
+    fit: str = ""
+    decoder: str = ""
+    folder: str = ""
+    checksums: tuple[int, ...] = ()
+
+    def differences(self, other: "PackHeader") -> list[str]:
+        """Name the fields, checksums aside, that differ."""
+        names = [field.name for field in fields(self) if field.name != "checksums"]
+        return [name for name in names if getattr(self, name) != getattr(other, name)]
 
 
 def cache_folder(root: Path, cache: str | None) -> Path:
-    """Where packs live: `cache`, or beside the data, or in the user's cache folder when the data is read-only."""
+    """Return the folder of packs: `cache`, or beside the data, or the user's cache folder for read-only data."""
     if cache:
         return Path(cache)
     if os.access(root, os.W_OK):
@@ -34,12 +52,11 @@ def cache_folder(root: Path, cache: str | None) -> Path:
     return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
 
 
-def ensure_pack(
-    index: Index, side: int, folder: Path, workers: int, say: Callable[[str], None] = print, *, fit: Fit = "stretch"
-) -> Path:
-    """The pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes.
+def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Say = print, *, fit: Fit = "stretch") -> Path:
+    """Return the pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes.
 
-    One that lies beside the data is as good: somebody else may have put it there, for those who can only read.
+    A valid pack beside the data is used instead: its owner may have put it there for those who can only read. Raises
+    ValueError.
     """
     if side < 1:
         raise ValueError(f"a side of {side} pixels: must be at least 1")
@@ -49,17 +66,11 @@ def ensure_pack(
     if beside.parent != folder and beside.exists() and check(beside, index, side, fit) is None:
         return beside
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = locks.hold(folder / f".{name}.lock", FOREVER, say)
-        try:
-            fault = check(path, index, side, fit)
-            if fault:
+        with alone(folder, name, say):
+            if fault := check(path, index, side, fit):
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
-                for old in [*folder.glob(f"{name}-*"), *folder.glob(f".{name}-*.tmp")]:
-                    old.unlink()  # of the folder as it was; a job that has it mapped keeps it
+                prune(folder, name)
                 build(path, index, side, workers, fit)
-        finally:
-            lock.release()
     except children.HelperKilledError as error:
         raise ValueError(f"{index.folder} cannot be packed: {error}. Ask for more memory or fewer cores") from error
     except OSError as error:
@@ -68,33 +79,31 @@ def ensure_pack(
 
 
 def family(folder: Path, side: int | str, fit: Fit = "stretch") -> str:
-    """What the names of all packs of `root/split` begin with, whatever photos it held."""
+    """Return how the names of all packs of the split `folder` begin, whatever photos it held."""
     kind = side if fit == "stretch" else f"{side}{fit}"
     return f"{folder.name}-{kind}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
 
 
 def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | None:
-    """What is wrong with the pack, or None. Reads it whole once, which also warms the page cache."""
+    """Return what is wrong with the pack, or None. Reads all of it once, which also fills the page cache."""
     header_path = path.with_suffix(".json")
     if not header_path.exists():
         return "there is none yet"
-    try:
-        header = dict(files.read_json(header_path))
-    except (ValueError, TypeError):
+    header = read_header(PackHeader, header_path)
+    if header is None:
         return "its header is damaged"
-    stale = [key for key, value in _header(index, side, fit).items() if header.get(key) != value]
-    if stale:
+    if stale := _header(index, side, fit).differences(header):
         return f"other than before: {', '.join(stale)}"
     size = len(index) * side * side * 3
     if not path.exists() or path.stat().st_size != size:
         return f"its data is not {size} bytes"
-    if list(_checksums(path, side)) != header.get("checksums"):
+    if tuple(_checksums(path, side)) != header.checksums:
         return "its data is damaged"
     return None
 
 
 def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch") -> None:
-    """Decode all photos in parallel processes, each of which writes its own rows."""
+    """Decode all photos in `workers` processes, each of which writes its own rows; the header comes last."""
     count, folder = len(index), str(index.folder)
     path.with_suffix(".json").unlink(missing_ok=True)
     with files.atomic_path(path) as temporary:
@@ -104,22 +113,22 @@ def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch
         tasks = [(temporary, side, fit, start, folder, index.names[start : start + BLOCK]) for start in starts]
         checksums = [0] * len(tasks)
         with console.bar(count, "photo", f"packing {index.folder.name}") as bar:
-            for place, checksum in children.share_out(_pack_block, tasks, workers):
-                checksums[place] = checksum
-                bar.update(len(tasks[place][-1]))
-    files.write_json(path.with_suffix(".json"), _header(index, side, fit) | {"checksums": checksums})
+            for block, checksum in children.share_out(_pack_block, tasks, workers):
+                checksums[block] = checksum
+                bar.update(len(tasks[block][-1]))
+    header = _header(index, side, fit, tuple(checksums))
+    files.write_json(path.with_suffix(".json"), plain.to_plain(header))
 
 
-def _header(index: Index, side: int, fit: Fit) -> dict[str, Any]:
-    kind = {"side": side, "fit": fit, "decoder": DECODER}
-    return {"format": FORMAT, "photos": len(index), **kind, "folder": index.stamp}
+def _header(index: Index, side: int, fit: Fit, checksums: tuple[int, ...] = ()) -> PackHeader:
+    return PackHeader(FORMAT, len(index), side, fit, DECODER, index.stamp, checksums)
 
 
 def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]]) -> int:
     path, side, fit, start, folder, names = task
     rows = np.empty((len(names), side, side, 3), np.uint8)
     for row, name in zip(rows, names, strict=True):
-        signals.check()  # in the process that was asked to stop; its helpers never see a signal
+        signals.check()  # only in the process that was asked to stop: its helpers never see a signal
         row[:] = decode(f"{folder}/{name}", side, fit)
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)

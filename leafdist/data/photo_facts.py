@@ -17,3 +17,11 @@ class DataFacts:
 
     classes: list[str]
     data: dict[str, SplitFacts]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What split.json says of a split: the digest of its photos, and whether leaves stay together, in words."""
+
+    split_digest: str | None
+    leaf_disjoint: str

@@ -1,4 +1,4 @@
-"""The one rule of what is a photo, and of what is a class."""
+"""The one rule for what is a photo and what is a class."""
 
 import os
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ UNFINISHED = ".split-unfinished"  # in the destination of a split while photos a
 
 
 def check_finished(root: Path) -> None:
-    """Raises ValueError where a split into `root`, or the one that `root` is a fold of, was interrupted."""
+    """Raises ValueError where the split into `root`, or into the folder of its folds, was interrupted."""
     for folder in (root, root.parent):
         if (folder / UNFINISHED).exists():
             raise ValueError(f"{folder} is an unfinished split: run the same `leafdist split` again, it starts over")
 
 
 def list_images(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
-    """The photos of a folder, sorted by name, and how many other entries were skipped.
+    """List the photos of a folder, sorted by name, and count the other entries.
 
     Skipped are hidden files, files that are no images by their name, sub-folders and broken links. Raises ValueError
     where the folder cannot be read.
@@ -31,18 +31,18 @@ def list_images(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
 
 
 def list_classes(root: Path) -> list[str]:
-    """Sorted names of the class folders in `root`: every folder that is not hidden. Raises ValueError where none is."""
+    """List the class folders in `root`, all that are not hidden, sorted. Raises ValueError where there is none."""
     with _readable(root), os.scandir(root) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
     if not names:
-        raise ValueError(f"{root} holds no class folder: photos lie in one folder a class. {_WAY_OUT}")
+        raise ValueError(f"{root} holds no class folder: photos lie in one folder per class. {_WAY_OUT}")
     return names
 
 
 def below_single_folders(root: Path) -> Path:
-    """`root`, or what it holds alone, however deep, as an archive does that was packed with its folder.
+    """Descend from `root` through folders that hold a single folder, as unpacked archives do.
 
-    A folder of photos, and one part of a split, are never gone into. Raises ValueError where one cannot be read.
+    Stops above a folder of photos or a part of a split. Raises ValueError where a folder cannot be read.
     """
     while True:
         inside = _folders(root)
@@ -70,7 +70,7 @@ def _readable(folder: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise ValueError(
-            f"{folder} does not exist: it must be a folder of photos, one folder a class. {_WAY_OUT}"
+            f"{folder} does not exist: it must be a folder of photos, one folder per class. {_WAY_OUT}"
         ) from error
     except OSError as error:
         reason = error.strerror or error

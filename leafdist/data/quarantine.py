@@ -1,26 +1,26 @@
-"""Photos that cannot be decoded, found ahead by decoding each once, so that no rank meets one in mid-epoch.
+"""Finds photos that cannot be decoded by decoding each once, so that no rank meets one in mid-epoch.
 
-Training goes on without them, on the same photos whatever the number of processes; evaluation counts them as wrong.
+Training leaves them out, so that it sees the same photos on any number of processes; evaluation counts them as wrong.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
+from leafdist.data.cache import Say
 from leafdist.data.decode import DECODER, decode
 from leafdist.data.index import Index, SetAside
 from leafdist.system import console, files, signals
 from leafdist.system import processes as children
 from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
 
-BLOCK = 256  # photos a task
+BLOCK = 256  # photos per task
 
 
-def set_bad_aside(index: Index, cache: Path, workers: int, say: Callable[[str], None] = print) -> Index:
-    """The index without its bad photos, which are in its `set_aside`. What was found is kept in `cache`.
+def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print) -> Index:
+    """Move photos that cannot be decoded into the `set_aside` of the index; the finding is kept in `cache`.
 
     Raises ValueError where a class would have no photo left.
     """
@@ -36,39 +36,39 @@ def set_bad_aside(index: Index, cache: Path, workers: int, say: Callable[[str], 
 
 def _kept(path: Path) -> dict[int, str] | None:
     try:
-        return {int(place): str(reason) for place, reason in files.read_json(path).items()} if path.exists() else None
-    except ValueError:  # damaged: a cache is made again
+        return {int(row): str(reason) for row, reason in files.read_json(path).items()} if path.exists() else None
+    except ValueError:  # damaged: it is made again
         return None
 
 
 def find_bad(index: Index, workers: int) -> dict[int, str]:
-    """Places of photos that cannot be decoded, with the reason."""
+    """Return the index of each photo that cannot be decoded, with the reason."""
     starts = range(0, len(index), BLOCK)
     tasks = [(start, [index.folder / name for name in index.names[start : start + BLOCK]]) for start in starts]
     bad: dict[int, str] = {}
     with console.bar(len(index), "photo", f"looking at {index.folder.name}") as bar:
-        for place, found in children.share_out(_try, tasks, workers):
+        for task, found in children.share_out(_try, tasks, workers):
             bad |= found
-            bar.update(len(tasks[place][1]))
+            bar.update(len(tasks[task][1]))
     return dict(sorted(bad.items()))
 
 
 def _try(task: tuple[int, list[Path]]) -> dict[int, str]:
     start, photos = task
     bad = {}
-    for place, photo in enumerate(photos, start):
+    for row, photo in enumerate(photos, start):
         signals.check()
         try:
             decode(photo, 8)
-        except UnopenedPhotoError:  # of a disk or a network that fails: nothing to be kept
+        except UnopenedPhotoError:  # the disk or the network failed: nothing to keep
             raise
         except UnreadablePhotoError as error:
-            bad[place] = str(error)
+            bad[row] = str(error)
     return bad
 
 
 def _without(index: Index, bad: dict[int, str]) -> Index:
-    aside = tuple(SetAside(index.names[place], int(index.labels[place]), reason) for place, reason in bad.items())
+    aside = tuple(SetAside(index.names[row], int(index.labels[row]), reason) for row, reason in bad.items())
     names = index.names.without(sorted(bad))
     if empty := [name for name, count in names.counts.items() if not count]:
         raise ValueError(f"{index.folder / empty[0]}: none of its photos can be decoded. {aside[0].reason}")

@@ -1,6 +1,6 @@
-"""A shuffle of any size of which every part can be computed alone: nothing is held, nothing is drawn ahead.
+"""A shuffle of any size of which every part can be computed alone, without drawing or storing the rest.
 
-A generalised Feistel network over a x b >= n places, walked until it falls below n: Black and Rogaway 2002, "Ciphers
+A generalised Feistel network over a x b >= n positions, walked until it falls below n: Black and Rogaway 2002, "Ciphers
 with arbitrary finite domains". The round function is splitmix64's finaliser (Steele et al. 2014).
 """
 
@@ -26,9 +26,9 @@ class Shuffle:
         self.right = -(-size // self.left)
         self.keys = np.random.Philox(key=key).random_raw(ROUNDS)
 
-    def __call__(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
-        """What stands at `places` of the shuffled order, (n,) -> (n,)."""
-        values = self._network(places.astype(np.uint64))
+    def __call__(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the samples at `positions` of the shuffled order, (n,) -> (n,)."""
+        values = self._network(positions.astype(np.uint64))
         while len(outside := np.flatnonzero(values >= self.size)):
             values[outside] = self._network(values[outside])
         return values.astype(np.int64)

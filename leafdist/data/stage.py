@@ -1,40 +1,46 @@
 """Data on the node's own disk: copied there once, by one process, checked, and found again by the next job.
 
-`<scratch>/leafdist-<user>/<name>-<key>/` is a copy, <name>-<key>.json what it was made from and what it should hold:
-written last, it is what makes a copy exist. The key names source, size and times: no copy is of an older version.
+`<scratch>/leafdist-<user>/<name>-<key>/` is a copy; <name>-<key>.json, written last, says what it was made from and
+what it should hold. The key covers source, sizes and times, so that no copy is of an older version.
 """
 
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from leafdist.data import cache as caches
+from leafdist.data.cache import Say
 from leafdist.data.decode import Fit
 from leafdist.data.index import Index, scan
-from leafdist.data.pack import cache_folder, check, ensure_pack, family
-from leafdist.system import console, files, locks, signals
+from leafdist.data.pack import BESIDE, cache_folder, check, ensure_pack, family
+from leafdist.system import console, files, plain, signals
 from leafdist.system.archive import Archive
 from leafdist.system.unpack import unpack
 
-Say = Callable[[str], None]
 FORMAT = 1
-FOREVER = -1  # a large data set takes as long as it takes
 COPIERS = 16  # files at a time: waits overlap on network file systems
-PACKS = ".leafdist"  # beside the data
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a copy holds besides packs, as its manifest says; listing: digest of names, sizes and times."""
+
+    files: int
+    bytes: int
+    listing: str
 
 
 def scratch(to: Path | None = None) -> Path:
-    """This user's folder below `to`, $SLURM_TMPDIR or $TMPDIR, made where needed. Raises ValueError."""
-    place = to or os.environ.get("SLURM_TMPDIR") or os.environ.get("TMPDIR")
-    if not place:
-        raise ValueError(
-            "nowhere to stage: neither SLURM_TMPDIR nor TMPDIR is set. Set one to a disk of the node's own"
-        )
-    folder = Path(place).absolute() / f"leafdist-{os.geteuid()}"
+    """Make or find this user's folder below `to`, $SLURM_TMPDIR or $TMPDIR. Raises ValueError."""
+    disk = to or os.environ.get("SLURM_TMPDIR") or os.environ.get("TMPDIR")
+    if not disk:
+        raise ValueError("nowhere to stage: neither SLURM_TMPDIR nor TMPDIR is set. Set one to a disk of this node")
+    folder = Path(disk).absolute() / f"leafdist-{os.geteuid()}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
@@ -46,118 +52,115 @@ def scratch(to: Path | None = None) -> Path:
 
 
 def stage(source: Path, to: Path | None = None, say: Say = print) -> Path:
-    """A copy of `source` below `scratch(to)`: the folder of {train,val,test}. Safe between processes, and reused.
+    """Copy `source` below `scratch(to)`, or find it there; return the folder of {train,val,test}.
 
-    An archive is read once, from its start to its end, and unpacked as `unpack` does; of a folder, the photos and packs
-    are copied. Raises ValueError where it cannot be read, is no data set, or does not fit.
+    An archive is read once and unpacked as `unpack` does; of a folder, photos and packs are copied. Safe between
+    processes. Raises ValueError where it cannot be read, is no data set, or does not fit.
     """
     folder, indexes = scratch(to), {} if source.is_file() else scan_all(source)
-    place = folder / f"{source.name.split('.')[0]}-{key(source, indexes)}"
-    with alone(place, say):
-        manifest = place.with_name(f"{place.name}.json")
-        fault = find_fault(place, manifest)
-        if fault:
-            say(f"staging {source} to {place} ({fault})")
+    target = folder / f"{source.name.split('.')[0]}-{key(source, indexes)}"
+    with alone(target, say):
+        manifest = target.with_name(f"{target.name}.json")
+        if fault := find_fault(target, manifest):
+            say(f"staging {source} to {target} ({fault})")
             manifest.unlink(missing_ok=True)
-            shutil.rmtree(place, ignore_errors=True)
-            with files.atomic_folder(place) as new:
-                facts = copy_folder(source, indexes, new, place) if indexes else copy_archive(source, new, place)
-            files.write_json(manifest, {"format": FORMAT, "source": str(source.resolve()), **facts, **listing(place)})
+            shutil.rmtree(target, ignore_errors=True)
+            with files.atomic_folder(target) as new:
+                made_from = {"format": FORMAT, "source": str(source.resolve())}
+                if indexes:
+                    copy_folder(source, indexes, new, target)
+                else:
+                    made_from["sha256"] = copy_archive(source, new, target)
+            files.write_json(manifest, made_from | plain.to_plain(listing(target)))
         else:
-            say(f"found {source} staged in {place}")
-    return find_root(place, source)
+            say(f"found {source} staged in {target}")
+    return find_root(target, source)
 
 
 def stage_pack(index: Index, side: int, cache: Path, workers: int, *, say: Say = print, fit: Fit = "stretch") -> Path:
-    """A copy in `scratch()` of the pack of `index`, which is in `cache` or is built there; reused where it is whole.
+    """Copy the pack of `index`, which is in `cache` or is built there, to `scratch()`, or find it there intact.
 
     Raises ValueError as `ensure_pack` does, and where the copy does not fit.
     """
     name = family(index.folder, side, fit)
     path = scratch() / f"{name}-{index.stamp[:8]}.u8"
     with alone(path.with_name(name), say):
-        fault = check(path, index, side, fit)
-        if fault:
+        if fault := check(path, index, side, fit):
             source = ensure_pack(index, side, cache, workers, say, fit=fit)
-            for old in [*path.parent.glob(f"{name}-*"), *path.parent.glob(f".{name}-*.tmp")]:
-                old.unlink()  # a job that has it mapped keeps it
+            caches.prune(path.parent, name)
             check_space(source.stat().st_size, path.parent, source)
             say(f"staging {source} to {path} ({fault})")
             for file in (source, source.with_suffix(".json")):  # the header is what makes a pack exist
                 with files.atomic_path(path.with_suffix(file.suffix)) as temporary:
                     shutil.copyfile(file, temporary)
             if fault := check(path, index, side, fit):
-                raise ValueError(f"{path}: the copy is not what {source} is ({fault}). Name another folder")
+                raise ValueError(f"{path}: the copy differs from {source} ({fault}). Name another folder")
     return path
 
 
 def scan_all(root: Path) -> dict[str, Index]:
-    """Every split of a folder. Raises ValueError where there is none for training."""
+    """Scan every split of a folder. Raises ValueError where there is none for training."""
     train = scan(root, "train")
     others = [split for split in ("val", "test") if (root / split).exists()]
     return {"train": train} | {split: scan(root, split, train.classes) for split in others}
 
 
 def key(source: Path, indexes: dict[str, Index]) -> str:
-    """Of where the source is, and of the names, sizes and times of what it holds."""
+    """Return a digest of the path of the source and of the names, sizes and times of what it holds."""
     status = source.stat()
     version = "".join(index.stamp for index in indexes.values()) or f"{status.st_size} {status.st_mtime_ns}"
     return hashlib.sha256(os.fsencode(f"{source.resolve()}\t{version}")).hexdigest()[:16]
 
 
 @contextmanager
-def alone(place: Path, say: Say) -> Iterator[None]:
-    """One process at a time works at `place`. What the disk answers becomes a ValueError."""
-    path = place.with_name(f".{place.name}.lock")
+def alone(target: Path, say: Say) -> Iterator[None]:
+    """Let one process at a time work at `target`; turn errors of the disk into ValueError."""
     try:
-        lock = locks.hold(path, FOREVER, say)
-        try:
+        with caches.alone(target.parent, target.name, say):
             yield
-        finally:
-            lock.release()
     except OSError as error:
-        raise ValueError(f"{place}: cannot be staged ({error}). Name another folder") from error
+        raise ValueError(f"{target}: cannot be staged ({error}). Name another folder") from error
 
 
-def find_fault(place: Path, manifest: Path) -> str | None:
-    """What is wrong with the copy, or None. Names, sizes and times are compared; contents were, when it was made."""
+def find_fault(target: Path, manifest: Path) -> str | None:
+    """Return what is wrong with the copy, or None. Compares names, sizes and times; contents were, when it was made."""
     if not manifest.exists():
-        return "half done by a job that was killed" if place.exists() else "there is no copy yet"
-    try:
-        noted = dict(files.read_json(manifest))
-    except (ValueError, TypeError):
+        return "half done by a job that was killed" if target.exists() else "there is no copy yet"
+    noted = caches.read_header(Listing, manifest)
+    if noted is None:
         return "its manifest is damaged"
-    changed = [name for name, value in listing(place).items() if noted.get(name) != value]
+    found = listing(target)
+    changed = [name for name in ("files", "bytes", "listing") if getattr(noted, name) != getattr(found, name)]
     return f"the copy there has other {', '.join(changed)}" if changed else None
 
 
-def listing(folder: Path) -> dict[str, Any]:
-    """Files, bytes and a digest of names, sizes and times, packs aside: they check themselves, and come later."""
+def listing(folder: Path) -> Listing:
+    """List what a copy holds but for packs, which are checked when used and may come later."""
     lines = []
     for path, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name != PACKS]
+        folders[:] = [name for name in folders if name != BESIDE]
         for name in names:
             status = os.stat(file := f"{path}/{name}")  # noqa: PTH116 (a Path for each of 40,000 names is slow)
             lines.append((os.fsencode(file[len(str(folder)) :]), status.st_size, status.st_mtime_ns))
     digest = hashlib.sha256(b"".join(b"%s\t%d\t%d\n" % line for line in sorted(lines))).hexdigest()
-    return {"files": len(lines), "bytes": sum(size for _, size, _ in lines), "listing": digest}
+    return Listing(len(lines), sum(size for _, size, _ in lines), digest)
 
 
-def copy_archive(source: Path, new: Path, place: Path) -> dict[str, str]:
-    """Returns the archive's SHA-256; packs in it are named for where they will be."""
+def copy_archive(source: Path, new: Path, target: Path) -> str:
+    """Unpack into `new`, which becomes `target`; packs are renamed for that path. Returns the SHA-256."""
     check_space(Archive(source).bytes_needed(), new, source)
     digest = unpack(source, new).sha256
     root = find_root(new, source)
-    for header in (root / PACKS).glob("*.json"):
+    for header in (root / BESIDE).glob("*.json"):
         split, side, _, stamp = header.stem.rsplit("-", 3)
-        name = f"{family(place / root.relative_to(new) / split, side)}-{stamp}"
+        name = f"{family(target / root.relative_to(new) / split, side)}-{stamp}"
         for file in (header, header.with_suffix(".u8")):
             file.rename(file.with_name(name + file.suffix))
-    return {"sha256": digest}
+    return digest
 
 
-def copy_folder(source: Path, indexes: dict[str, Index], new: Path, place: Path) -> dict[str, str]:
-    """Photos, many at a time, with their times, and packs as they are. Raises ValueError where the source changes."""
+def copy_folder(source: Path, indexes: dict[str, Index], new: Path, target: Path) -> None:
+    """Copy photos, with their times, and packs into `new`. Raises ValueError where the source changes meanwhile."""
     pairs = [(source / name, new / name) for name in ("split.json",) if (source / name).exists()]
     for split, index in indexes.items():
         for label in index.classes:
@@ -165,9 +168,9 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, place: Path)
         pairs += [(index.folder / name, new / split / name) for name in index.names]
         for header in cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json"):
             side = header.stem.rsplit("-", 3)[1]
-            target = new / PACKS / f"{family(place / split, side)}-{index.stamp[:8]}.json"
-            pairs += [(header.with_suffix(kind), target.with_suffix(kind)) for kind in (".u8", ".json")]
-    (new / PACKS).mkdir()
+            copy = new / BESIDE / f"{family(target / split, side)}-{index.stamp[:8]}.json"
+            pairs += [(header.with_suffix(kind), copy.with_suffix(kind)) for kind in (".u8", ".json")]
+    (new / BESIDE).mkdir()
     with ThreadPoolExecutor(COPIERS) as pool, console.bar(len(pairs), "file", "staging") as bar:
         try:
             check_space(sum(pool.map(lambda pair: pair[0].stat().st_size, pairs)), new, source)
@@ -179,11 +182,10 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, place: Path)
     changed = [split for split, index in indexes.items() if scan(new, split, index.classes).stamp != index.stamp]
     if changed:
         raise ValueError(f"{source / changed[0]} changed while it was staged. Wait until it is complete")
-    return {}
 
 
 def check_space(size: int, folder: Path, source: Path) -> None:
-    """Raises ValueError, naming older copies."""
+    """Raises ValueError, naming older copies, where `size` bytes do not fit."""
     free = shutil.disk_usage(folder).free
     if size > free:
         names = sorted(path.name for path in folder.parent.iterdir() if path.is_dir() and path != folder)
@@ -192,7 +194,7 @@ def check_space(size: int, folder: Path, source: Path) -> None:
 
 
 def find_root(folder: Path, source: Path) -> Path:
-    """The folder of {train,val,test} in `folder`, below single folders. Raises ValueError where there is none."""
+    """Find the folder of {train,val,test} below single folders. Raises ValueError where there is none."""
     while not (folder / "train").is_dir():
         inside = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
         if len(inside) != 1:

@@ -1,4 +1,4 @@
-"""Photos anywhere: files by name, folders walked to the bottom. Labels play no part."""
+"""Finds photos without labels: files by name, and everything below folders."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -7,27 +7,28 @@ from pathlib import Path
 from PIL import Image
 
 
-def photos_below(places: Iterable[Path], report: Callable[[str], None]) -> Iterator[Path]:
-    """Each file of `places`, and of each folder all that PIL reads, by name; links are followed, hidden ones are not.
+def photos_below(paths: Iterable[Path], report: Callable[[str], None]) -> Iterator[Path]:
+    """Yield each file of `paths`, and below each folder all that PIL reads, by name; links are followed.
 
-    A file that is named is given whatever its name. What is not there, or holds no photo, goes to `report`.
+    A named file is given whatever its suffix; hidden files in folders are not. Folders that cannot be listed or hold no
+    photo go to `report`.
     """
     suffixes = openable()
-    for place in places:
-        if not place.is_dir():
-            yield place
+    for start in paths:
+        if not start.is_dir():
+            yield start
             continue
         empty = True
-        for path in _walk(place, report):
+        for path in _walk(start, report):
             if path.suffix.lower() in suffixes:
                 empty = False
                 yield path
         if empty:
-            report(f"{place} holds no photo, nor do its sub-folders")
+            report(f"{start} holds no photo, nor do its sub-folders")
 
 
 def openable() -> set[str]:
-    """Suffixes of what PIL opens."""
+    """Return the suffixes that PIL opens, in lower case."""
     return {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
 
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from copy import deepcopy
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
 
@@ -170,17 +169,6 @@ class Runtime:
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Mixed precision on `device`; disabled for `no`."""
     return torch.autocast(device.type, AMP.get(precision), enabled=precision in AMP)
-
-
-def cast_once(model: nn.Module, precision: str) -> nn.Module:
-    """A copy for inference whose weights autocast need not cast anew for each batch. The answers are the same."""
-    if precision not in AMP:
-        return model
-    cast = deepcopy(model)
-    for module in cast.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            module.to(AMP[precision])
-    return cast
 
 
 def resolve_precision(precision: str) -> Precision:

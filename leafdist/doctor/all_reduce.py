@@ -1,11 +1,17 @@
-"""The process behind `all_reduce`: meets the others, adds up, and prints how fast that was.
+"""An all-reduce in a process of its own on each rank, so that one that hangs or dies is a finding and not the end.
 
-python -m leafdist.doctor.all_reduce ADDRESS PORT RANK WORLD LOCAL_RANK SECONDS ROUNDS
+The process: python -m leafdist.doctor.all_reduce ADDRESS PORT RANK WORLD LOCAL_RANK SECONDS ROUNDS
 """
 
 import json
+import os
+import signal
+import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import torch
@@ -13,49 +19,107 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-SMALL, LARGE = 20, 5  # how often
-MEBIBYTES = {"cpu": 16, "cuda": 64}
+from leafdist.doctor.findings import Finding, error, ok
+from leafdist.doctor.launch import Launch
+
+CHECK = "all-reduce"
+FIREWALL = "Check the network between the nodes: NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME name its interface; "
+DEBUG = "NCCL_DEBUG=INFO says more"
+SMALL, LARGE = 20, 5  # rounds of a sum of one number, and of a large tensor
+MEBIBYTES = {"cpu": 16, "cuda": 64}  # of the large tensor
+
+
+def all_reduce(launch: Launch, seconds: float, rounds: int = LARGE) -> Iterator[Finding]:
+    """Run this rank's process over the store at `launch.port`, which is open; end it after twice `seconds`."""
+    deadline = time.monotonic() + 2 * seconds
+    with started(launch, seconds, rounds) as child:
+        yield judge(launch, child, deadline)
+
+
+def among(processes: int, seconds: float, rounds: int = LARGE) -> Iterator[Finding]:
+    """Run all ranks of a launch of `processes` on this machine."""
+    from leafdist.doctor.meeting import Meeting
+
+    meeting, deadline = Meeting(Launch("here"), seconds), time.monotonic() + 2 * seconds
+    whole = replace(meeting.launch, world=processes, local_world=processes)
+    launches = [replace(whole, rank=rank, local_rank=rank) for rank in range(processes)]
+    with ExitStack() as stack:
+        children = [stack.enter_context(started(launch, seconds, rounds)) for launch in launches]
+        yield from (judge(launch, child, deadline) for launch, child in zip(launches, children, strict=True))
+
+
+@contextmanager
+def started(launch: Launch, seconds: float, rounds: int) -> Iterator[subprocess.Popen[str]]:
+    """Start the process of one rank; it is killed at the end, whatever happens."""
+    facts = [launch.address, launch.port, launch.rank, launch.world, launch.local_rank, seconds, rounds]
+    command = [sys.executable, "-m", "leafdist.doctor.all_reduce", *map(str, facts)]
+    pipe, variables = subprocess.PIPE, os.environ | {"OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=variables)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def judge(launch: Launch, child: subprocess.Popen[str], deadline: float) -> Finding:
+    """Wait for the process until `deadline` (of time.monotonic), and say how it ended."""
+    rank = f"rank {launch.rank} of {launch.world}"
+    try:
+        out, err = child.communicate(timeout=max(0.1, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        child.kill()
+        _, err = child.communicate()
+        return error(CHECK, f"{rank} hangs, and was ended{_last(err)}", FIREWALL + DEBUG)
+    if child.returncode < 0:
+        name = signal.Signals(-child.returncode).name
+        text = f"the process of {rank} was killed by {name}{_last(err)}"
+        return error(CHECK, text, "Out of memory? Look at `dmesg`, or the job's log")
+    if child.returncode:
+        return error(CHECK, f"{rank} failed{_last(err)}", FIREWALL + DEBUG)
+    backend, size, milliseconds, rate = json.loads(out.splitlines()[-1])
+    text = f"{backend} over {launch.world} process(es): {{milliseconds:.2f}} ms for a number, "
+    figures = {"milliseconds": milliseconds, "rate": rate}
+    return ok(CHECK, f"{text}{{rate:,.0f}} MB/s for {size} MiB", figures=figures)
+
+
+def _last(words: str) -> str:
+    """The last line of a standard error."""
+    lines = [line.strip() for line in words.splitlines() if line.strip()]
+    return f": {lines[-1][:400]}" if lines else ""
 
 
 def main(arguments: list[str]) -> None:
-    """One process of the all-reduce: join, sum, print. Arguments: words of a command line."""
+    """Join the others, sum, check the sum, and print backend, MiB, milliseconds of one number, and MB/s."""
     address, port, rank, world, local_rank, seconds, rounds = arguments
-    limit, card = timedelta(seconds=float(seconds)), torch.cuda.is_available()
-    if card and int(local_rank) >= torch.cuda.device_count():
+    limit, gpu = timedelta(seconds=float(seconds)), torch.cuda.is_available()
+    if gpu and int(local_rank) >= torch.cuda.device_count():
         raise SystemExit(f"{torch.cuda.device_count()} GPU(s) on this node, and this is local rank {local_rank}")
-    device = torch.device("cuda", int(local_rank)) if card else torch.device("cpu")
-    store = PrefixStore("all-reduce", TCPStore(address, int(port), is_master=False, timeout=limit))
-    backend = "nccl" if card else "gloo"
-    dist.init_process_group(
-        backend, store=store, rank=int(rank), world_size=int(world), timeout=limit, device_id=device if card else None
-    )
+    device = torch.device("cuda", int(local_rank)) if gpu else torch.device("cpu")
+    store = PrefixStore(CHECK, TCPStore(address, int(port), is_master=False, timeout=limit))
+    backend, own = ("nccl", device) if gpu else ("gloo", None)
+    dist.init_process_group(backend, store=store, rank=int(rank), world_size=int(world), timeout=limit, device_id=own)
     total = torch.full((1,), int(rank) + 1.0, device=device)
     dist.all_reduce(total)
     if total.item() != (expected := int(world) * (int(world) + 1) / 2):
         raise SystemExit(f"the sum is {total.item():g}, it should be {expected:g}: the network or a GPU is broken")
     size = MEBIBYTES[device.type]
     small = _seconds(torch.zeros(1, device=device), SMALL)
-    large = _seconds(torch.zeros(size << 18, device=device), int(rounds) or LARGE)
-    values = {"backend": backend, "mebibytes": size, "milliseconds": small * 1e3, "rate": (size << 20) / large / 1e6}
-    print(json.dumps(values))
+    large = _seconds(torch.zeros(size << 18, device=device), int(rounds))
+    print(json.dumps([backend, size, small * 1e3, (size << 20) / large / 1e6]))
     dist.barrier()
     dist.destroy_process_group()
 
 
 def _seconds(tensor: Tensor, times: int) -> float:
-    """Of one, after one to warm up."""
+    """Seconds of one all-reduce, after one to warm up."""
     dist.all_reduce(tensor)
-    _settle(tensor)
+    tensor[0].item()  # waits for the device
     began = time.perf_counter()
     for _ in range(times):
         dist.all_reduce(tensor)
-    _settle(tensor)
+    tensor[0].item()
     return (time.perf_counter() - began) / times
-
-
-def _settle(tensor: Tensor) -> None:
-    if tensor.is_cuda:
-        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""CPU cores that may really be used, against those of the machine and what the settings ask for; shared memory."""
+"""CPU cores that may really be used, against what the settings ask for; shared memory."""
 
 import math
 import os
@@ -7,48 +7,44 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leafdist.config.schema import Config
-from leafdist.doctor.diagnosis import Finding, note, ok, warning
-from leafdist.doctor.launch import Place
+from leafdist.distributed.runtime import usable_cpus
+from leafdist.doctor.findings import Finding, note, ok, warning
+from leafdist.doctor.launch import Launch
 from leafdist.system.processes import usable_cores
 
 AHEAD = 2  # batches that a worker of PyTorch's loader holds ready
-BUSY = 2.0  # processes at work a core of the machine
+BUSY = 2.0  # running processes per core of the machine
 COLLECTIVES = 64 << 20  # bytes of shared memory that NCCL may want
+MORE = "ask for more: --cpus-per-task (Slurm), --cpus (Docker)"
 
 
-def check_cores(config: Config, place: Place) -> Iterator[Finding]:
-    """Cores that can be used, against processes, threads and workers."""
-    from leafdist.distributed.runtime import usable_cpus
-
+def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
+    """Compare the cores that can be used with processes, threads and loader workers."""
     machine, mask, limit = os.cpu_count() or 1, usable_cores(), quota()
-    share = usable_cpus(place.local_world, place.world)
-    asked, before = config.data.workers, "ask for more: --cpus-per-task (Slurm), --cpus (Docker)"
+    share, workers = usable_cpus(launch.local_world, launch.world), config.data.workers
     if limit is not None and limit < mask:
-        text = f"a cgroup quota allows {limit:g} of {mask} cores: as many threads are started, and wait for each other"
-        yield warning("cpu", text, f"OMP_NUM_THREADS={max(1, math.floor(limit))} and as many data.workers, or {before}")
-    if mask < place.local_world:
-        yield warning("cpu", f"{place.local_world} processes share {mask} core(s)", f"Start fewer, or {before}")
+        text = (
+            f"a cgroup quota allows {limit:g} of {mask} cores, but {mask} threads are started and wait for each other"
+        )
+        yield warning("cpu", text, f"OMP_NUM_THREADS={max(1, math.floor(limit))} and as many data.workers, or {MORE}")
+    if mask < launch.local_world:
+        yield warning("cpu", f"{launch.local_world} processes share {mask} core(s)", f"Start fewer, or {MORE}")
     elif mask == 1 < machine:
-        text = f"one core of the {machine} of this machine may be used"
-        yield warning("cpu", text, f"Look at `taskset -p $$`; {before}")
-    elif mask < machine:
-        yield note("cpu", f"{mask} of the {machine} cores of this machine may be used, {share} a process")
+        yield warning("cpu", f"one core of this machine's {machine} may be used", f"Look at `taskset -p $$`; {MORE}")
     else:
-        yield ok("cpu", f"all {machine} cores may be used, {share} a process")
+        yield ok("cpu", f"{mask} of this machine's {machine} cores may be used, {share} per process")
     if (load := os.getloadavg()[0]) > BUSY * machine:
-        text = "other work keeps these cores busy (load {load:.1f}): figures here are lower than they would be alone"
-        yield note("cpu", text, "See `top` for whose it is", load=load)
-    if config.data.source == "folder" and asked != "auto" and int(asked) > share:
-        text = f"data.workers={asked} a process, and {share} core(s) for each process"
-        yield warning("cpu", text, f"data.workers={share} or auto, data.source=pack, or {before}")
+        text = "other work keeps these cores busy (load {load:.1f}): rates here are lower than they would be alone"
+        yield note("cpu", text, "`top` shows whose work it is", {"load": load})
+    if config.data.source == "folder" and workers != "auto" and int(workers) > share:
+        text = f"data.workers={workers} per process, and {share} core(s) for each process"
+        yield warning("cpu", text, f"data.workers={share} or auto, data.source=pack, or {MORE}")
 
 
 def quota(mine: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float | None:
     """Cores' worth of time that cgroups, of either version, allow this process; None: no limit."""
-    if not mine.exists():
-        return None
-    limits: list[float] = []
-    for line in mine.read_text(encoding="utf-8").splitlines():
+    limits = list[float]()
+    for line in mine.read_text(encoding="utf-8").splitlines() if mine.exists() else []:
         _, controllers, path = line.split(":", 2)
         if controllers and "cpu" not in controllers.split(","):
             continue
@@ -69,21 +65,17 @@ def _limit(group: Path) -> float | None:
         return None
 
 
-def check_shared_memory(config: Config, place: Place, folder: Path = Path("/dev/shm")) -> Finding:
-    """What loader processes hand their batches over in."""
-    from leafdist.distributed.runtime import usable_cpus
-
-    data, share = config.data, usable_cpus(place.local_world, place.world)
-    needed = COLLECTIVES
+def check_shared_memory(config: Config, launch: Launch, folder: Path = Path("/dev/shm")) -> Finding:
+    """Compare the room in `folder` with the batches that loader workers hand over in it."""
+    data, needed = config.data, COLLECTIVES
     if data.source == "folder":
-        workers = share if data.workers == "auto" else int(data.workers)
-        rows = math.ceil(config.train.batch_size / place.world)
-        needed += place.local_world * workers * AHEAD * rows * data.resize**2 * 3
+        workers = usable_cpus(launch.local_world, launch.world) if data.workers == "auto" else int(data.workers)
+        rows = math.ceil(config.train.batch_size / launch.world)
+        needed += launch.local_world * workers * AHEAD * rows * data.resize**2 * 3
     way = "docker run --shm-size=8g or --ipc=host; else fewer data.workers, or data.source=pack, which needs none"
     if not folder.is_dir():
         return warning("shared memory", f"{folder} is missing", way)
-    free, mebi = shutil.disk_usage(folder).free, 2**20
+    free, text = shutil.disk_usage(folder).free, f"{{free:,.0f}} MiB free in {folder}"
     if free < needed:
-        text = f"{{free:,.0f}} MiB free in {folder}, {needed / mebi:,.0f} MiB may be needed"
-        return warning("shared memory", text, way, free=free / mebi)
-    return ok("shared memory", f"{{free:,.0f}} MiB free in {folder}", free=free / mebi)
+        return warning("shared memory", f"{text}, {needed / 2**20:,.0f} MiB may be needed", way, {"free": free / 2**20})
+    return ok("shared memory", text, figures={"free": free / 2**20})

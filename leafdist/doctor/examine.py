@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leafdist.config.schema import Config
-from leafdist.doctor import cores, folders, packages, services, slurm
-from leafdist.doctor.diagnosis import Finding, error
-from leafdist.doctor.launch import Place, find_place
-from leafdist.doctor.summary import Report
+from leafdist.doctor import packages
+from leafdist.doctor.findings import Finding, Report, error, report
+from leafdist.doctor.launch import Launch, find_launch
 
 if TYPE_CHECKING:
     from leafdist.doctor.meeting import Meeting
@@ -20,66 +19,65 @@ Check = Callable[[], Finding | Iterable[Finding]]
 
 
 def examine(config: Config, processes: int | None, seconds: float) -> Report | None:
-    """None on all ranks but the first. `processes` are started where no launcher has; `seconds`: patience with others.
+    """Run all checks; None on all ranks but the first. Raises ValueError where rank 0 cannot be reached.
 
-    Raises ValueError where this process cannot meet the others of its launch.
+    processes: how many to start for the all-reduce where there is no launcher. seconds: patience with other processes.
     """
-    began, place = time.monotonic(), find_place(os.environ)
-    found = list(safely("packages", packages.check)) if place.first_here else []
-    if any(finding.text.startswith("import ") for finding in found):  # nothing that follows would work
-        return Report.of([(place.node, one) for one in found], place, time.monotonic() - began)
-    if place.world == 1:
-        found += alone(config, place, processes, seconds)
-        return Report.of([(place.node, one) for one in found], place, time.monotonic() - began)
+    began, launch = time.monotonic(), find_launch(os.environ)
+    found = list(safely("packages", packages.check)) if launch.first_here else []
+    broken = any(finding.text.startswith("import ") for finding in found)  # no other check would run
+    if launch.world == 1 or broken:
+        found += [] if broken else alone(config, launch, processes, seconds)
+        return report([(launch.node, one) for one in found], launch.world, time.monotonic() - began)
     from leafdist.doctor.meeting import Meeting
 
-    meeting = Meeting(place, seconds)
+    meeting = Meeting(launch, seconds)
     found += together(config, meeting, seconds)
     meeting.hand_over(found)
-    return Report.of(meeting.collect(), place, time.monotonic() - began) if place.rank == 0 else None
+    return report(meeting.collect(), launch.world, time.monotonic() - began) if launch.rank == 0 else None
 
 
-def alone(config: Config, place: Place, processes: int | None, seconds: float) -> Iterator[Finding]:
-    """No launcher: as many processes as asked for, else one a GPU, add up over loopback; on CPUs two at least."""
+def alone(config: Config, launch: Launch, processes: int | None, seconds: float) -> Iterator[Finding]:
+    """Examine this machine as a launch of `processes`, or one per GPU, would find it."""
     import torch
 
-    from leafdist.doctor.collective import among
+    from leafdist.doctor.all_reduce import among
 
-    cards = torch.cuda.device_count()
-    count = processes or max(1, cards)
-    planned = replace(place, world=count, local_world=count)
-    yield from safely("all-reduce", lambda: among(count if cards else max(2, count), seconds))
-    yield from of_node(config, planned)
+    gpus = torch.cuda.device_count()
+    count = processes or max(1, gpus)
+    # a sum needs two; a second process on the only GPU would fail by itself
+    yield from safely("all-reduce", lambda: among(count if gpus else max(2, count), seconds))
+    planned = replace(launch, world=count, local_world=count)
+    yield from safely("imports", lambda: of_node(config, planned))
 
 
 def together(config: Config, meeting: "Meeting", seconds: float) -> Iterator[Finding]:
-    """All of a launch add up first, while nothing else is going on."""
-    from leafdist.doctor.collective import all_reduce
+    """Sum over all processes of a launch while nothing else goes on; then one process per node examines it."""
+    from leafdist.doctor.all_reduce import all_reduce
     from leafdist.doctor.shared import check_shared
 
-    yield from safely("all-reduce", lambda: all_reduce(meeting.place, seconds))
+    yield from safely("all-reduce", lambda: all_reduce(meeting.launch, seconds))
     yield from safely("locks", lambda: check_shared(meeting, Path(config.run.folder)))
-    if meeting.place.first_here:
-        yield from of_node(config, meeting.place)
+    if meeting.launch.first_here:
+        yield from safely("imports", lambda: of_node(config, meeting.launch))
 
 
-def of_node(config: Config, place: Place) -> Iterator[Finding]:
-    """What all processes of a node share."""
-    from leafdist.doctor import decoding as loading
-    from leafdist.doctor import gpus as device
+def of_node(config: Config, launch: Launch) -> Iterator[Finding]:
+    """Check what all processes of a node share."""
+    from leafdist.doctor import cores, decoding, folders, gpus, services, slurm
 
     checks: dict[str, Check] = {
-        "gpu": lambda: device.check_devices(place),
-        "bf16": lambda: device.check_precision(config),
-        "cpu": lambda: cores.check_cores(config, place),
-        "shared memory": lambda: cores.check_shared_memory(config, place),
+        "gpu": lambda: gpus.check_devices(launch),
+        "bf16": lambda: gpus.check_precision(config),
+        "cpu": lambda: cores.check_cores(config, launch),
+        "shared memory": lambda: cores.check_shared_memory(config, launch),
         "runs": lambda: folders.check_runs(config),
         "packs": lambda: folders.check_cache(config),
-        "photos": lambda: loading.check_photos(config, place),
+        "photos": lambda: decoding.check_photos(config, launch),
         "weights": lambda: services.check_weights(config),
         "wandb": lambda: services.check_wandb(config),
-        "port": lambda: services.check_port(place),
-        "slurm": lambda: slurm.check(os.environ, place),
+        "port": lambda: services.check_port(launch),
+        "slurm": lambda: slurm.check(os.environ, launch),
         "clock": lambda: services.check_date(time.time()),
     }
     for name, check in checks.items():
@@ -87,10 +85,10 @@ def of_node(config: Config, place: Place) -> Iterator[Finding]:
 
 
 def safely(name: str, check: Check) -> Iterator[Finding]:
-    """A check that breaks down is a finding too, and the others go on."""
+    """Turn an exception of a check into a finding, so that the other checks still run."""
     try:
         found = check()
         yield from [found] if isinstance(found, Finding) else found
-    except Exception as fault:  # noqa: BLE001 - it is told, as all that is found
-        text = " ".join(f"this check broke down: {type(fault).__name__}: {fault}".split())
-        yield error(name, text[:400], "Mend that; if leafdist is at fault, please report it")
+    except Exception as fault:  # noqa: BLE001 - it is reported as an error
+        text = " ".join(f"this check failed itself: {type(fault).__name__}: {fault}".split())
+        yield error(name, text[:400], "Fix that; if leafdist is at fault, please report it")

@@ -5,31 +5,33 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from leafdist.config.schema import Config
-from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
-from leafdist.doctor.launch import Place
+import torch
 
-BUSY = 0.9  # of a GPU's memory free: below, somebody else is at work there
+from leafdist.config.schema import Config
+from leafdist.distributed.runtime import resolve_precision
+from leafdist.doctor.findings import Finding, error, note, ok, warning
+from leafdist.doctor.launch import Launch
+
+BUSY = 0.9  # of a GPU's memory: with less free, somebody else is using it
 INSTALL = "install a build for this driver: https://pytorch.org/get-started"
 
 
-def check_devices(place: Place) -> Iterator[Finding]:
-    """Of this node."""
-    import torch
-
-    with warnings.catch_warnings(record=True) as said:  # PyTorch warns, and goes on without
-        warnings.simplefilter("always")
+def check_devices(launch: Launch) -> Iterator[Finding]:
+    """Check the GPUs of this node, or why there is none."""
+    with warnings.catch_warnings(action="ignore"):  # of an old driver, which without_gpu tells
         usable = torch.cuda.is_available()
-    if usable:
-        yield from check_cards(place)
-    else:
-        yield without_gpu(" ".join(str(line.message) for line in said))
+    if not usable:
+        yield without_gpu()
+        return
+    if launch.local_world > (count := torch.cuda.device_count()):
+        text = f"{launch.local_world} processes on this node and {count} GPU(s)"
+        yield error("gpu", text, "Start one process per GPU: --num_processes, --ntasks-per-node")
+    for index in range(count):
+        yield from check_gpu(index)
 
 
-def without_gpu(said: str, root: Path = Path("/")) -> Finding:
-    """Why there is none: hidden, no driver, one too old, a build without CUDA, or none at all. `root` is for tests."""
-    import torch
-
+def without_gpu(root: Path = Path("/")) -> Finding:
+    """Why there is none: hidden, no driver, an old one, a build without CUDA, no GPU. `root` is for tests."""
     there = any(root.glob("dev/nvidia[0-9]*")) or (root / "proc/driver/nvidia/version").exists()
     given = os.environ.get("SLURM_GPUS_ON_NODE") or "0"
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -39,58 +41,47 @@ def without_gpu(said: str, root: Path = Path("/")) -> Finding:
         text = f"this node has an NVIDIA GPU, and PyTorch {torch.__version__} is built without CUDA"
         return error("gpu", text, INSTALL)
     if there:
-        reason = " ".join((said or _reason()).split())[:300]
-        text = f"this node has an NVIDIA GPU that PyTorch {torch.__version__} cannot use: {reason}"
+        text = f"this node has an NVIDIA GPU that PyTorch {torch.__version__} cannot use: {_reason()}"
         return error("gpu", text, f"Update the driver, or {INSTALL}")
-    if given not in ("", "0"):
-        text = f"Slurm gave this job {given} GPU(s) a node, and there is no NVIDIA driver here"
+    if given != "0":
+        text = f"Slurm gave this job {given} GPU(s) per node, and there is no NVIDIA driver here"
         return error("gpu", text, "In a container pass --nv (Apptainer) or --gpus all (Docker); else ask for GPU nodes")
     return note("gpu", "none: training runs on the CPU")
 
 
 def _reason() -> str:
-    import torch
-
     try:
         torch.cuda.init()
     except (RuntimeError, AssertionError) as fault:
-        return str(fault)
+        return " ".join(str(fault).split())[:300]
     return "no device"
 
 
-def check_cards(place: Place) -> Iterator[Finding]:
-    """Whether each local process has a card of its own that works."""
-    import torch
-
-    count, built = torch.cuda.device_count(), torch.cuda.get_arch_list()
-    if place.local_world > count:
-        text = f"{place.local_world} processes on this node and {count} GPU(s)"
-        yield error("gpu", text, "Start one process a GPU: --num_processes, --ntasks-per-node")
-    for number in range(count):
-        card = torch.cuda.get_device_properties(number)
-        free, whole = (size / 2**30 for size in torch.cuda.mem_get_info(number))
-        name = f"GPU {number} {card.name}"
-        try:
-            square = torch.ones(64, 64, device=f"cuda:{number}")
-            exact = bool(((square @ square) == 64).all())
-        except RuntimeError as fault:
-            yield error("gpu", f"{name} cannot compute: {' '.join(str(fault).split())[:200]}", INSTALL)
-            continue
-        if not exact:
-            yield error("gpu", f"{name} computes wrongly", "Take another node, and tell its administrator")
-        elif free < BUSY * whole:
-            text = f"{name}: {{free:.1f}} of {{whole:.1f}} GiB free, the rest is in use"
-            yield warning("gpu", text, "See nvidia-smi for whose it is", free=free, whole=whole)
-        else:
-            yield ok("gpu", f"{name}, {{whole:.0f}} GiB, compute capability {card.major}.{card.minor}", whole=whole)
-        if built and f"sm_{card.major}{card.minor}" not in built and f"sm_{card.major}0" not in built:
-            yield warning("gpu", f"{name}: PyTorch is built for {', '.join(built)} only", INSTALL)
+def check_gpu(index: int) -> Iterator[Finding]:
+    """Whether a GPU computes, is free, and is one that PyTorch is built for."""
+    gpu, built = torch.cuda.get_device_properties(index), torch.cuda.get_arch_list()
+    free, total = (size / 2**30 for size in torch.cuda.mem_get_info(index))
+    name = f"GPU {index} {gpu.name}"
+    try:
+        square = torch.ones(64, 64, device=f"cuda:{index}")
+        exact = bool(((square @ square) == 64).all())
+    except RuntimeError as fault:
+        yield error("gpu", f"{name} cannot compute: {' '.join(str(fault).split())[:200]}", INSTALL)
+        return
+    if not exact:
+        yield error("gpu", f"{name} computes wrongly", "Use another node, and tell its administrator")
+    elif free < BUSY * total:
+        text = f"{name}: {{free:.1f}} of {{total:.1f}} GiB free, the rest is in use"
+        yield warning("gpu", text, "nvidia-smi shows who uses it", {"free": free, "total": total})
+    else:
+        text = f"{name}, {{total:.0f}} GiB, compute capability {gpu.major}.{gpu.minor}"
+        yield ok("gpu", text, figures={"total": total})
+    if built and not {f"sm_{gpu.major}{gpu.minor}", f"sm_{gpu.major}0"} & set(built):
+        yield warning("gpu", f"{name}: PyTorch is built for {', '.join(built)} only", INSTALL)
 
 
 def check_precision(config: Config) -> Finding:
     """Whether the device has the precision asked for in hardware."""
-    from leafdist.distributed.runtime import resolve_precision
-
     asked = config.train.precision
     try:
         fast, chosen = resolve_precision("auto") == "bf16", resolve_precision(asked)

@@ -1,4 +1,4 @@
-"""Where this process stands among those of its launch: accelerate, torchrun, `srun leafdist doctor`, or alone."""
+"""This process among those of its launch: by accelerate, by torchrun, by `srun leafdist doctor`, or alone."""
 
 import platform
 import re
@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 ALONE, SRUN, LAUNCHER = "alone", "srun", "a launcher"
-PORTS = (10000, 20000)  # the first, and how many: as slurm/launch.sh
+PORTS = (10000, 20000)  # first port and number of ports, as in slurm/launch.sh
 
 
 @dataclass(frozen=True)
-class Place:
-    """`address` and `port` are those of rank 0's store."""
+class Launch:
+    """The processes of a launch and which of them this is; `address` and `port` are those of rank 0's store."""
 
     node: str
     rank: int = 0
@@ -24,21 +24,21 @@ class Place:
 
     @property
     def first_here(self) -> bool:
-        """One process a node looks at what all of them share."""
+        """Whether this is the one process per node that looks at what the node's processes share."""
         return self.local_rank == 0
 
 
-def find_place(variables: Mapping[str, str]) -> Place:
-    """From the environment. Raises ValueError where a launcher left it incomplete."""
+def find_launch(variables: Mapping[str, str]) -> Launch:
+    """Read the environment. Raises ValueError where a launcher left it incomplete."""
     node = variables.get("SLURMD_NODENAME") or platform.node()
     if int(variables.get("WORLD_SIZE") or 1) > 1:
         return _launched(node, variables)
     if int(variables.get("SLURM_STEP_NUM_TASKS") or 1) > 1:
         return _by_srun(node, variables)
-    return Place(node)
+    return Launch(node)
 
 
-def _launched(node: str, variables: Mapping[str, str]) -> Place:
+def _launched(node: str, variables: Mapping[str, str]) -> Launch:
     missing = [name for name in ("RANK", "MASTER_ADDR", "MASTER_PORT") if not variables.get(name)]
     if missing:
         raise ValueError(
@@ -47,16 +47,16 @@ def _launched(node: str, variables: Mapping[str, str]) -> Place:
         )
     world, rank = int(variables["WORLD_SIZE"]), int(variables["RANK"])
     local = int(variables.get("LOCAL_WORLD_SIZE") or _tasks_here(variables) or world)
-    return Place(
+    return Launch(
         node, rank, world, int(variables.get("LOCAL_RANK") or rank % local), local, LAUNCHER,
         variables["MASTER_ADDR"], int(variables["MASTER_PORT"]),
     )  # fmt: skip
 
 
-def _by_srun(node: str, variables: Mapping[str, str]) -> Place:
-    """A task a process and no launcher: all that is needed is Slurm's own."""
+def _by_srun(node: str, variables: Mapping[str, str]) -> Launch:
+    """One process per task and no launcher: Slurm's own variables are enough."""
     first, ports = PORTS
-    return Place(
+    return Launch(
         node, int(variables["SLURM_PROCID"]), int(variables["SLURM_STEP_NUM_TASKS"]), int(variables["SLURM_LOCALID"]),
         _tasks_here(variables) or 1, SRUN, first_host(variables["SLURM_STEP_NODELIST"]),
         int(variables.get("MASTER_PORT") or first + int(variables["SLURM_JOB_ID"]) % ports),
@@ -64,14 +64,14 @@ def _by_srun(node: str, variables: Mapping[str, str]) -> Place:
 
 
 def first_host(nodes: str) -> str:
-    """Of Slurm's short form: `node[3-4,7],other` is node3. There may be no scontrol in a container."""
+    """Return node3 of `node[3-4,7],other`, Slurm's short form; a container may have no scontrol to ask."""
     name = re.match(r"([^\[,]+)(?:\[(\d+)[^\]]*\]([^,]*))?", nodes)
     assert name, nodes
     return "".join(part or "" for part in name.groups())
 
 
 def _tasks_here(variables: Mapping[str, str]) -> int | None:
-    """`2(x3),1`: two tasks on each of three nodes, one on the fourth."""
+    """Tasks on this node; `2(x3),1` means two on each of three nodes and one on the fourth."""
     counts: list[int] = []
     for part in filter(None, variables.get("SLURM_STEP_TASKS_PER_NODE", "").split(",")):
         count, _, times = part.rstrip(")").partition("(x")

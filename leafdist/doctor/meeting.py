@@ -1,72 +1,81 @@
-"""Where processes of a launch meet to hand over what they found: a store that needs no working collective."""
+"""A meeting of the processes of a launch, to exchange findings: over a store that needs no working collective."""
 
 import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from torch.distributed import DistNetworkError, PrefixStore, TCPStore  # type: ignore[attr-defined]
 
-from leafdist.doctor.diagnosis import Finding, error
-from leafdist.doctor.launch import Place
+from leafdist.doctor.findings import Finding, error
+from leafdist.doctor.launch import Launch
+from leafdist.system.plain import from_plain, to_plain
 
 SOON = timedelta(seconds=5)  # for a launcher's store, which is there already
 AGENT = "TORCHELASTIC_USE_AGENT_STORE"
 
 
-class Meeting:
-    """Of all processes of `place.world`; `seconds` is how long one waits for another."""
+@dataclass(frozen=True)
+class Found:
+    """The findings of one rank."""
 
-    def __init__(self, place: Place, seconds: float) -> None:
+    node: str
+    findings: list[Finding]
+
+
+class Meeting:
+    """All processes of `launch`; each waits `seconds` for another."""
+
+    def __init__(self, launch: Launch, seconds: float) -> None:
         """Raises ValueError where rank 0 cannot be reached."""
         self.patience = timedelta(seconds=seconds)
-        self.server = self._open(place)  # lives as long as this: it may be the one that serves all
-        self.place = replace(place, port=self.server.port)
+        self.server = self._open(launch)  # kept, since it may be the one that serves all
+        self.launch = replace(launch, port=self.server.port)
         self.store = PrefixStore("leafdist-doctor", self.server)
 
-    def _open(self, place: Place) -> TCPStore:
-        where = f"{place.address}:{place.port}"
+    def _open(self, launch: Launch) -> TCPStore:
+        host, port, first = launch.address, launch.port, launch.rank == 0
         try:
-            if place.rank == 0 and os.environ.get(AGENT) == str(True):
+            if first and os.environ.get(AGENT) == str(True):
                 with suppress(DistNetworkError):
-                    return TCPStore(place.address, place.port, is_master=False, timeout=SOON)
-            return TCPStore(
-                place.address, place.port, is_master=place.rank == 0, timeout=self.patience, wait_for_workers=False
-            )
+                    return TCPStore(host, port, is_master=False, timeout=SOON)
+            return TCPStore(host, port, is_master=first, timeout=self.patience, wait_for_workers=False)
         except (DistNetworkError, RuntimeError) as fault:
             reason = " ".join(str(fault).split())[:300]
             raise ValueError(
-                f"rank {place.rank} on {place.node} cannot meet the others at {where} ({reason}). Check that "
+                f"rank {launch.rank} on {launch.node} cannot meet the others at {host}:{port} ({reason}). Check that "
                 "MASTER_ADDR is the first node's name, that the port is free there and no firewall is between"
             ) from fault
 
-    def put(self, name: str, value: Any) -> None:
-        self.store.set(f"{name}/{self.place.rank}", json.dumps(value))
+    def put(self, name: str, value: object) -> None:
+        """Publish a JSON value of this rank."""
+        self.store.set(f"{name}/{self.launch.rank}", json.dumps(value))
 
     def get(self, name: str, rank: int, deadline: float) -> Any:
-        """What it put, or None if it has put nothing by then."""
-        left = timedelta(seconds=max(0.1, deadline - time.monotonic()))
-        key = f"{name}/{rank}"
+        """Wait for what `rank` publishes; None if there is nothing by `deadline` (of time.monotonic)."""
+        key, left = f"{name}/{rank}", timedelta(seconds=max(0.1, deadline - time.monotonic()))
         try:
             self.store.wait([key], left)
-        except RuntimeError:  # its timeout
+        except RuntimeError:  # timed out
             return None
         return json.loads(self.store.get(key))
 
     def hand_over(self, findings: list[Finding]) -> None:
-        self.put("findings", {"node": self.place.node, "findings": list(map(asdict, findings))})
+        """Publish the findings of this rank."""
+        self.put("findings", to_plain(Found(self.launch.node, findings)))
 
     def collect(self) -> Iterator[tuple[str, Finding]]:
-        """Of rank 0: everybody's, in order of rank, in the end; a rank that is silent is a finding."""
+        """All findings with their nodes, by rank; for rank 0. A rank that publishes nothing is a finding."""
         deadline = time.monotonic() + self.patience.total_seconds()
-        for rank in range(self.place.world):
+        for rank in range(self.launch.world):
             found = self.get("findings", rank, deadline)
             if found is None:
-                text = f"rank {rank} of {self.place.world} gave no word within {self.patience.seconds} s"
-                yield f"rank {rank}", error("processes", text, "Look for its last words in the log; is its node alive?")
+                text = f"rank {rank} of {self.launch.world} did not report within {self.patience.seconds} s"
+                yield f"rank {rank}", error("processes", text, "See the end of its log; is its node alive?")
                 continue
-            yield from ((found["node"], Finding(**finding)) for finding in found["findings"])
+            said = from_plain(Found, found, f"rank {rank}")
+            yield from ((said.node, finding) for finding in said.findings)

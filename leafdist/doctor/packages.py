@@ -1,62 +1,51 @@
-"""Python and the packages: what each of them declares to need, against what is there."""
+"""Python and the packages: whether they fit each other, and whether they can be imported."""
 
+import os
 import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, version
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from leafdist.doctor.findings import Finding, error, note, ok, warning
 
-from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
-
-OURS = "leafdist"
 CORE = ("torch", "torchvision", "accelerate")
-STANDS_FOR = {"pillow": "pillow-simd"}  # the same package by another name
+SIMD = "pillow-simd"  # Pillow by another name
 
 
 def check() -> Iterator[Finding]:
-    """Without PyTorch: it may be what is broken."""
-    yield from check_python()
+    """Check without importing PyTorch first: it may be what is broken."""
+    yield ok("python", f"{platform.python_version()} on {platform.machine()}")
     yield from check_needs()
     yield from check_imports()
     yield check_pillow()
 
 
-def check_python() -> Iterator[Finding]:
-    version, ours = platform.python_version(), find(OURS)
-    needed = ours.metadata["Requires-Python"] if ours else None
-    if needed and version not in Requirement(f"python {needed}").specifier:
-        yield error("python", f"{version}; leafdist needs {needed}", "Make the environment anew with such a Python")
-    else:
-        yield ok("python", f"{version} on {platform.machine()}")
-
-
 def check_needs() -> Iterator[Finding]:
-    """Every requirement of leafdist, and of what it requires in turn: what pip would refuse to install together."""
-    if not find(OURS):
-        yield warning(
-            "packages", "leafdist runs from a folder, uninstalled: what it needs is not known", "pip install -e ."
-        )
+    """Report what `pip check` finds: a package that is missing, or of a version that another does not work with."""
+    command = [sys.executable, "-m", "pip", "check", "--disable-pip-version-check"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=os.environ)
+    if not done.stdout:
+        yield note("packages", f"pip cannot check them: {done.stderr.strip()[-300:]}", "python -m ensurepip")
         return
-    found = False
-    for owner, requirement, installed in needs(OURS):
-        if installed is None:
-            text = f"{owner} needs {requirement}, which is not installed"
-        elif not requirement.specifier.contains(installed, prereleases=True):
-            text = f"{owner} needs {requirement}, installed is {installed}"
-        else:
-            continue
-        found, grave = True, owner.split()[0] in (OURS, *CORE)
-        way = f"pip install '{requirement.name}{requirement.specifier}', or another {owner.split()[0]}"
-        yield (error if grave else warning)("packages", text, way)
-    if not found:
-        versions = ", ".join(f"{name} {one.version}" for name in CORE if (one := find(name)))
-        yield ok("packages", f"{versions}; all that they and leafdist need is there")
+    yield from judge(done.stdout.splitlines() if done.returncode else [])
+
+
+def judge(conflicts: list[str]) -> Iterator[Finding]:
+    """Turn the lines of `pip check` into findings: errors where they concern what trains."""
+    absent = " requires pillow, which is not installed"
+    conflicts = [line for line in conflicts if not (absent in line and installed(SIMD))]
+    for line in conflicts:
+        kind = error if line.split()[0] in ("leafdist", *CORE) else warning
+        yield kind("packages", line.rstrip("."), "pip install what it requires, or another version of it")
+    if not conflicts:
+        versions = ", ".join(f"{name} {installed(name)}" for name in CORE)
+        yield ok("packages", f"{versions}; pip finds nothing missing or in conflict")
 
 
 def check_imports() -> Iterator[Finding]:
-    """Compiled parts that do not fit each other are noticed in no other way."""
+    """Import what has compiled parts: nothing else tells whether these fit each other."""
     for name in CORE:
         try:
             import_module(name)
@@ -67,48 +56,23 @@ def check_imports() -> Iterator[Finding]:
 
 
 def check_pillow() -> Finding:
-    """Which Pillow decodes the photos."""
-    plain, simd = _named("pillow"), _named("pillow-simd")
-    if plain and simd:
-        text = f"Pillow {plain.version} and Pillow-SIMD {simd.version} are both installed, in the same folder"
+    """Say which Pillow decodes the photos."""
+    if installed("pillow") and installed(SIMD):
+        text = f"Pillow {installed('pillow')} and Pillow-SIMD {installed(SIMD)} are both installed, in the same folder"
         return warning("pillow", text, "make no-simd, or make simd, leaves one of them")
     from PIL import __version__, features
 
     if not features.check("libjpeg_turbo"):
         text = f"Pillow {__version__} is built without libjpeg-turbo: decoding is slow"
         return warning("pillow", text, "pip install --force-reinstall pillow")
-    if simd:
+    if installed(SIMD):
         return ok("pillow", f"Pillow-SIMD {__version__} decodes")
     return note("pillow", f"Pillow {__version__} decodes; Pillow-SIMD does so faster", "`make simd`, see docs/data.md")
 
 
-def needs(root: str) -> Iterator[tuple[str, Requirement, str | None]]:
-    """(who, needs what, installed version or None), from `root` on through all that it needs."""
-    waiting, seen = [(root, frozenset[str]())], set[tuple[str, frozenset[str]]]()
-    while waiting:
-        name, extras = waiting.pop(0)
-        owner = find(name)
-        if owner is None or (name, extras) in seen:
-            continue
-        seen.add((name, extras))
-        for text in owner.requires or []:
-            requirement = Requirement(text)
-            marker = requirement.marker
-            if marker and not any(marker.evaluate({"extra": extra}) for extra in ("", *extras)):
-                continue
-            there = find(requirement.name)
-            yield f"{name} {owner.version}", requirement, there.version if there else None
-            waiting.append((canonicalize_name(requirement.name), frozenset(requirement.extras)))
-
-
-def find(name: str) -> Distribution | None:
-    """The package, or the one that stands for it."""
-    return _named(name) or _named(STANDS_FOR.get(canonicalize_name(name), name))
-
-
-def _named(name: str) -> Distribution | None:
-    """The one that is imported, the first on sys.path."""
+def installed(name: str) -> str | None:
+    """The version of a package, None where it is not installed."""
     try:
-        return distribution(name)
+        return version(name)
     except PackageNotFoundError:
         return None

@@ -1,34 +1,35 @@
-"""All that is said of a run on one split: judged, calibrated, counted from every side, written into its folder."""
+"""The assessment of a run on one split: judged, calibrated, scored, written into its folder."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from leafdist.config.schema import Config
-from leafdist.data import open as sources
 from leafdist.data.augment import Augment
+from leafdist.data.groups import leaves_of_paths
 from leafdist.data.loader import Loader
+from leafdist.data.open import open_loaders, origin
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import calibration
-from leafdist.evaluation.calibration import Calibration
-from leafdist.evaluation.evaluate import BATCH, evaluate, together
+from leafdist.evaluation.evaluate import BATCH, Judging, batches_at_once, evaluate
 from leafdist.evaluation.intervals import by_leaf
-from leafdist.evaluation.metrics import Predictions
 from leafdist.evaluation.other_photos import has_split, is_own, name_of, open_elsewhere
+from leafdist.evaluation.predictions import Predictions
+from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities
-from leafdist.runs.load import load_everywhere
-from leafdist.system import console, files
+from leafdist.runs.evaluations import read_calibration, write_calibration, write_evaluation
+from leafdist.runs.layout import RunLayout
+from leafdist.runs.load import LoadedRun, load_everywhere
+from leafdist.runs.results import Calibration, Evaluation
+from leafdist.system import console
 
 LEAVES_ELSEWHERE = "unknown: other photos than those that the run was split from"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to judge: a split; other photos than the run's; leaf ids; four views of each photo instead of one."""
+    """What to judge. root: where the photos are, if not as in training; groups: leaf ids; flips: average four views."""
 
     split: str = "test"
     root: str | None = None
@@ -36,100 +37,90 @@ class Request:
     flips: bool = False
 
 
-def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
-    """Writes `eval-<split>.json`, `predictions-<split>.csv` and `probabilities-<split>.csv` into the run folder, and
-    `calibration.json` when it is missing. Returns the first one's content.
-
-    Photos that are not the run's own give `<split>@<folder>` instead of `<split>`, see `name_of`. Raises ValueError.
+def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
+    """Judge the best checkpoint and write `eval-<name>.json`, `predictions-<name>.csv` and `probabilities-<name>.csv`,
+    and `calibration.json` when it is missing; `<name>` is the split, for other photos see `name_of`. Raises ValueError.
     """
     loaded = load_everywhere(run, runtime, request.root)
-    config, classes, checkpoint = loaded.config, loaded.classes, loaded.meta["sha256"]
-    augment = Augment.from_config(config.data).for_evaluation()
-
-    def judge(loader: Loader, *, flips: bool = request.flips) -> Predictions:
-        precision, seed = config.train.precision, config.crop_seed
-        how: dict[str, Any] = {"precision": precision, "random_crop_seed": seed, "logits": True, "flips": flips}
-        with _progress(loader, runtime) as advance:
-            return evaluate(loaded.model, loader, augment, runtime, between=advance, **how)
-
-    own = request.root is None or is_own(run, config.data, runtime)
+    data, classes = loaded.config.data, loaded.classes
+    own = request.root is None or is_own(run, data, runtime)
+    mismatch = None
     if own:
-        loader, matched = sources.open_loaders(config.data, (request.split,), runtime, classes)[request.split], None
+        loader = open_loaders(data, (request.split,), runtime, classes)[request.split]
     else:
-        loader, matched = open_elsewhere(config.data, request.split, runtime, classes)
-    predictions = judge(loader)
-    fitted = _calibration(run, config, classes, judge, runtime, checkpoint=checkpoint, own=own)
-    names, predictions = _known(loader, predictions)
-    index = loader.source.index
-    photos = {"data": index.digest, "root": str(index.folder.parent.resolve())}
-    root = Path(config.data.root)
-    name = request.split if own else runtime.once(lambda: name_of(run, request.split, root, photos))
-    result = predictions.summary(name, classes)
-    assert predictions.logits is not None
-    result["calibration"] = calibration.report(predictions.logits, predictions.labels, fitted)
-    result |= {"checkpoint": checkpoint, "tta": request.flips, **photos, **sources.origin(index)}
-    if matched is not None:
-        result |= {"elsewhere": str(index.folder), "leaf_disjoint": LEAVES_ELSEWHERE, **matched}
-    if groups := request.groups:
-        leaves = runtime.once(lambda: sources.leaves_of(names, groups))
-        result["interval_by_leaf"] = by_leaf(predictions.hits, leaves)
+        loader, mismatch = open_elsewhere(data, request.split, runtime, classes)
+    names, predictions = _known(loader, _judge(loaded, loader, runtime, flips=request.flips))
+    groups = request.groups
+    leaves = runtime.once(lambda: leaves_of_paths(names, groups) if groups else None)
+    fitted = _calibration(loaded, runtime, own=own)
+    index, source = loader.source.index, origin(loader.source.index)
+    evaluation = replace(
+        summarize(predictions, request.split, classes, fitted),
+        checkpoint=loaded.meta["sha256"],
+        tta=request.flips,
+        data=index.digest,
+        root=str(index.folder.parent.resolve()),
+        split_digest=source.split_digest,
+        leaf_disjoint=source.leaf_disjoint if own else LEAVES_ELSEWHERE,
+        interval_by_leaf=by_leaf(predictions.hits, leaves) if leaves else None,
+    )
+    if mismatch:
+        evaluation = replace(
+            evaluation,
+            split=runtime.once(lambda: name_of(run, Path(data.root), evaluation)),
+            elsewhere=str(index.folder),
+            unknown=mismatch.unknown,
+            absent=mismatch.absent,
+        )
+    runtime.once(lambda: _write(run, evaluation, names, predictions))
+    return evaluation
 
-    def write() -> None:
-        write_predictions(run / f"predictions-{name}.csv", names, classes, predictions)
-        write_probabilities(run / f"probabilities-{name}.csv", names, classes, predictions)
-        files.write_json(run / f"eval-{name}.json", result)
 
-    runtime.once(write)
-    return result
+def _judge(loaded: LoadedRun, loader: Loader, runtime: Runtime, *, flips: bool) -> Predictions:
+    """Evaluate with the preprocessing and the precision of the training, under a progress bar."""
+    config = loaded.config
+    augment = Augment.from_config(config.data).for_evaluation()
+    judging = Judging(config.train.precision, config.crop_seed, keep_logits=True, flips=flips)
+    with _progress(loader, runtime) as advance:
+        return evaluate(loaded.model, loader, augment, runtime, judging, between=advance)
 
 
 @contextmanager
 def _progress(loader: Loader, runtime: Runtime) -> Iterator[Callable[[], None]]:
-    """A bar on rank 0's terminal, and what moves it on after each round of batches."""
-    if not runtime.is_main:
-        yield lambda: None
-        return
+    """A bar on rank 0's terminal, and what advances it after each round of batches."""
     index = loader.source.index
-    at_once = BATCH[runtime.device.type] * together(runtime) * runtime.world
-    with console.bar(len(index), "photo", index.folder.name) as bar:
+    round_size = BATCH[runtime.device.type] * batches_at_once(runtime) * runtime.world
+    with console.bar(len(index), "photo", index.folder.name, shown=runtime.is_main) as bar:
 
         def advance() -> None:
-            bar.update(min(at_once, len(index) - bar.n))
+            bar.update(min(round_size, len(index) - bar.n))
 
         yield advance
 
 
-def _calibration(
-    run: Path,
-    config: Config,
-    classes: tuple[str, ...],
-    judge: Callable[..., Predictions],
-    runtime: Runtime,
-    *,
-    checkpoint: str,
-    own: bool,
-) -> Calibration | None:
-    """That of the best checkpoint, fitted on val when it is not there yet; None where the run's photos are gone."""
-    fitted, _ = runtime.once(lambda: calibration.find(run, checkpoint))
-    if fitted or not own or not has_split(config.data, "val", runtime):
+def _known(loader: Loader, predictions: Predictions) -> tuple[list[str], Predictions]:
+    """Names and answers of the photos whose class the run knows."""
+    known = predictions.labels >= 0
+    return list(compress(loader.source.index.every_name, known)), predictions.only(known)
+
+
+def _calibration(loaded: LoadedRun, runtime: Runtime, *, own: bool) -> Calibration | None:
+    """The checkpoint's calibration, fitted on val if it is missing; None if the run's photos are gone."""
+    run, data, checkpoint = loaded.path, loaded.config.data, loaded.meta["sha256"]
+    fitted, _ = runtime.once(lambda: read_calibration(run, checkpoint))
+    if fitted or not own or not has_split(data, "val", runtime):
         return fitted
-    loader = sources.open_loaders(config.data, ("val",), runtime, classes)["val"]
-    predictions = judge(loader, flips=False)
-    assert predictions.logits is not None
-    readable = predictions.predicted >= 0
-    fitted = calibration.fit(predictions.logits[readable], predictions.labels[readable], "val", checkpoint)
-    runtime.once(lambda: fitted.save(run))
+    loader = open_loaders(data, ("val",), runtime, loaded.classes)["val"]
+    predictions = _judge(loaded, loader, runtime, flips=False)
+    readable = predictions.only(predictions.predicted >= 0)
+    fitted = calibration.fit(readable.kept_logits, readable.labels, "val", checkpoint)
+    runtime.once(lambda: write_calibration(run, fitted))
     return fitted
 
 
-def _known(loader: Loader, predictions: Predictions) -> tuple[list[str], Predictions]:
-    """Paths and answers of the photos whose class the run knows."""
-    index = loader.source.index
-    names = index.every_name
-    known = predictions.labels >= 0
-    if known.all():
-        return names, predictions
-    assert predictions.logits is not None
-    columns = ("labels", "predicted", "loss", "confidence", "logits")
-    kept = {column: getattr(predictions, column)[known] for column in columns}
-    return [names[place] for place in np.flatnonzero(known)], replace(predictions, **kept)
+def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Predictions) -> None:
+    """Write the tables, then the scores."""
+    layout, classes = RunLayout(run), tuple(evaluation.classes)
+    write_predictions(layout.predictions(evaluation.split), names, classes, predictions)
+    write_probabilities(layout.probabilities(evaluation.split), names, classes, predictions)
+    write_evaluation(run, evaluation.split, evaluation)

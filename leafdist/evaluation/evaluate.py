@@ -4,22 +4,39 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from leafdist.data.augment import Augment
 from leafdist.data.index import Index
 from leafdist.data.loader import Batch, Loader
 from leafdist.data.plan import Purpose, Share, stream_key, uniform_rows
-from leafdist.distributed.runtime import Runtime, cast_once
-from leafdist.evaluation.metrics import Predictions
+from leafdist.distributed.runtime import AMP, Runtime
+from leafdist.evaluation.predictions import UNREADABLE, Predictions
 
-FACTS = 4  # of each photo: seen, predicted, loss, confidence
-BATCH = {"cpu": 64, "cuda": 256}  # fixed, with fixed places: no number depends on who evaluates what; 64 fit in caches
+FACTS = 4  # columns for each photo: seen, predicted, loss, confidence
+BATCH = {"cpu": 64, "cuda": 256}  # fixed batches: no number depends on who evaluates what; 64 fit in caches
+
+
+@dataclass(frozen=True)
+class Judging:
+    """How photos are judged.
+
+    crop_seed: each photo gets its own random crop, always the same one, instead of the center's. flips: the mean
+    probabilities of four views: the photo as it is, mirrored, upside down, and both.
+    """
+
+    precision: str
+    crop_seed: int | None = None
+    keep_logits: bool = False
+    flips: bool = False
 
 
 def evaluate(
@@ -27,78 +44,74 @@ def evaluate(
     loader: Loader,
     augment: Augment,
     runtime: Runtime,
+    judging: Judging,
     *,
-    precision: str,
-    random_crop_seed: int | None = None,
     between: Callable[[], None] = lambda: None,
-    logits: bool = False,
-    flips: bool = False,
 ) -> Predictions:
-    """Predict every photo of the loader's source; batches are dealt to the ranks in turn.
+    """Predict every photo of the loader's source, batches dealt to the ranks in turn.
 
-    With `random_crop_seed` each photo gets its own random crop, always the same one, instead of the centre's. All ranks
-    call `between` equally often, between batches. With `logits` they are kept; with `flips` each photo is judged as it
-    is, mirrored, upside down and both, and the four probabilities are averaged.
+    All ranks call `between` equally often, between batches.
     """
+    index = loader.source.index
+    width = FACTS + (len(index.classes) if judging.keep_logits else 0)
+    table = torch.zeros((len(index), width), dtype=torch.float64, device=runtime.device)
+    was_training = model.training
+    model.eval()
+    network = cast_once(model, judging.precision)
 
     def judge(batch: Batch) -> None:
         images, labels, rows = batch.tensors
-        draws = None
-        if random_crop_seed is not None:
-            key = stream_key(random_crop_seed, 0, Purpose.EVALUATE)
-            draws = torch.from_numpy(uniform_rows(key, int(rows[0]), len(rows))).to(runtime.device)
-        with torch.inference_mode(), runtime.autocast(precision):
-            answers = _answers(network, augment(images, draws), flips=flips)
-            table[rows] = _judge(answers, labels)[:, : table.shape[1]]
+        draws = _crop_draws(rows, judging.crop_seed, runtime.device)
+        with torch.inference_mode(), runtime.autocast(judging.precision):
+            logits = _logits(network, augment(images, draws), flips=judging.flips)
+            table[rows] = _facts(logits, labels)[:, :width]
 
-    index = loader.source.index
-    width = FACTS + (len(index.classes) if logits else 0)
-    table = torch.zeros((len(index), width), dtype=torch.float64, device=runtime.device)
-    places = np.arange(len(index))
-    size = BATCH[runtime.device.type]
-    mine = [places[start : start + size] for start in range(0, len(index), size)][runtime.rank :: runtime.world]
-    was_training = model.training
-    model.eval()
-    network = cast_once(model, precision)
-    with _batch_a_core(runtime) as run:
+    mine = _batches_of_rank(len(index), runtime)
+    at_once = batches_at_once(runtime)
+    with _one_batch_per_core(runtime) as run:
         batches = loader.batches(map(Share.undrawn, mine))
-        at_once = together(runtime)
         (rounds,) = runtime.highest(-(-len(mine) // at_once))
         for _ in range(rounds):
             list(run(judge, list(islice(batches, at_once))))
             between()
     model.train(was_training)
-    columns = runtime.sum(table).T.cpu().numpy()  # each row has one non-zero summand: exact
-    seen, predicted, loss, confidence = columns[:FACTS]
-    assert (seen == 1).all(), "every photo is counted once"
-    answers = (predicted.astype(np.int64), loss, confidence, columns[FACTS:].T if logits else None)
-    seen_ones = Predictions(index.labels.astype(np.int64), *answers)
-    return _with_set_aside(seen_ones, index)
+    return _with_set_aside(runtime.sum(table).cpu().numpy(), index)  # each row has one non-zero summand: exact
 
 
-def together(runtime: Runtime) -> int:
-    """Batches of a round: one a core, or one on a GPU."""
+def batches_at_once(runtime: Runtime) -> int:
+    """Batches of a round on this rank: one per core, or one on a GPU."""
     return runtime.cpus if runtime.device.type == "cpu" else 1
 
 
-def _with_set_aside(predictions: Predictions, index: Index) -> Predictions:
-    """Photos that cannot be read are counted as wrong, with the loss of a guess, ln(classes): never left out."""
-    if not index.set_aside:
-        return predictions
-    labels = np.array([photo.label for photo in index.set_aside])
-    logits = predictions.logits
-    return Predictions(
-        np.concatenate([predictions.labels, labels]),
-        np.concatenate([predictions.predicted, np.full(len(labels), -1)]),
-        np.concatenate([predictions.loss, np.full(len(labels), np.log(len(index.classes)))]),
-        np.concatenate([predictions.confidence, np.zeros(len(labels))]),
-        None if logits is None else np.concatenate([logits, np.full((len(labels), logits.shape[1]), np.nan)]),
-    )
+def cast_once(model: nn.Module, precision: str) -> nn.Module:
+    """Copy the model with the weights that autocast would make anew for each batch; the answers are the same."""
+    if precision not in AMP:
+        return model
+    cast = deepcopy(model)
+    for module in cast.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            module.to(AMP[precision])
+    return cast
+
+
+def _batches_of_rank(photos: int, runtime: Runtime) -> list[NDArray[np.int64]]:
+    """The rows of every world-th batch, from the rank's first one on."""
+    size = BATCH[runtime.device.type]
+    starts = range(size * runtime.rank, photos, size * runtime.world)
+    return [np.arange(start, min(start + size, photos)) for start in starts]
+
+
+def _crop_draws(rows: Tensor, seed: int | None, device: torch.device) -> Tensor | None:
+    """Draw the crops of consecutive photos; None for the center's crop."""
+    if seed is None:
+        return None
+    key = stream_key(seed, 0, Purpose.EVALUATE)
+    return torch.from_numpy(uniform_rows(key, int(rows[0]), len(rows))).to(device)
 
 
 @contextmanager
-def _batch_a_core(runtime: Runtime) -> Iterator[Callable[..., Iterable[None]]]:
-    """`map`; on a CPU one batch a core, since how many cores share a sum changes its last bits."""
+def _one_batch_per_core(runtime: Runtime) -> Iterator[Callable[..., Iterable[None]]]:
+    """`map`; on a CPU one batch per core, since how many cores share a sum changes its last bits."""
     if runtime.device.type != "cpu":
         yield map
         return
@@ -107,7 +120,7 @@ def _batch_a_core(runtime: Runtime) -> Iterator[Callable[..., Iterable[None]]]:
     torch.set_num_threads(runtime.cpus)
 
 
-def _answers(model: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
+def _logits(model: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
     """Logits (B,C); with `flips` the logarithm of the mean probability of four views."""
     if not flips:
         return model(images)  # type: ignore[no-any-return]
@@ -115,10 +128,22 @@ def _answers(model: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
     return torch.stack([model(view).float().log_softmax(1) for view in views]).logsumexp(0) - math.log(len(views))
 
 
-def _judge(logits: Tensor, labels: Tensor) -> Tensor:
+def _facts(logits: Tensor, labels: Tensor) -> Tensor:
     """Logits (B,C) and labels (B,) -> float64 (B,4+C): seen, predicted, loss, confidence, logits."""
     logits = logits.float() if logits.dtype != torch.float64 else logits
     loss = F.cross_entropy(logits, labels, reduction="none")
     confidence, predicted = logits.softmax(1).max(1)
     facts = torch.stack([column.double() for column in (torch.ones_like(loss), predicted, loss, confidence)], 1)
     return torch.cat([facts, logits.double()], 1)
+
+
+def _with_set_aside(table: NDArray[np.float64], index: Index) -> Predictions:
+    """Add the photos that cannot be read to the table (n,4+C): wrong, with the loss of a guess, ln(classes)."""
+    assert (table[:, 0] == 1).all(), "every photo is counted once"
+    aside = np.full((len(index.set_aside), table.shape[1]), np.nan)
+    aside[:, :FACTS] = 1, UNREADABLE, np.log(len(index.classes)), 0
+    table = np.concatenate([table, aside])
+    labels = np.concatenate([index.labels, [photo.label for photo in index.set_aside]]).astype(np.int64)
+    _, predicted, loss, confidence = table[:, :FACTS].T
+    logits = table[:, FACTS:] if table.shape[1] > FACTS else None
+    return Predictions(labels, predicted.astype(np.int64), loss, confidence, logits)

@@ -1,29 +1,29 @@
-"""How sure an accuracy is: 95 % intervals."""
+"""95 % intervals of accuracies."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-Z = 1.959964  # two-sided 95 %
+from leafdist.runs.results import Interval
+
 RESAMPLES = 2000
 
 
-def wilson(correct: int, images: int) -> tuple[float, float]:
-    """Of a share of independent photos, 0 to 1: Wilson 1927, doi 10.1080/01621459.1927.10502953."""
+def wilson(correct: int, images: int) -> Interval:
+    """Wilson's interval of a share of independent photos, 0 to 1 (Wilson 1927, doi 10.1080/01621459.1927.10502953)."""
+    from scipy.stats import binomtest  # noqa: PLC0415 - a training starts without it
+
     if not images:
         return 0.0, 1.0
-    share, spread = correct / images, Z * Z / images
-    middle = (share + spread / 2) / (1 + spread)
-    half = Z * math.sqrt(share * (1 - share) / images + spread / images / 4) / (1 + spread)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    low, high = binomtest(correct, images).proportion_ci(method="wilson")
+    return float(low), float(high)
 
 
-def by_leaf(hits: NDArray[np.bool_], leaves: Sequence[object], seed: int = 0) -> tuple[float, float]:
-    """Of an accuracy, by drawing whole leaves again (the percentile bootstrap of Efron 1979 over groups).
+def by_leaf(hits: NDArray[np.bool_], leaves: Sequence[object], seed: int = 0) -> Interval:
+    """Draw whole leaves with replacement: the percentile bootstrap of the accuracy (Efron 1979) over groups.
 
-    Photos of one leaf are right or wrong together, so that there are fewer independent answers than photos.
+    Photos of one leaf are right or wrong together, so there are fewer independent answers than photos.
     """
     _, group = np.unique(np.array([repr(leaf) for leaf in leaves]), return_inverse=True)
     sizes = np.bincount(group)

@@ -1,101 +1,115 @@
-"""What predictions are worth, from every side: by class, crop and health; all of it from labels and answers alone."""
-
-from typing import Any
+"""What answers are worth: over all photos, by class, by crop, by health."""
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.evaluation import calibration
 from leafdist.evaluation.intervals import wilson
+from leafdist.evaluation.predictions import UNREADABLE, Predictions
+from leafdist.runs.results import Calibration, ClassScores, ConfusedPair, CropScores, Evaluation, HealthScores
 
 Labels = NDArray[np.int64]
-UNREADABLE = -1  # in place of an answer: wrong, whatever was asked
 SHOWN = 20  # confused pairs
 
 
+def summarize(predictions: Predictions, split: str, classes: tuple[str, ...], fitted: Calibration | None) -> Evaluation:
+    """Every score of the answers, and their calibration; the logits must have been kept."""
+    labels, predicted, logits = predictions.labels, predictions.predicted, predictions.kept_logits
+    correct = int(predictions.hits.sum())
+    matrix = confusion_matrix(labels, predicted, len(classes))
+    each = by_class(labels, predicted, classes)
+    present = [row for row in each.values() if row.images]
+    recall = sum(row.recall for row in present) / len(present)
+    return Evaluation(
+        split=split,
+        images=len(labels),
+        unreadable=int((predicted == UNREADABLE).sum()),
+        correct=correct,
+        accuracy=predictions.accuracy,
+        interval=wilson(correct, len(labels)),
+        macro_precision=sum(row.precision for row in present) / len(present),
+        macro_recall=recall,
+        macro_f1=sum(row.f1 for row in present) / len(present),
+        balanced_accuracy=recall,
+        top3_accuracy=top(labels, logits, 3),
+        loss=predictions.mean_loss,
+        classes=each,
+        confusion=matrix.tolist(),
+        confused=confused(matrix, classes),
+        crops=by_crop(labels, predicted, classes),
+        healthy=health(labels, predicted, classes),
+        calibration=calibration.score(logits, labels, fitted),
+    )
+
+
 def confusion_matrix(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
-    """(C,C): rows are labels, columns answers; unreadable photos are in no column."""
-    matrix = np.zeros((classes, classes), np.int64)
-    answered = predicted != UNREADABLE
-    np.add.at(matrix, (labels[answered], predicted[answered]), 1)
-    return matrix
+    """Count answers (C,C): rows are labels, columns answers; unreadable photos are in no column."""
+    from sklearn import metrics  # noqa: PLC0415 - a training and a report start without it
+
+    matrix = metrics.confusion_matrix(labels, predicted, labels=range(classes))  # leaves out UNREADABLE
+    return np.asarray(matrix, np.int64)
 
 
-def by_class(labels: Labels, matrix: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Photos, recall (here: accuracy), precision and F1 of each class; 0 where nothing was to be divided."""
-    images = np.bincount(labels, minlength=len(classes))
-    correct, answers = np.diag(matrix), matrix.sum(0)
-    columns = {
-        "images": images,
-        "correct": correct,
-        "accuracy": correct / np.maximum(images, 1),
-        "precision": correct / np.maximum(answers, 1),
-        "recall": correct / np.maximum(images, 1),
-        "f1": 2 * correct / np.maximum(answers + images, 1),
-    }
-    return {name: {key: column[row].item() for key, column in columns.items()} for row, name in enumerate(classes)}
+def by_class(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict[str, ClassScores]:
+    """Scores of each class; 0 where there is nothing to divide by."""
+    from sklearn import metrics  # noqa: PLC0415
+
+    scored = metrics.precision_recall_fscore_support(labels, predicted, labels=range(len(classes)), zero_division=0)
+    precision, recall, f1, _ = (column.tolist() for column in scored)
+    images, correct = (np.bincount(of, minlength=len(classes)).tolist() for of in (labels, labels[labels == predicted]))
+    columns = zip(images, correct, recall, precision, recall, f1, strict=True)
+    return {name: ClassScores(*row) for name, row in zip(classes, columns, strict=True)}
 
 
-def macro(classes: dict[str, dict[str, Any]]) -> dict[str, float]:
-    """Means over the classes that have photos, each class counting the same."""
-    present = [row for row in classes.values() if row["images"]]
-    means = {f"macro_{key}": sum(row[key] for row in present) / len(present) for key in ("precision", "recall", "f1")}
-    return means | {"balanced_accuracy": means["macro_recall"]}
+def top(labels: Labels, logits: NDArray[np.float64], answers: int) -> float:
+    """Share of photos whose label is among the first `answers` answers; an unreadable photo has none."""
+    readable = ~np.isnan(logits[:, 0])  # scikit-learn's refuses NaN, and has another order for ties
+    first = np.argsort(-logits[readable], axis=1, kind="stable")[:, :answers]
+    return float((first == labels[readable, None]).any(1).sum() / len(labels))
 
 
-def top(labels: Labels, logits: NDArray[np.float64], places: int) -> float:
-    """Share of photos whose label is among the `places` first answers; an unreadable photo has none."""
-    readable = ~np.isnan(logits[:, 0])
-    answers = np.argsort(-logits[readable], axis=1, kind="stable")[:, :places]
-    return float((answers == labels[readable, None]).any(1).sum() / len(labels))
-
-
-def confused(matrix: NDArray[np.int64], classes: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The pairs most often taken for another, most first."""
+def confused(matrix: NDArray[np.int64], classes: tuple[str, ...]) -> list[ConfusedPair]:
+    """The pairs of classes most often confused, most frequent first, at most SHOWN."""
     wrong = matrix * (1 - np.eye(len(matrix), dtype=np.int64))
     order = np.argsort(-wrong, axis=None, kind="stable")[:SHOWN]
     pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
     return [
-        {"label": classes[row], "predicted": classes[column], "images": int(wrong[row, column])}
+        ConfusedPair(classes[row], classes[column], int(wrong[row, column]))
         for row, column in pairs
         if wrong[row, column]
     ]
 
 
-def by_crop(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict[str, dict[str, Any]]:
-    """Classes are named `Crop___Disease`. correct: the class is; crop_correct: at least the crop."""
+def by_crop(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict[str, CropScores]:
+    """Scores of each crop; classes are named `Crop___Disease`."""
     crops = np.array([name.partition("___")[0] for name in classes])
     answered = np.where(predicted == UNREADABLE, "", crops[predicted])
     found = {}
     for crop in np.unique(crops[labels]):
         photos = crops[labels] == crop
-        correct = int((predicted == labels)[photos].sum())
-        found[str(crop)] = {
-            "images": int(photos.sum()),
-            "correct": correct,
-            "accuracy": correct / int(photos.sum()),
-            "crop_correct": int((answered[photos] == crop).sum()),
-        }
+        images, correct = int(photos.sum()), int((predicted == labels)[photos].sum())
+        found[str(crop)] = CropScores(images, correct, correct / images, int((answered[photos] == crop).sum()))
     return found
 
 
 def is_healthy(name: str) -> bool:
-    """Of a class named `Crop___healthy`."""
+    """Whether a class is named `Crop___healthy`."""
     return name.partition("___")[2].lower() == "healthy"
 
 
-def health(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict[str, Any] | None:
-    """Healthy or not, whatever the crop and the disease; None where no class is named `Crop___healthy`."""
+def health(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> HealthScores | None:
+    """Scores of telling healthy from diseased; None unless classes of both kinds exist."""
     healthy = np.array([is_healthy(name) for name in classes])
     if not healthy.any() or healthy.all():
         return None
     answered = predicted != UNREADABLE
     truth, answer = healthy[labels], healthy[predicted]
     correct = int((answered & (truth == answer)).sum())
-    return {
-        "images": len(labels),
-        "correct": correct,
-        "accuracy": correct / len(labels),
-        "interval": wilson(correct, len(labels)),
-        "missed": int((answered & ~truth & answer).sum()),
-        "false_alarms": int((answered & truth & ~answer).sum()),
-    }
+    return HealthScores(
+        images=len(labels),
+        correct=correct,
+        accuracy=correct / len(labels),
+        interval=wilson(correct, len(labels)),
+        missed=int((answered & ~truth & answer).sum()),
+        false_alarms=int((answered & truth & ~answer).sum()),
+    )

@@ -1,35 +1,28 @@
-"""The answers of an evaluation as tables, a row a photo, in path order."""
+"""The answers of an evaluation as CSV files, one row per photo, in path order."""
 
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
-from leafdist.evaluation.metrics import Predictions
+from leafdist.evaluation.predictions import Predictions
 from leafdist.system import files
 
 
 def write_predictions(path: Path, names: Sequence[str], classes: Sequence[str], predictions: Predictions) -> None:
-    """`path,label,predicted,confidence`; predicted is empty where the photo was unreadable."""
-    rows = (
-        [
-            names[row],
-            classes[predictions.labels[row]],
-            classes[predictions.predicted[row]] if predictions.predicted[row] >= 0 else "",
-            f"{predictions.confidence[row]:.6f}",
-        ]
-        for row in path_order(names)
-    )
+    """Write `path,label,predicted,confidence`; predicted is empty for an unreadable photo."""
+    labels = [classes[label] for label in predictions.labels]
+    answers = [classes[answer] if answer >= 0 else "" for answer in predictions.predicted]
+    rows = ([names[row], labels[row], answers[row], f"{predictions.confidence[row]:.6f}"] for row in path_order(names))
     _write(path, ["path", "label", "predicted", "confidence"], rows)
 
 
 def write_probabilities(path: Path, names: Sequence[str], classes: Sequence[str], predictions: Predictions) -> None:
-    """`path,label,<class>,...`: the uncalibrated probability of every class; empty where unreadable."""
-    assert predictions.logits is not None
-    shares = softmax(predictions.logits, axis=1)
+    """Write `path,label,<class>,...`: the uncalibrated probability of every class; empty for an unreadable photo."""
+    from scipy.special import softmax  # noqa: PLC0415 - a training starts without it
+
+    shares = softmax(predictions.kept_logits, axis=1)
     rows = (
         [names[row], classes[predictions.labels[row]], *("" if np.isnan(p) else f"{p:.9g}" for p in shares[row])]
         for row in path_order(names)
@@ -38,11 +31,11 @@ def write_probabilities(path: Path, names: Sequence[str], classes: Sequence[str]
 
 
 def path_order(names: Sequence[str]) -> list[int]:
-    """Places of the names, class by class: photos that were set aside come last in an evaluation."""
-    return sorted(range(len(names)), key=lambda place: names[place].split("/"))
+    """Rows in path order: an evaluation has the photos that were set aside last."""
+    return sorted(range(len(names)), key=lambda row: names[row].split("/"))
 
 
-def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def _write(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

@@ -1,4 +1,4 @@
-"""export: a run for other programs."""
+"""export: the best checkpoint of a run for other programs."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,24 +17,25 @@ EXAMPLES = (
 
 
 def add(commands: Any) -> None:
+    """Add the parser of `export`."""
     export = commands.add_parser(
         "export",
         help="write ONNX, torch.export and a state dict, with a model card",
-        description="A run's best checkpoint for other programs; each file is checked against PyTorch.",
+        description="Write a run's best checkpoint for other programs; each file is checked against PyTorch.",
         examples=EXAMPLES,
     )
     export.add_argument("folder", metavar="RUN", type=Path, help="a run folder, such as runs/resnet50")
-    export.add_argument("--to", metavar="FOLDER", type=Path, help="default: RUN/export")
-    export.add_argument("--formats", default=",".join(FORMATS), help="which, with commas (default: %(default)s)")
-    export.add_argument("--precision", default="fp32", help=f"of ONNX: of {', '.join(PRECISIONS)}, with commas")
-    export.add_argument("--preprocess", action="store_true", help="take uint8 pixels: crop and normalise inside")
-    export.add_argument("--data", metavar="ROOT", help="where its split folders lie now (default: as in training)")
+    export.add_argument("--to", metavar="FOLDER", type=Path, help="folder to write (default: RUN/export)")
+    export.add_argument("--formats", default=",".join(FORMATS), help="formats, separated by commas")
+    export.add_argument("--precision", default="fp32", help=f"precisions of ONNX: {','.join(PRECISIONS)}")
+    export.add_argument("--preprocess", action="store_true", help="take uint8 pixels, crop and normalise inside")
+    export.add_argument("--data", metavar="ROOT", help="where the split folders are now (default: as in training)")
     export.add_argument("--calibrate", metavar="FOLDER", type=Path, help="photos for int8 (default: the run's val)")
     export.set_defaults(run=export_run)
 
 
 def export_run(options: argparse.Namespace) -> None:
-    """Prints a line or two a file."""
+    """Write the files and print one or two lines per file."""
     formats = listed("--formats", options.formats, FORMATS)
     precisions = listed("--precision", options.precision, PRECISIONS)
     from leafdist.distributed.runtime import Runtime
@@ -57,7 +58,7 @@ def export_run(options: argparse.Namespace) -> None:
 
 
 def listed(flag: str, text: str, known: Sequence[str]) -> list[str]:
-    """Raises ValueError for what is not known."""
+    """The names in a list with commas. Raises ValueError for an unknown one."""
     names = text.split(",")
     if unknown := set(names) - set(known):
         raise ValueError(f"{flag} {text}: {', '.join(sorted(unknown))} unknown; known are {', '.join(known)}")

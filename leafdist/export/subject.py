@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.calibration import find
 from leafdist.evaluation.evaluate import BATCH
 from leafdist.export.portable import Portable
+from leafdist.runs.evaluations import read_calibration
 from leafdist.runs.load import load_run
 from leafdist.runs.record import RunRecord
 
@@ -48,7 +48,7 @@ class Subject:
 
     @property
     def temperature(self) -> float | None:
-        calibration, _ = find(self.record.path, self.meta["sha256"])
+        calibration, _ = read_calibration(self.record.path, self.meta["sha256"])
         return calibration.temperature if calibration else None
 
     def network(self, *, half: bool = False) -> Portable:

@@ -14,21 +14,24 @@ from torch import Tensor
 
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
-from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.calibration import find
+from leafdist.distributed.runtime import AMP
 from leafdist.evaluation.evaluate import BATCH
 from leafdist.models.gradcam import grad_cam, overlay
-from leafdist.runs.load import load_run
+from leafdist.runs.evaluations import read_calibration
+from leafdist.runs.load import LoadedRun
 from leafdist.system.errors import UnreadablePhotoError
 
-PICTURE = 448  # pixels of a Grad-CAM picture's side
-Say = Callable[[str], None]
+PICTURE = 448  # pixels per side of a Grad-CAM picture
+OnUnreadable = Callable[[UnreadablePhotoError], None]
 Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Of one photo: the most likely classes, the first one first, with their probabilities, and where they are seen."""
+    """The most likely classes of one photo, first one first, with their probabilities.
+
+    heat: where the first one is seen, (resize,resize) from 0 to 1, if it was asked for.
+    """
 
     path: Path
     classes: tuple[str, ...]
@@ -37,34 +40,36 @@ class Answer:
 
 
 class Predictor:
-    """The best checkpoint of `run`; what a reader of its answers must know goes to `say`."""
+    """A loaded run that answers; `notices` are what a reader of its answers must know."""
 
-    def __init__(self, run: Path, runtime: Runtime, say: Say) -> None:
-        self.runtime = runtime
-        loaded = load_run(run, runtime.device)
-        self.config, self.model, self.classes, meta = loaded.config, loaded.model, loaded.classes, loaded.meta
+    def __init__(self, run: LoadedRun, device: torch.device, cores: int) -> None:
+        self.config, self.model, self.classes = run.config, run.model, run.classes
+        self.device, self.cores = device, cores
         self.augment = Augment.from_config(self.config.data).for_evaluation()
-        calibration, missing = find(run, meta["sha256"])
+        calibration, missing = read_calibration(run.path, run.meta["sha256"])
         self.calibrated = calibration is not None
         self.temperature = calibration.temperature if calibration else 1.0
-        if missing:
-            say(missing)
+        self.notices = [missing] if missing else []
         if self.config.data.eval_crop == "random":
-            say("data.eval_crop=random: the crop is the middle one here; a photo of its own has no place in a split")
+            self.notices.append("data.eval_crop=random: the crop is the middle one here, random ones need a split")
 
-    def answers(self, paths: Iterable[Path], top: int, report: Say, *, cam: bool = False) -> Iterator[Answer]:
-        """An answer a photo, in order; those that cannot be read are passed over and go to `report`."""
-        for batch, images in self._decoded(paths, report):
-            inputs = self.augment(torch.from_numpy(images).to(self.runtime.device))
-            likely, places = self.probabilities(inputs).topk(min(top, len(self.classes)))
-            heat = self.heat(inputs, places[:, 0]) if cam else None
+    def answers(
+        self, paths: Iterable[Path], top: int, on_unreadable: OnUnreadable, *, cam: bool = False
+    ) -> Iterator[Answer]:
+        """Yield one answer per photo, in order; a photo that cannot be read goes to `on_unreadable` instead."""
+        for batch, images in self._decoded(paths, on_unreadable):
+            inputs = self.augment(torch.from_numpy(images).to(self.device))
+            likely, labels = self.probabilities(inputs).topk(min(top, len(self.classes)))
+            heat = self.heat(inputs, labels[:, 0]) if cam else None
             for row, path in enumerate(batch):
-                names = tuple(self.classes[place] for place in places[row])
+                names = tuple(self.classes[label] for label in labels[row])
                 yield Answer(path, names, tuple(likely[row].tolist()), heat[row] if heat is not None else None)
 
     def probabilities(self, inputs: Tensor) -> Tensor:
-        """Normalised (B,3,h,w) -> calibrated (B,classes), in the precision that evaluation has."""
-        with torch.inference_mode(), self.runtime.autocast(self.config.train.precision):
+        """Normalized (B,3,h,w) -> calibrated (B,classes), in the precision of evaluation."""
+        precision = self.config.train.precision
+        autocast = torch.autocast(self.device.type, AMP.get(precision), enabled=precision in AMP)
+        with torch.inference_mode(), autocast:
             logits: Tensor = self.model(inputs)
         return F.softmax(logits.float() / self.temperature, 1)
 
@@ -72,18 +77,18 @@ class Predictor:
         """Grad-CAM of each photo on the whole square that was cropped, (B,resize,resize)."""
         heat = grad_cam(self.model, inputs, labels)
         margin = self.config.data.resize - heat.shape[-1]
-        before = round(margin / 2)  # as Augment's centre
+        before = round(margin / 2)  # as in Augment's center crop
         return F.pad(heat, (before, margin - before) * 2).cpu().numpy()
 
     def picture(self, answer: Answer) -> Pixels:
-        """The photo, larger than the network saw it, under its heat."""
+        """Draw the photo, larger than the network saw it, under its heat."""
         assert answer.heat is not None
         return overlay(decode(answer.path, PICTURE, self.config.data.fit), answer.heat)
 
-    def _decoded(self, paths: Iterable[Path], report: Say) -> Iterator[tuple[list[Path], Pixels]]:
-        """Batches of what can be read; one is decoded by threads while the one before it is judged."""
-        data, size, source = self.config.data, BATCH[self.runtime.device.type], iter(paths)
-        with ThreadPoolExecutor(self.runtime.cpus) as pool:
+    def _decoded(self, paths: Iterable[Path], on_unreadable: OnUnreadable) -> Iterator[tuple[list[Path], Pixels]]:
+        """Batches of readable photos; one is decoded by threads while the one before it is judged."""
+        data, size, source = self.config.data, BATCH[self.device.type], iter(paths)
+        with ThreadPoolExecutor(self.cores) as pool:
             batches = (
                 [(path, pool.submit(decode, path, data.resize, data.fit)) for path in batch]
                 for batch in iter(lambda: list(islice(source, size)), [])
@@ -91,15 +96,15 @@ class Predictor:
             ahead = next(batches, None)
             while ahead is not None:
                 batch, ahead = ahead, next(batches, None)
-                if good := list(_readable(batch, report)):
+                if good := list(_readable(batch, on_unreadable)):
                     yield [path for path, _ in good], np.stack([pixels for _, pixels in good])
 
 
-def _readable(batch: list[tuple[Path, Future[Pixels]]], report: Say) -> Iterator[tuple[Path, Pixels]]:
+def _readable(batch: list[tuple[Path, Future[Pixels]]], on_unreadable: OnUnreadable) -> Iterator[tuple[Path, Pixels]]:
     for path, decoded in batch:
         try:
             pixels = decoded.result()
         except UnreadablePhotoError as error:
-            report(str(error))
+            on_unreadable(error)
         else:
             yield path, pixels

@@ -1,1 +1,1 @@
-"""From an archive or a folder of photos to train, val and test."""
+"""Turns an archive or a folder of photos into train, val and test."""

@@ -1,4 +1,4 @@
-"""sample-data, fetch, audit, split: from nothing, or an archive, to train, val and test."""
+"""sample-data, fetch, audit, split: from an archive, or nothing, to train, val and test."""
 
 import argparse
 from pathlib import Path
@@ -6,29 +6,30 @@ from typing import Any
 
 from leafdist.system import console
 
-STYLES = {"ERROR": "red", "warning": "yellow", "verdict": "bold"}  # of lines of an audit that begin so
+STYLES = {"ERROR": "red", "warning": "yellow", "verdict": "bold"}  # by the first word of an audit's line
 
 
 def add(commands: Any) -> None:
+    """Add the parsers of `sample-data`, `fetch`, `audit` and `split`."""
     sample = commands.add_parser(
         "sample-data",
         help="draw a small synthetic leaf data set",
         examples=("leafdist sample-data raw", "leafdist sample-data raw --per-class 10 --side 64 --seed 1"),
     )
-    sample.add_argument("dest", metavar="DEST", type=Path, help="new folder of raw class folders")
-    sample.add_argument("--per-class", type=int, default=40, help="photos a class (default: 40)")
-    sample.add_argument("--side", type=int, default=256, help="pixels (default: 256)")
-    sample.add_argument("--seed", type=int, default=0)
+    sample.add_argument("dest", metavar="DEST", type=Path, help="new folder, of class folders")
+    sample.add_argument("--per-class", type=int, default=40, help="photos per class")
+    sample.add_argument("--side", type=int, default=256, help="pixels per side")
+    sample.add_argument("--seed", type=int, default=0, help="random seed")
     sample.set_defaults(run=sample_data)
 
     fetch = commands.add_parser(
         "fetch",
-        help="download and unpack a data set, safely; run again, it goes on",
+        help="download and unpack a data set safely; the same command resumes it",
         examples=("leafdist fetch https://host/leaf.tar.zst raw --sha256 3c2b24d6", "leafdist fetch leaf.zip raw"),
     )
     fetch.add_argument("source", metavar="SOURCE", help="http(s) or Google Drive address, or a local zip or tar")
     fetch.add_argument("dest", metavar="DEST", type=Path, help="new folder")
-    fetch.add_argument("--sha256", metavar="HEX", help="what the archive must have")
+    fetch.add_argument("--sha256", metavar="HEX", help="checksum that the archive must have")
     fetch.set_defaults(run=fetch_data)
 
     audit = commands.add_parser(
@@ -36,18 +37,16 @@ def add(commands: Any) -> None:
         help="find what is wrong with a raw or a split folder of photos",
         examples=("leafdist audit raw --html audit.html", "leafdist audit splitted --groups leaf_ids.tsv --strict"),
     )
-    audit.add_argument("root", metavar="ROOT", type=Path)
+    audit.add_argument("root", metavar="ROOT", type=Path, help="folder of class folders, or of {train,val,test}")
     audit.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
-    audit.add_argument("--json", metavar="FILE", type=Path, help="where to write everything, with every file's name")
-    audit.add_argument(
-        "--html", metavar="FILE", type=Path, help="where to write a page with pictures of what was found"
-    )
-    audit.add_argument("--strict", action="store_true", help="exit status 1 where there are errors")
+    audit.add_argument("--json", metavar="FILE", type=Path, help="write all findings there, with every file name")
+    audit.add_argument("--html", metavar="FILE", type=Path, help="write a page with pictures of the findings")
+    audit.add_argument("--strict", action="store_true", help="exit with status 1 if there are errors")
     audit.set_defaults(run=audit_data)
 
     split = commands.add_parser(
         "split",
-        help="raw class folders to DEST/{train,val,test}, 60/20/20",
+        help="split raw class folders into DEST/{train,val,test}, 60/20/20",
         examples=(
             "leafdist split raw splitted",
             "leafdist split raw splitted --groups leaf_ids.tsv --mode hardlink",
@@ -57,16 +56,15 @@ def add(commands: Any) -> None:
     split.add_argument("raw", metavar="RAW", type=Path, help="folder of class folders")
     split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
     split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
-    split.add_argument("--seed", type=int, default=0)
-    split.add_argument(
-        "--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness and file numbers"
-    )
-    split.add_argument("--folds", metavar="K", type=int, help="DEST/fold-0, ...: a fifth test, the rest in K parts")
-    split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy", help="default: copy")
+    split.add_argument("--seed", type=int, default=0, help="random seed")
+    split.add_argument("--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness")
+    split.add_argument("--folds", metavar="K", type=int, help="write DEST/fold-0, ...: a fifth test, the rest K parts")
+    split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy")
     split.set_defaults(run=split_data)
 
 
 def sample_data(options: argparse.Namespace) -> None:
+    """Draw the photos and say what comes next."""
     from leafdist.prepare.sample import draw_sample
 
     count = draw_sample(options.dest, per_class=options.per_class, side=options.side, seed=options.seed)
@@ -74,21 +72,21 @@ def sample_data(options: argparse.Namespace) -> None:
 
 
 def fetch_data(options: argparse.Namespace) -> None:
-    """Ctrl-C ends it; what was downloaded is kept."""
+    """Download and unpack; Ctrl-C keeps what was downloaded."""
     from leafdist.prepare.fetch import fetch
 
     try:
         record = fetch(options.source, options.dest, options.sha256)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt("the same command goes on") from None
+        raise KeyboardInterrupt("the same command resumes it") from None
     console.say(
-        f"{options.dest} holds {record['files']} files, {record['size']} bytes; archive sha256 {record['sha256']}. "
+        f"{options.dest} holds {record.files} files, {record.size} bytes; archive sha256 {record.sha256}. "
         f"Next: leafdist audit {options.dest}"
     )
 
 
 def audit_data(options: argparse.Namespace) -> int:
-    """1 where --strict is given and there are errors."""
+    """Print and write the findings; return 1 if --strict is given and there are errors."""
     from leafdist.prepare.audit.audit import audit
     from leafdist.prepare.audit.audit_page import page
     from leafdist.system import files
@@ -105,13 +103,14 @@ def audit_data(options: argparse.Namespace) -> int:
 
 
 def split_data(options: argparse.Namespace) -> None:
-    """Prints the counts, and what comes next."""
-    from leafdist.prepare.split import NEAR, split
+    """Split, print the counts, and say what comes next."""
+    from leafdist.data.split_report import NEAR
+    from leafdist.prepare.split import split
 
     groups = Path(options.groups) if options.groups and options.groups != NEAR else options.groups
     given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
     report = split(options.raw, options.dest, groups=groups, **given)
-    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report["totals"].items() if count)
+    counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
     console.say(f"wrote {options.dest}: {counts}")
     fold = " --data.fold 0" if options.folds else ""
     console.say(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")

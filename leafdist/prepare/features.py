@@ -1,4 +1,4 @@
-"""One look at every photo: decoded once, in parallel processes, and all that an audit asks for is kept."""
+"""Reads every photo once, in parallel processes, and keeps what an audit needs of it."""
 
 import hashlib
 import io
@@ -16,13 +16,15 @@ from leafdist.system import console
 from leafdist.system import processes as children
 
 SIDE = 32  # pixels of a thumbnail
-DRAFT = 512  # a JPEG at least twice as large is decoded at a fraction of its size: all that follows is smaller
+DRAFT = (
+    512  # a JPEG at least twice as large is decoded at a fraction of its size: all that is computed from it is smaller
+)
 BORDER = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2))  # corners and middles of sides, in halves
-TASK = 64  # photos
+TASK = 64  # photos per task
 
 
 class Facts(NamedTuple):
-    """Of a photo file. `fault` says why it cannot be decoded; what follows is then empty."""
+    """Facts about a photo file. fault: why it cannot be decoded; what follows is then empty."""
 
     size: int
     sha256: str
@@ -36,7 +38,7 @@ class Facts(NamedTuple):
 
 @dataclass(frozen=True)
 class Features:
-    """Of n photos: thumbnails (n,32,32,3) uint8 and border pixels (n,8,3) uint8, both zero where `readable` is not."""
+    """Thumbnails (n,32,32,3) uint8 and border pixels (n,8,3) uint8 of n photos, zero where they are not readable."""
 
     facts: list[Facts]
     thumbnails: NDArray[np.uint8]
@@ -44,24 +46,25 @@ class Features:
 
     @property
     def readable(self) -> NDArray[np.bool_]:
+        """Tell which photos can be decoded, (n,)."""
         return np.array([not facts.fault for facts in self.facts], bool)
 
     def gray(self) -> NDArray[np.float32]:
-        """Luma (Rec. 601) of the thumbnails, (n,32,32)."""
+        """Return the luma (Rec. 601) of the thumbnails, (n,32,32)."""
         return (self.thumbnails @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.float32, copy=False)
 
 
 def read_features(photos: Sequence[Path], workers: int) -> Features:
-    """A photo that cannot be read or decoded has its `fault` set."""
+    """Read all photos; one that cannot be read or decoded has a fault."""
     tasks = [photos[start : start + TASK] for start in range(0, len(photos), TASK)]
     facts: list[list[Facts]] = [[] for _ in tasks]
     thumbnails = np.zeros((len(photos), SIDE, SIDE, 3), np.uint8)
     border = np.zeros((len(photos), len(BORDER), 3), np.uint8)
     with console.bar(len(photos), "photo", "looking") as bar:
-        for place, several in children.share_out(_look_at_all, tasks, workers):
-            for row, (found, pixels, edge) in enumerate(several, place * TASK):
+        for task, several in children.share_out(_look_at_all, tasks, workers):
+            for row, (found, pixels, edge) in enumerate(several, task * TASK):
                 thumbnails[row], border[row] = pixels, edge
-                facts[place].append(found)
+                facts[task].append(found)
             bar.update(len(several))
     return Features([one for several in facts for one in several], thumbnails, border)
 
@@ -74,7 +77,7 @@ def _look_at_all(photos: Sequence[Path]) -> list[Look]:
 
 
 def look_at(photo: Path) -> Look:
-    """Facts, thumbnail (32,32,3) and border pixels (8,3) of the photo as EXIF turns it."""
+    """Return facts, thumbnail (32,32,3) and border pixels (8,3) of the photo, turned as EXIF says."""
     try:
         content = photo.read_bytes()
     except OSError as error:
@@ -88,7 +91,7 @@ def look_at(photo: Path) -> Look:
             image.draft(None, (DRAFT, DRAFT))
             upright = turned(image)
             upright = (shifted(upright) if upright.mode in SIXTEEN else upright).convert("RGB")
-    except Exception as error:  # noqa: BLE001  # a damaged file may raise anything in a decoder; it is what we look for
+    except Exception as error:  # noqa: BLE001  # a decoder may raise anything for a damaged file, which is what we look for
         return facts._replace(fault=f"{type(error).__name__}: {error}".replace(str(photo), "")), 0, 0
     pixels = np.asarray(upright)
     rows, columns = np.array(BORDER).T * ((np.array(pixels.shape[:2]) - 1) / 2)[:, None]

@@ -1,26 +1,38 @@
-"""A data set from an address or an archive to a folder: downloaded, checked, unpacked safely, in place when whole."""
+"""Fetches a data set from an address or an archive: downloaded, checked, unpacked safely, renamed when complete."""
 
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from leafdist.prepare import download
-from leafdist.system import files, locks, unpack
+from leafdist.system import files, locks, plain, unpack
 from leafdist.system.archive import ArchiveError
 
 FORMAT = 1
-FOREVER = -1
 RECORD = "fetch.json"
 
 
-def fetch(source: str, dest: Path, sha256: str | None = None, say: Callable[[str], None] = print) -> dict[str, Any]:
-    """Make `dest` from `source`: an http(s) or Google Drive address, or a local archive; returns `dest/fetch.json`.
+@dataclass(frozen=True)
+class FetchRecord:
+    """fetch.json: what a folder was made from; bytes: of the archive; size: of the files; time: when it was made."""
 
-    Run again after an interruption, it goes on; when `dest` holds this source already it does nothing. Raises
-    ValueError for a `dest` that holds anything else, a checksum that differs, and whatever download and unpack refuse.
+    format: int
+    source: str
+    bytes: int
+    sha256: str
+    files: int
+    size: int
+    time: str
+
+
+def fetch(source: str, dest: Path, sha256: str | None = None, say: Callable[[str], None] = print) -> FetchRecord:
+    """Make `dest` from `source`: an http(s) or Google Drive address, or a local archive.
+
+    Resumes after an interruption, and does nothing where `dest` holds this source already. Raises ValueError where
+    `dest` holds anything else, for a checksum that differs, and for whatever download and unpack refuse.
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256 := sha256.lower()):
         raise ValueError(f"--sha256 {sha256}: must be 64 hexadecimal digits, as `sha256sum FILE` prints them")
@@ -28,30 +40,28 @@ def fetch(source: str, dest: Path, sha256: str | None = None, say: Callable[[str
     work = dest.with_name(f".{dest.name}.fetch")
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
-        lock = locks.hold(dest.with_name(f"{work.name}.lock"), FOREVER, say)
-        try:
+        lock = dest.with_name(f"{work.name}.lock")
+        with locks.alone(lock, say):
             record = fetched(source, dest, sha256) or make(source, dest, sha256, work, say)
-            Path(lock.lock_file).unlink()  # whoever waits for it finds `dest`
-        finally:
-            lock.release()
+            lock.unlink()  # whoever waits for it finds `dest`
     except OSError as error:
         raise ValueError(f"{dest} cannot be written: {error}. Name another folder") from error
     return record
 
 
-def fetched(source: str, dest: Path, sha256: str | None) -> dict[str, Any] | None:
-    """The record of `dest` where it holds `source` already, None where it is absent or empty. Raises ValueError."""
+def fetched(source: str, dest: Path, sha256: str | None) -> FetchRecord | None:
+    """Return the record of `dest` if it holds `source`, None if it is absent or empty. Raises ValueError otherwise."""
     if not dest.exists() or (dest.is_dir() and not any(dest.iterdir())):
         return None
-    record = dict(files.read_json(dest / RECORD)) if (dest / RECORD).exists() else {}
-    if record.get("source") != source or (sha256 or record["sha256"]) != record["sha256"]:
-        holds = f"{record['source']} with sha256 {record['sha256']}" if record else "something else"
+    record = plain.read(FetchRecord, dest / RECORD) if (dest / RECORD).exists() else None
+    if record is None or record.source != source or (sha256 or record.sha256) != record.sha256:
+        holds = f"{record.source} with sha256 {record.sha256}" if record else "something else"
         raise ValueError(f"{dest} exists and holds {holds}. Remove it, or name another folder")
     return record
 
 
-def make(source: str, dest: Path, sha256: str | None, work: Path, say: Callable[[str], None]) -> dict[str, Any]:
-    """Download into `work`, check, unpack beside `dest`, rename."""
+def make(source: str, dest: Path, sha256: str | None, work: Path, say: Callable[[str], None]) -> FetchRecord:
+    """Download into `work`, check, unpack beside `dest`, rename. Raises ValueError."""
     remote = "://" in source
     archive = work / "archive" if remote else Path(source)
     if remote:
@@ -71,10 +81,10 @@ def make(source: str, dest: Path, sha256: str | None, work: Path, say: Callable[
         except ArchiveError as error:
             if not remote:
                 raise
-            download.discard(archive)  # it would be found here again
+            download.discard(archive)  # the next run would find it again
             raise ArchiveError(f"{source}: {error}") from error
-        record = {"format": FORMAT, "source": source, "bytes": archive.stat().st_size, **unpacked._asdict()}
-        record["time"] = datetime.now(UTC).isoformat(timespec="seconds")
-        files.write_json(folder / RECORD, record)
+        time = datetime.now(UTC).isoformat(timespec="seconds")
+        record = FetchRecord(FORMAT, source, archive.stat().st_size, *unpacked, time)
+        files.write_json(folder / RECORD, plain.to_plain(record))
     shutil.rmtree(work, ignore_errors=True)
     return record

@@ -1,6 +1,6 @@
-"""Groups of photos that may show one leaf, where nobody has written down which do: by file numbers and by likeness.
+"""Groups photos that may show one leaf, where that was not recorded, by file numbers and likeness.
 
-Whoever photographs a leaf four times gets four consecutive numbers. Neighbours look hardly more alike where they show
+Four photos of a leaf in a row get four consecutive numbers. Neighbours look hardly more alike where they show
 the same leaf than where they do not (area under the curve 0.62 for colours, on the real photos), so numbers decide.
 Groups hold several leaves each: that costs a split nothing, where half a leaf on each side would.
 """
@@ -17,43 +17,43 @@ from leafdist.prepare.near import Ints, chains, join, near_duplicates
 from leafdist.prepare.partition import Photo
 
 APART = 4  # file numbers between neighbours, above which a series breaks
-LARGEST = 100  # photos of a series that stay together, or a tenth of the class where that is less
+LARGEST = 100  # most photos of a series that stay together; a tenth of the class if that is less
 LIKELY = 0.85  # correlation of details from which near-duplicates are joined: chains of doubtful ones grow long
 
 _HASH = re.compile(r"^[0-9a-fA-F-]{32,}_*")
 _NUMBER = re.compile(r"(?:^|[^0-9A-Za-z.])(\d+)")
-Numbered = list[tuple[int, int]]  # (number in the file name, place), sorted
+Numbered = list[tuple[int, int]]  # (number in the file name, index of the photo), sorted
 
 
 def near_groups(raw: Path, photos: Sequence[Photo], workers: int) -> Ints:
-    """A group number for each photo of `raw/<class>/`; a photo that cannot be decoded is grouped by its name alone."""
+    """Return the group number of each photo of `raw/<class>/`; undecodable ones are grouped by their names alone."""
     features = read_features([raw / label / file for label, file in photos], workers)
     pairs = near_duplicates(features.gray(), workers)
     likely = pairs.score >= LIKELY
     alike = np.stack([pairs.first[likely], pairs.second[likely]], 1)
     same = defaultdict(list)
-    for place, facts in enumerate(features.facts):
-        same[facts.sha256].append(place)
+    for index, facts in enumerate(features.facts):
+        same[facts.sha256].append(index)
     return join(len(photos), np.concatenate([alike, chains(same.values()), chains(series(photos))]))
 
 
 def series(photos: Sequence[Photo]) -> list[list[int]]:
-    """Places of photos with consecutive file numbers, of one class and one beginning of the name."""
+    """Return the indices of photos with consecutive file numbers, one class and one beginning of the name."""
     found: defaultdict[tuple[str, str], Numbered] = defaultdict(list)
-    for place, (label, file) in enumerate(photos):
+    for index, (label, file) in enumerate(photos):
         beginning, number = parse(file)
         if number is not None:
-            found[label, beginning].append((number, place))
+            found[label, beginning].append((number, index))
     sizes = Counter(label for label, _ in photos)
     runs = []
     for (label, _), numbered in found.items():
         most = max(1, min(LARGEST, sizes[label] // 10))
         runs += [part for run in _runs(sorted(numbered)) for part in _cut(run, most)]
-    return [[place for _, place in run] for run in runs]
+    return [[index for _, index in run] for run in runs]
 
 
 def parse(file: str) -> tuple[str, int | None]:
-    """`0a1b…___RS_HL 0607 copy 2.jpg` to ("RS_HL", 607): what is before the first number, without a leading hash."""
+    """Parse `0a1b…___RS_HL 0607 copy 2.jpg` to ("RS_HL", 607): the text before the first number, without a hash."""
     stem = _HASH.sub("", PurePath(file).stem)
     found = _NUMBER.search(stem)
     return (stem[: found.start()], int(found[1])) if found else (stem, None)
@@ -65,10 +65,10 @@ def _runs(numbered: Numbered) -> list[Numbered]:
 
 
 def _cut(run: Numbered, most: int) -> list[Numbered]:
-    """In halves until short enough, each time at the largest step in the middle half."""
+    """Cut in two until short enough, each time at the largest step in the middle half."""
     if len(run) <= most:
         return [run]
     middle = len(run) / 2
-    places = range(max(1, len(run) // 4), len(run) - len(run) // 4)
-    place = max(places, key=lambda k: (run[k][0] - run[k - 1][0], -abs(k - middle)))
-    return _cut(run[:place], most) + _cut(run[place:], most)
+    cuts = range(max(1, len(run) // 4), len(run) - len(run) // 4)
+    cut = max(cuts, key=lambda k: (run[k][0] - run[k - 1][0], -abs(k - middle)))
+    return _cut(run[:cut], most) + _cut(run[cut:], most)

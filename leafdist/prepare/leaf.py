@@ -15,7 +15,7 @@ TABLES = ((150, 142, 148), (162, 154, 154), (138, 130, 134), (146, 136, 124))
 
 
 class Crop(NamedTuple):
-    """Outline by half-width along the midrib, in lengths of the leaf."""
+    """The shape of a leaf: half-widths along the midrib, in lengths of the leaf."""
 
     width: float  # greatest half-width
     peak: float = 0.75  # below 1: widest near the stalk
@@ -45,7 +45,7 @@ class Marks(NamedTuple):
 
 
 def draw_leaf(crop: Crop, marks: Marks, side: int, rng: np.random.Generator) -> Image.Image:
-    """A leaf on a table: place, turn, size, colours and light are drawn from `rng`."""
+    """Draw a leaf on a table: position, turn, size, colours and light come from `rng`."""
     leaf = _Leaf(crop, marks, side, rng)
     table = rng.choice(TABLES) * rng.uniform(0.9, 1.1)
     photo = _tinted(table, 0.16 * _noise(rng, 5, side) + 0.2 * _noise(rng, side // 2, side))
@@ -83,7 +83,7 @@ def _surface(leaf: "_Leaf", mask: Image.Image) -> Image.Image:
 
 
 class _Leaf:
-    """A leaf lying somewhere on the photo: from (along the midrib 0..1, across it -1..1) to pixels (x, y)."""
+    """A leaf somewhere on the photo; maps (along the midrib 0..1, across it -1..1) to pixels (x, y)."""
 
     def __init__(self, crop: Crop, marks: Marks, side: int, rng: np.random.Generator) -> None:
         self.crop, self.marks, self.side, self.rng = crop, marks, side, rng
@@ -100,28 +100,28 @@ class _Leaf:
         lobes = 1 - crop.lobe * np.cos(np.pi * crop.lobes * t) ** 4
         return np.asarray(self.width * np.sin(np.pi * t**crop.peak).clip(0) ** crop.point * teeth * lobes)
 
-    def place(self, along: ArrayLike, across: ArrayLike) -> Points:
+    def pixels(self, along: ArrayLike, across: ArrayLike) -> Points:
         t, s = np.broadcast_arrays(np.asarray(along, float), np.asarray(across, float))
         y = s * self.half_width(t) + self.bend * (4 * (t - 0.5) ** 2 - 0.5)
         return np.asarray(self.length * np.stack([t - 0.5, y], -1) @ self.turn + self.centre)
 
     def outline(self) -> Points:
         t = np.linspace(0, 1, 240)
-        return np.concatenate([self.place(t, 1), self.place(t[::-1], -1)])
+        return np.concatenate([self.pixels(t, 1), self.pixels(t[::-1], -1)])
 
     def veins(self) -> list[Points]:
         t, reach = np.linspace(0, 1, 12), np.linspace(0, 1, 5)
         if self.crop.parallel:
-            return [self.place(t, across) for across in np.linspace(-0.85, 0.85, 9)]
+            return [self.pixels(t, across) for across in np.linspace(-0.85, 0.85, 9)]
         pairs = [(start, sign) for start in np.linspace(0.06, 0.8, 8) for sign in (-1, 1)]
-        return [self.place(t, 0)] + [self.place(start + 0.16 * reach, 0.85 * sign * reach) for start, sign in pairs]
+        return [self.pixels(t, 0)] + [self.pixels(start + 0.16 * reach, 0.85 * sign * reach) for start, sign in pairs]
 
     def spots(self) -> list[tuple[Points, Points]]:
         """Uneven blobs on the leaf: the centre, and the edge around it."""
         marks, rng = self.marks, self.rng
         count = marks.spots and 1 + rng.poisson(marks.spots - 1)
         seen = 0.42 / max(1.0, self.crop.length)  # of a leaf longer than the photo: the part in sight
-        centres = self.place(rng.uniform(0.5 - seen, 0.5 + seen, count), rng.uniform(-0.85, 0.85, count))
+        centres = self.pixels(rng.uniform(0.5 - seen, 0.5 + seen, count), rng.uniform(-0.85, 0.85, count))
         theta = np.linspace(0, 2 * np.pi, 16, endpoint=False)
         oval = np.stack([marks.stretch * np.cos(theta), np.sin(theta)], -1) @ self.turn
         radii = marks.radius * self.side * rng.lognormal(0, 0.3, (count, 1, 1)) * rng.uniform(0.8, 1.2, (count, 16, 1))

@@ -1,4 +1,4 @@
-"""Near-duplicates: photos that look the same but for encoding, brightness, size, a flip, a quarter turn or a crop.
+"""Finds near-duplicates: photos that differ by encoding, brightness, size, a flip, a quarter turn or a crop only.
 
 A photo's hash is the 8x8 lowest frequencies of its cosine transform, without the mean, of length 1: what pHash rounds
 to 64 bits (Zauner 2010, "Implementation and benchmarking of perceptual image hash functions"), kept as numbers, since
@@ -25,28 +25,28 @@ Ints = NDArray[np.int64]
 
 ALIKE = 0.93  # product of two hashes from which details are compared
 SAME = 0.8  # correlation of details from which two photos count as near-duplicates; both measured: docs/data.md
-LOW = 8  # frequencies an axis
-SHIFT = 2  # pixels of a thumbnail by which details may be off
+LOW = 8  # frequencies per axis
+SHIFT = 2  # pixels by which details may be shifted in a thumbnail
 ROWS = 1024  # photos compared with all at a time
 
 
 class View(NamedTuple):
-    """rows @ photo @ columns.T, of the transposed photo where `turned`."""
+    """rows @ photo @ columns.T; the photo is transposed first if `turned`."""
 
     name: str
     rows: Floats
     columns: Floats
     turned: bool = False
-    around: tuple["View", ...] = ()  # with which details are compared; itself where empty
+    around: tuple["View", ...] = ()  # views whose details are compared; the view itself if empty
 
     def of(self, gray: Floats) -> Floats:
-        """(n,32,32) or (n,8,8) where rows and columns are."""
+        """Return the view of photos (n,32,32), or (n,8,8) if rows and columns are of the cosine transform."""
         seen = self.rows @ (gray.transpose(0, 2, 1) if self.turned else gray) @ self.columns.T
         return seen.astype(np.float32, copy=False)
 
 
 class Pairs(NamedTuple):
-    """first < second: photos; score: correlation of details; view: into VIEWS, what was done to one of them."""
+    """first < second: photos; score: correlation of details; view: index into VIEWS, what was done to one of them."""
 
     first: Ints
     second: Ints
@@ -56,8 +56,8 @@ class Pairs(NamedTuple):
 
 def _window(start: float, keep: float) -> Floats:
     """32 linear samples of the part [start, start + keep] of an axis of 32 pixels."""
-    places = np.clip((start + keep * (np.arange(SIDE) + 0.5) / SIDE) * SIDE - 0.5, 0, SIDE - 1)
-    samples: Floats = np.maximum(0, 1 - np.abs(places[:, None] - np.arange(SIDE))).astype(np.float32)
+    positions = np.clip((start + keep * (np.arange(SIDE) + 0.5) / SIDE) * SIDE - 0.5, 0, SIDE - 1)
+    samples: Floats = np.maximum(0, 1 - np.abs(positions[:, None] - np.arange(SIDE))).astype(np.float32)
     return samples
 
 
@@ -78,7 +78,7 @@ def _flips_and_turns() -> list[View]:
 
 def _crops() -> list[View]:
     def crop(keep: float, centre: tuple[float, float]) -> View:
-        y, x = (min(max(place - keep / 2, 0), 1 - keep) for place in centre)
+        y, x = (min(max(middle - keep / 2, 0), 1 - keep) for middle in centre)
         return View("cropped", _window(y, keep), _window(x, keep))
 
     centres = [(y, x) for y in (0.45, 0.5, 0.55) for x in (0.45, 0.5, 0.55)]
@@ -96,7 +96,7 @@ BLUR = (_APART / _APART.sum(1, keepdims=True)).astype(np.float32)  # Gaussian, s
 
 
 def hashes(gray: Floats, view: View = FLIPS_AND_TURNS[0]) -> Floats:
-    """(n,32,32) to (n,64), each row of length 1, or all zero for a photo of one colour."""
+    """Hash photos (n,32,32) to (n,64), each row of length 1, or all zero for a photo of one colour."""
     lowest = view._replace(rows=_COSINES @ view.rows, columns=_COSINES @ view.columns).of(gray).reshape(-1, LOW * LOW)
     lowest[:, 0] = 0
     return _unit(lowest)
@@ -109,7 +109,7 @@ def _unit(rows: Floats) -> Floats:
 
 
 def same_detail(one: Floats, other: Floats) -> Floats:
-    """Correlation of what a blur removes, at the best shift of up to 2 pixels: two (n,32,32) to (n,)."""
+    """Correlate what a blur removes, at the best shift of up to 2 pixels: two (n,32,32) to (n,)."""
     spectra = [np.fft.rfft2(_detail(gray)) for gray in (one, other)]
     products = np.fft.irfft2(spectra[0] * spectra[1].conj(), s=(SIDE, SIDE))
     near = np.arange(-SHIFT, SHIFT + 1)
@@ -124,14 +124,14 @@ def _detail(gray: Floats) -> Floats:
 
 
 def near_duplicates(gray: Floats, workers: int) -> Pairs:
-    """Of n photos (n,32,32): each pair once, with its best view. Compares all with all: 17 products of n x n."""
+    """Find each pair among photos (n,32,32) once, with its best view. Compares all with all: 17 products of n x n."""
     known = hashes(gray)
     tasks = [(view, start) for view in range(len(VIEWS)) for start in range(0, len(gray), ROWS)]
     found = [np.zeros((4, 0))]
     with (
         threadpool_limits(1, "blas"),
         ThreadPoolExecutor(workers) as pool,
-        console.bar(len(tasks), "block", "comparing") as bar,  # with the square of the photos: a million takes days
+        console.bar(len(tasks), "block", "comparing") as bar,  # quadratic in the photos: a million takes days
     ):
         for some in pool.map(lambda task: _near(gray, known, *task), tasks):
             found.append(some)
@@ -140,7 +140,7 @@ def near_duplicates(gray: Floats, workers: int) -> Pairs:
 
 
 def _near(gray: Floats, known: Floats, number: int, start: int) -> NDArray[np.float64]:
-    """Photos from `start` in one view against all: (4,k) with first, second, score and view."""
+    """Compare photos from `start` in one view with all: (4,k) with first, second, score and view."""
     view = VIEWS[number]
     whole = number < len(FLIPS_AND_TURNS)  # then (j, i) is found from (i, j), in this view or the inverse one
     lowest = start if whole else 0
@@ -166,12 +166,12 @@ def _best_of_each(found: NDArray[np.float64]) -> Pairs:
 
 
 def join(count: int, pairs: Ints) -> Ints:
-    """Group number of each of `count` photos where those of a pair (k,2) belong together, and those of theirs."""
+    """Return the group number of each of `count` photos if those of each pair (k,2) belong together."""
     graph = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     groups: Ints = connected_components(graph, directed=False)[1].astype(np.int64)
     return groups
 
 
 def chains(groups: Iterable[Sequence[int]]) -> Ints:
-    """Pairs (k,2) that tie the members of each group together."""
+    """Return pairs (k,2) that tie the members of each group together."""
     return np.array([pair for group in groups for pair in pairwise(group)], np.int64).reshape(-1, 2)

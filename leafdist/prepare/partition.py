@@ -1,4 +1,4 @@
-"""Which photos go where: shares of whole photos, or of whole groups of them."""
+"""Deals photos, or whole groups of photos, to the parts of a split."""
 
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
@@ -7,12 +7,12 @@ from typing import NamedTuple
 RATIOS = {"train": 6, "val": 2, "test": 2}  # tenths
 
 Photo = tuple[str, str]  # class and file name
-Parts = dict[str, list[str]]  # of a class: part to file names
-Groups = dict[Photo, Hashable]  # which group a photo is of; a photo that is not in it is a group of its own
+Parts = dict[str, list[str]]  # part to file names, for one class
+Groups = dict[Photo, Hashable]  # photo to its group; a photo that is absent is a group of its own
 
 
 class ClassSplit(NamedTuple):
-    """Of one class; `without_id` counts photos that are not in the groups given."""
+    """The split of one class; without_id counts photos that are absent from the groups given."""
 
     parts: Parts
     left_over: int
@@ -20,7 +20,7 @@ class ClassSplit(NamedTuple):
     without_id: int
 
     def counts(self) -> dict[str, int]:
-        """Photos of each part, and the others."""
+        """Count the photos of each part, and the others."""
         return {name: len(files) for name, files in self.parts.items()} | {
             "left_over": self.left_over,
             "skipped": self.skipped,
@@ -72,7 +72,7 @@ def _deal(label: str, groups: Sequence[Sequence[str]], shares: Mapping[str, int]
 
 
 def take(names: Sequence[str]) -> Parts:
-    """The first floor(0.6 n) to train, the next floor(0.2 n) to val, the next floor(0.2 n) to test."""
+    """Deal the first floor(0.6 n) to train, the next floor(0.2 n) to val, the next floor(0.2 n) to test."""
     parts, start = {}, 0
     for part, tenths in RATIOS.items():
         stop = start + tenths * len(names) // 10
@@ -84,9 +84,9 @@ def take(names: Sequence[str]) -> Parts:
 def take_groups(
     groups: Sequence[Sequence[str]], shares: Mapping[str, int] = RATIOS, begun: Parts | None = None
 ) -> Parts:
-    """Whole groups, the largest first, each to the part that lacks most photos; the last fill parts still empty.
+    """Deal whole groups, the largest first, each to the part that lacks most photos; the last fill empty parts.
 
-    `begun` holds photos that have their place already.
+    `begun` holds photos that are dealt already.
     """
     parts: Parts = {part: list(begun[part]) if begun else [] for part in shares}
     total = sum(map(len, groups)) + sum(map(len, parts.values()))
@@ -101,9 +101,9 @@ def take_groups(
 def take_across(
     groups: Collection[Sequence[Photo]], totals: Mapping[str, int], shares: Mapping[str, int] = RATIOS
 ) -> dict[str, Parts]:
-    """Groups with photos of several classes, each whole to the part that its classes lack most: class to its parts.
+    """Deal whole groups with photos of several classes to the part that these lack most; return parts by class.
 
-    `totals` are photos a class, those of other groups too.
+    `totals` are all photos of each class, those of other groups too.
     """
     taken: dict[str, Parts] = {label: {part: [] for part in shares} for label in totals}
     for group in sorted(groups, key=len, reverse=True):
@@ -123,11 +123,11 @@ def _lack(part: str, shares: Mapping[str, int], total: int, have: int) -> int:
 
 
 def fold_shares(folds: int) -> dict[str, int]:
-    """A fifth to test, the rest in equal parts to `fold-0`, …: whole numbers in these proportions."""
+    """Return shares as whole numbers: a fifth for test, the rest in equal parts for `fold-0`, …."""
     return {f"fold-{fold}": 8 for fold in range(folds)} | {"test": 2 * folds}
 
 
 def fold(parts: Parts, number: int) -> Parts:
-    """One fold is val, the others are train."""
+    """Make one fold val and the others train."""
     train = [file for name, files in parts.items() if name not in ("test", f"fold-{number}") for file in files]
     return {"train": train, "val": parts[f"fold-{number}"], "test": parts["test"]}

@@ -1,6 +1,6 @@
-"""A small synthetic leaf data set: drawn, not downloaded, with the class names of the real one.
+"""Draws a small synthetic leaf data set with the class names of the real one.
 
-Each photo has its own generator, keyed by (seed, class, photo), so that it is the same whoever draws it.
+Each photo has its own generator, keyed by (seed, class, photo), so that any process draws the same.
 """
 
 import tempfile
@@ -14,41 +14,29 @@ from leafdist.prepare.leaf import Crop, Marks, draw_leaf
 from leafdist.system import console
 from leafdist.system import processes as children
 
-CLASSES = (
-    "Apple___Apple_scab",
-    "Apple___Black_rot",
-    "Apple___Cedar_apple_rust",
-    "Apple___healthy",
-    "Cherry___Powdery_mildew",
-    "Cherry___healthy",
-    "Corn___Cercospora_leaf_spot Gray_leaf_spot",
-    "Corn___Common_rust",
-    "Corn___Northern_Leaf_Blight",
-    "Corn___healthy",
-    "Grape___Black_rot",
-    "Grape___Esca_(Black_Measles)",
-    "Grape___Leaf_blight_(Isariopsis_Leaf_Spot)",
-    "Grape___healthy",
-    "Peach___Bacterial_spot",
-    "Peach___healthy",
-    "Pepper,_bell___Bacterial_spot",
-    "Pepper,_bell___healthy",
-    "Potato___Early_blight",
-    "Potato___Late_blight",
-    "Potato___healthy",
-    "Strawberry___Leaf_scorch",
-    "Strawberry___healthy",
-    "Tomato___Bacterial_spot",
-    "Tomato___Early_blight",
-    "Tomato___Late_blight",
-    "Tomato___Leaf_Mold",
-    "Tomato___Septoria_leaf_spot",
-    "Tomato___Spider_mites Two-spotted_spider_mite",
-    "Tomato___Target_Spot",
-    "Tomato___Tomato_Yellow_Leaf_Curl_Virus",
-    "Tomato___Tomato_mosaic_virus",
-    "Tomato___healthy",
-)
+DISEASES_OF = {
+    "Apple": ("Apple_scab", "Black_rot", "Cedar_apple_rust", "healthy"),
+    "Cherry": ("Powdery_mildew", "healthy"),
+    "Corn": ("Cercospora_leaf_spot Gray_leaf_spot", "Common_rust", "Northern_Leaf_Blight", "healthy"),
+    "Grape": ("Black_rot", "Esca_(Black_Measles)", "Leaf_blight_(Isariopsis_Leaf_Spot)", "healthy"),
+    "Peach": ("Bacterial_spot", "healthy"),
+    "Pepper,_bell": ("Bacterial_spot", "healthy"),
+    "Potato": ("Early_blight", "Late_blight", "healthy"),
+    "Strawberry": ("Leaf_scorch", "healthy"),
+    "Tomato": (
+        "Bacterial_spot",
+        "Early_blight",
+        "Late_blight",
+        "Leaf_Mold",
+        "Septoria_leaf_spot",
+        "Spider_mites Two-spotted_spider_mite",
+        "Target_Spot",
+        "Tomato_Yellow_Leaf_Curl_Virus",
+        "Tomato_mosaic_virus",
+        "healthy",
+    ),
+}
+CLASSES = tuple(f"{crop}___{disease}" for crop, diseases in DISEASES_OF.items() for disease in diseases)
 
 CROPS = {
     "Apple": Crop(0.31, teeth=26, tooth=0.05, green=(84, 112, 62)),
@@ -88,7 +76,7 @@ DISEASES = {
 
 
 def draw_sample(dest: Path, *, per_class: int = 40, side: int = 256, seed: int = 0) -> int:
-    """Draw `dest/<class>/0001.jpg`, …, for each of CLASSES; returns the number of photos. All of them appear, or none.
+    """Draw `dest/<class>/0001.jpg`, …, for each of CLASSES, all or none; return the number of photos.
 
     Raises ValueError for a destination that is not empty, or a number out of range.
     """

@@ -1,19 +1,21 @@
-"""Raw class folders to `train`, `val` and `test`: 60/20/20 a class, as the protocol counts it.
+"""Splits raw class folders into `train`, `val` and `test`: 60/20/20 per class, as the protocol counts it.
 
-`split.json` is written last and is what makes a split exist; until then a marker file says that it is unfinished.
+`split.json` is written last and makes the split exist; until then a marker file says that it is unfinished.
 """
 
 import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from leafdist.data.folds import fold_name
 from leafdist.data.groups import read_groups, unknown_classes
 from leafdist.data.photos import below_single_folders, list_classes, list_images
+from leafdist.data.split_report import NEAR, Grouping, SplitReport
 from leafdist.prepare.partition import RATIOS, ClassSplit, Groups, Photo, fold, split_classes
 from leafdist.prepare.transfer import Mode, transfer
 from leafdist.prepare.unfinished import unfinished
@@ -21,8 +23,7 @@ from leafdist.system.files import sha256, write_json
 from leafdist.system.processes import usable_cores
 
 FORMAT = 1
-SMALLEST = 5  # photos a class: below it floor(0.2 n) is 0
-NEAR = "near"  # in place of a file with leaf ids
+SMALLEST = 5  # photos per class: with fewer floor(0.2 n) is 0
 
 Order = Literal["shuffled", "listed"]
 Say = Callable[[str], None]
@@ -39,17 +40,16 @@ def split(
     folds: int | None = None,
     mode: Mode = "copy",
     say: Say = print,
-) -> dict[str, Any]:
-    """Put the photos of `raw/<class>/` into `dest/{train,val,test}/<class>/`; returns the content of `split.json`.
+) -> SplitReport:
+    """Put the photos of `raw/<class>/` into `dest/{train,val,test}/<class>/`; return what `split.json` holds.
 
-    The class folders may lie below single folders, as an archive brings them.
-    A class of n photos gives floor(0.6 n), floor(0.2 n) and floor(0.2 n); up to two are left over and unused. `listed`
-    takes them in listing order, as the protocol does, which means sorted by name here, since the order of os.listdir
-    is not defined. `groups` is a TSV with the columns class, stem and leaf_id: all photos of one leaf go to one side,
-    the ratios are met as well as whole leaves can, and no photo is left over; a photo without an id is a leaf of its
-    own. "near" groups photos by likeness and file numbers instead. With `folds`, a fifth goes to test and the rest in
-    that many parts; `dest/fold-k/{train,val,test}` has part k as val, the others as train, and the same test.
-    An interrupted split starts over. Raises ValueError for input it cannot split, before anything is written.
+    The class folders may lie below single folders, as in archives. A class of n photos gives floor(0.6 n), floor(0.2 n)
+    and floor(0.2 n); up to two are left over. order="listed": by name, for the protocol's listing order, which
+    os.listdir leaves undefined. groups: a TSV with the columns class, stem and leaf_id; the photos of a leaf stay
+    together, the ratios are met as well as whole leaves allow, none is left over, and a photo without an id is a leaf
+    of its own; NEAR groups by likeness and file numbers. folds: a fifth goes to test, the rest to that many parts;
+    `dest/fold-k/{train,val,test}` has part k as val, the others as train. An interrupted split starts over. Raises
+    ValueError for input that it cannot split, before anything is written.
     """
     if order not in ("shuffled", "listed"):
         raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")
@@ -60,15 +60,15 @@ def split(
     names, skipped = list_photos(raw, order, seed)
     found, facts = find_groups(raw, names, groups, say)
     plan = split_classes(names, skipped, found, folds)
-    facts |= {"format": FORMAT, "seed": seed, "order": order, "mode": mode}
+    facts = replace(facts, format=FORMAT, seed=seed, order=order, mode=mode)
     with unfinished(dest, say):
         if folds is None:
             _put(raw, dest, plan, mode, {})
             report = _report(plan, facts)
         else:
-            report = _fold(raw, dest, plan, facts, folds)
+            report = _fold(raw, dest, plan, facts, mode)
         os.sync()  # the photos are on the disk before split.json says so
-        write_json(dest / "split.json", report)
+        write_json(dest / "split.json", report.json())
     return report
 
 
@@ -81,7 +81,7 @@ def _check_apart(raw: Path, dest: Path) -> None:
 
 
 def list_photos(raw: Path, order: Order, seed: int) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """File names of each class in the order in which they are dealt, and how many entries of it are no photos."""
+    """List the file names of each class in the order of dealing, and count its entries that are no photos."""
     names, skipped = {}, {}
     for label in list_classes(raw):
         entries, skipped[label] = list_images(raw / label)
@@ -102,16 +102,16 @@ def list_photos(raw: Path, order: Order, seed: int) -> tuple[dict[str, list[str]
 
 
 def _key(seed: int, name: str, file: str) -> bytes:
-    """A photo's place in the shuffle: the same on every platform, and whatever other classes and photos there are."""
+    """A photo's sort key in the shuffle: the same on every platform, whatever other classes and photos there are."""
     return hashlib.sha256(os.fsencode(f"{seed}/{name}/{file}")).digest()
 
 
 def find_groups(
     raw: Path, names: dict[str, list[str]], groups: Path | Literal["near"] | None, say: Say
-) -> tuple[Groups | None, dict[str, Any]]:
-    """Which photos stay together, and what to report of that."""
+) -> tuple[Groups | None, SplitReport]:
+    """Find which photos stay together; return that and a report that says how. Raises ValueError."""
     if groups is None:
-        return None, {"groups": None}
+        return None, SplitReport()
     if isinstance(groups, str):
         return _near(raw, names)
     ids = read_groups(groups)
@@ -127,11 +127,11 @@ def find_groups(
     classes = Counter(leaf for _, leaf in set(found.values()))
     if several := [leaf for leaf, count in classes.items() if count > 1]:
         say(f"{len(several)} leaf ids stand in several classes, such as {several[0]!r}: each class has its own leaves")
-    return {**found}, {"groups": sha256(groups)}
+    return {**found}, SplitReport(groups=sha256(groups))
 
 
-def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, dict[str, Any]]:
-    from leafdist.prepare.grouping import near_groups  # noqa: PLC0415  # scipy, for those who ask
+def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, SplitReport]:
+    from leafdist.prepare.grouping import near_groups  # noqa: PLC0415  # imports scipy
 
     photos = [(label, file) for label, files in names.items() for file in files]
     numbers = near_groups(raw, sorted(photos), usable_cores())
@@ -139,52 +139,48 @@ def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, dict[str, Any
     sizes = Counter(found.values())
     classes = Counter(number for _, number in {(label, number) for (label, _), number in found.items()})
     across = sum(count > 1 for count in classes.values())
-    facts = {"groups": len(sizes), "largest": max(sizes.values()), "across_classes": across}
-    return {**found}, {"groups": NEAR, "grouping": facts}
+    return {**found}, SplitReport(groups=NEAR, grouping=Grouping(len(sizes), max(sizes.values()), across))
 
 
-def _fold(raw: Path, dest: Path, plan: Plan, facts: dict[str, Any], folds: int) -> dict[str, Any]:
-    """Every fold as a split of its own. A copy is made once, the other folds have hard links to it."""
+def _fold(raw: Path, dest: Path, plan: Plan, facts: SplitReport, mode: Mode) -> SplitReport:
+    """Make every fold a split of its own. A photo is copied once; the other folds have hard links to the copy."""
+    folds = len(next(iter(plan.values())).parts) - 1  # the last part is test
     folders = [dest / fold_name(number) for number in range(folds)]
     plans = [
         {label: planned._replace(parts=fold(planned.parts, number)) for label, planned in plan.items()}
         for number in range(folds)
     ]
-    mode: Mode = facts["mode"]
-    copies = {photo: place for place, photo in _places(folders[0], plans[0])} if mode == "copy" else {}
+    copies = {photo: target for target, photo in _targets(folders[0], plans[0])} if mode == "copy" else {}
     for number, folder in enumerate(folders):
         sources = copies if number else {}
         _put(raw, folder, plans[number], "hardlink" if sources else mode, sources)
-        write_json(folder / "split.json", _report(plans[number], facts | {"fold": number}))
-    return facts | {"folds": folds, "totals": _report(plan, {})["totals"]}
+        write_json(folder / "split.json", _report(plans[number], replace(facts, fold=number)).json())
+    return replace(facts, folds=folds, totals=_report(plan, facts).totals)
 
 
 def _put(raw: Path, dest: Path, plan: Plan, mode: Mode, sources: dict[Photo, Path]) -> None:
-    """From `raw`, but for photos that have another source; a folder at a time, since each photo waits in memory."""
-    for folder, places in groupby(_places(dest, plan), lambda place: place[0].parent):
+    """Transfer photos from `sources`, else from `raw`, one folder at a time, which bounds the queue in memory."""
+    for folder, files in groupby(_targets(dest, plan), lambda item: item[0].parent):
         folder.mkdir(parents=True)
-        transfer(((sources.get(photo, raw / "/".join(photo)), place) for place, photo in places), mode)
+        transfer(((sources.get(photo, raw / "/".join(photo)), target) for target, photo in files), mode)
 
 
-def _places(dest: Path, plan: Plan) -> Iterator[tuple[Path, Photo]]:
+def _targets(dest: Path, plan: Plan) -> Iterator[tuple[Path, Photo]]:
     for label, planned in plan.items():
         for part, files in planned.parts.items():
             yield from ((dest / part / label / file, (label, file)) for file in files)
 
 
-def _report(plan: Plan, facts: dict[str, Any]) -> dict[str, Any]:
-    """What split.json says: counts and digests beside the facts."""
+def _report(plan: Plan, facts: SplitReport) -> SplitReport:
+    """The facts with counts and digests."""
     counts = {label: planned.counts() for label, planned in plan.items()}
     totals: Counter[str] = Counter()
     for count in counts.values():
         totals.update(count)
     parts = next(iter(plan.values())).parts
-    return facts | {
-        "ratios": {part: tenths / 10 for part, tenths in RATIOS.items()},
-        "totals": dict(totals),
-        "classes": counts,
-        "digests": {part: _digest(plan, part) for part in parts},
-    }
+    ratios = {part: tenths / 10 for part, tenths in RATIOS.items()}
+    digests = {part: _digest(plan, part) for part in parts}
+    return replace(facts, ratios=ratios, totals=dict(totals), classes=counts, digests=digests)
 
 
 def _digest(plan: Plan, part: str) -> str:

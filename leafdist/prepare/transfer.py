@@ -1,4 +1,4 @@
-"""Put photos in place: as copies, or as links."""
+"""Puts photos into a folder as copies or links."""
 
 import errno
 import os
@@ -15,8 +15,8 @@ WITHOUT = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSY
 def transfer(pairs: Iterable[tuple[Path, Path]], mode: Mode) -> None:
     """Put each source at its target, whose folder exists.
 
-    A copy has the content alone, not the permissions; a symlink names the source's absolute path and breaks when that
-    moves. Raises ValueError where no hard link can be made, OSError for what else goes wrong.
+    A copy has the content only, not the permissions; a symlink names the absolute path of the source and breaks when
+    that moves. Raises ValueError where no hard link can be made, OSError for other failures.
     """
     way: dict[str, Callable[[Path, Path], object]] = {"copy": shutil.copyfile, "hardlink": _link, "symlink": _point}
     with ThreadPoolExecutor(8) as pool:  # waits overlap on network file systems

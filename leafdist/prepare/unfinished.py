@@ -1,4 +1,4 @@
-"""A folder that is being filled: marked while it is, kept from others, cleared of what an interrupted filling left."""
+"""Marks and locks the folder of a split while it is filled, and clears what an interrupted split left there."""
 
 import fcntl
 import os
@@ -16,7 +16,7 @@ OURS = re.compile(r"train|val|test|fold-\d+|\.split\.json\..*")
 
 @contextmanager
 def unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold the marker while the split is made; clear what an interrupted one left. Refuses anything else in there."""
+    """Hold the marker while the split is made. Raises ValueError if `dest` holds anything but an interrupted split."""
     _check_vacant(dest)
     dest.mkdir(parents=True, exist_ok=True)
     marker = dest / UNFINISHED
@@ -27,7 +27,7 @@ def unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
             raise ValueError(
                 f"{dest} is being written by another split. Wait for it, or name another folder"
             ) from error
-        if (dest / "split.json").exists():  # written last: the split is whole, and was killed just after
+        if (dest / "split.json").exists():  # written last: the split is complete and was killed just after
             marker.unlink()
         _check_vacant(dest)  # the one before may have finished in between
         flush(marker)

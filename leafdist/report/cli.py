@@ -1,4 +1,4 @@
-"""report: a run, or two side by side, as one page."""
+"""report: one page about a run, or about two side by side."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 
 def add(commands: Any) -> None:
+    """Add the parser of `report`."""
     report = commands.add_parser(
         "report",
         help="write RUN/report.html, or a page of two runs side by side",
@@ -16,7 +17,7 @@ def add(commands: Any) -> None:
 
 
 def report_runs(options: argparse.Namespace) -> None:
-    """Prints where the page lies."""
+    """Write the page and print its path. Raises ValueError for more than two runs."""
     from leafdist.report import write as report
     from leafdist.system import console
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leafdist.config.schema import Config
+from leafdist.runs.evaluations import read_calibration
 from leafdist.system import files, locks
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from leafdist.evaluation.calibration import Calibration
+    from leafdist.runs.results import Calibration
 
 STATES = ("new", "running", "dead", "interrupted", "failed", "finished")
 
@@ -141,9 +142,7 @@ class RunRecord:
     @cached_property
     def calibration(self) -> "tuple[Calibration | None, str]":
         """Of the best checkpoint, and an empty text; else None and why there is none."""
-        from leafdist.evaluation.calibration import find
-
-        return find(self.path, self.meta["sha256"] if self.meta else None)
+        return read_calibration(self.path, self.meta["sha256"] if self.meta else None)
 
     def predictions(self, split: str) -> list[dict[str, str]]:
         """A dictionary a photo: path, label, predicted (empty: unreadable), confidence. Raises ValueError."""

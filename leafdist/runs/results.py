@@ -73,7 +73,7 @@ class CalibrationScores:
     bins_calibrated: list[Bin] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Evaluation:
     """eval-<split>.json: everything that is known of a checkpoint's answers on a split.
 
@@ -84,9 +84,9 @@ class Evaluation:
 
     split: str
     images: int
-    accuracy: float
-    correct: int = 0
     unreadable: int = 0
+    correct: int = 0
+    accuracy: float
     interval: Interval | None = None
     macro_precision: float = 0.0
     macro_recall: float = 0.0

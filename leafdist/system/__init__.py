@@ -1,1 +1,1 @@
-"""Files, locks, signals, processes and the console. Knows nothing of training, and imports no torch."""
+"""Files, locks, signals, processes and the console: nothing about training, and no torch."""

@@ -1,7 +1,7 @@
-"""The members of an archive, in one pass from its first byte to its last: zip, tar, tar.gz and tar.zst.
+"""Reads the members of an archive in one pass from its first byte to its last: zip, tar, tar.gz and tar.zst.
 
-Python's tarfile takes an archive that was cut between two members, or that turns to garbage there, for a whole one, and
-reads headers of any size into memory; both are errors here.
+Python's tarfile accepts an archive that was cut, or turns to garbage, between two members, and reads headers of any
+size into memory; both are errors here.
 """
 
 import calendar
@@ -48,16 +48,18 @@ DAMAGE += (zstd.ZstdError,) if zstd else ()
 ENCRYPTED = 1  # bit of a zip member's flags
 
 
-class Readable(Protocol):
+class _Readable(Protocol):
+    """Whatever bytes are read from, one after the other."""
+
     def read(self, size: int, /) -> bytes: ...
 
 
 class ArchiveError(ValueError):
-    """Of the archive itself: no other disk would help."""
+    """The archive itself is at fault: no other disk would help."""
 
 
 class Member(NamedTuple):
-    """As it stands in the archive, its name unchecked; `data` is read before the next member is asked for."""
+    """A member with its name unchecked; read `data` before asking for the next member."""
 
     name: str
     kind: Kind
@@ -67,8 +69,8 @@ class Member(NamedTuple):
     data: IO[bytes] | None = None  # of a file
 
 
-class Hashed(io.RawIOBase):
-    """A file read from its start to its end, with the SHA-256 of what was read."""
+class _Hashed(io.RawIOBase):
+    """A file read from start to end, with the SHA-256 of what was read."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.file = path, path.open("rb", buffering=0)
@@ -88,14 +90,14 @@ class Hashed(io.RawIOBase):
         super().close()
 
 
-class Metered:
-    """Reads whole buffers of a decompressor, up to byte `until`; keeps the last one."""
+class _Metered:
+    """Reads full buffers from a decompressor, up to byte `until`; keeps the last one."""
 
-    def __init__(self, file: Readable) -> None:
+    def __init__(self, file: _Readable) -> None:
         self.file, self.count, self.until, self.last = file, 0, 0, b""
 
     def read(self, size: int) -> bytes:
-        """As many bytes as asked for, or all that are left. Raises tarfile.ReadError beyond `until`."""
+        """Return `size` bytes, or all that are left. Raises tarfile.ReadError beyond `until`."""
         parts = []
         while size and (part := self.file.read(size)):
             parts.append(part)
@@ -103,20 +105,20 @@ class Metered:
         self.last = b"".join(parts)
         self.count += len(self.last)
         if self.count > self.until:
-            raise tarfile.ReadError(f"more than {HEADER} bytes that are no file's")
+            raise tarfile.ReadError(f"more than {HEADER} bytes that belong to no file")
         return self.last
 
     def allow(self, size: int) -> None:
         self.until = self.count + size + BUFFER
 
     def holds_zeros(self, offset: int) -> bool:
-        """Whether a block of zeros, the mark of a tar's end, was read there."""
+        """Whether the block at `offset` is all zeros, which marks the end of a tar."""
         start = offset - (self.count - len(self.last))
         return start >= 0 and self.last[start : start + BLOCK] == bytes(BLOCK)
 
 
 class Archive:
-    """Raises ArchiveError where the file is none of the four kinds; `members` and what reads them go into `reading`."""
+    """An archive of one of the four kinds; use `members` and their data inside `reading`. Raises ArchiveError."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.size = path, path.stat().st_size
@@ -126,7 +128,7 @@ class Archive:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Whatever shows that the archive is damaged becomes an ArchiveError that names it."""
+        """Turn every error that shows a damaged archive into an ArchiveError that names it."""
         try:
             yield
         except DAMAGE as error:
@@ -137,22 +139,23 @@ class Archive:
             raise ArchiveError(f"{self.path} cannot be read ({error}). Make it anew with tar") from error
 
     def bytes_needed(self) -> int:
-        """On disk, as far as is known before it is read: a compressed tar does not say, and photos hardly shrink."""
+        """Estimate the bytes on disk: a compressed tar does not tell, but photos hardly shrink."""
         if self.kind != "zip":
             return self.size
         with self.reading(), zipfile.ZipFile(self.path) as file:
             return sum(info.file_size for info in file.infolist())
 
     def members(self) -> Iterator[Member]:
+        """Yield the members in their order."""
         return self._zip() if self.kind == "zip" else self._tar()
 
     def _tar(self) -> Iterator[Member]:
-        with Hashed(self.path) as raw:
-            stream = Metered(decompressor(raw, self.kind))
+        with _Hashed(self.path) as raw:
+            stream = _Metered(_decompressor(raw, self.kind))
             stream.allow(HEADER)
             tar = tarfile.open(fileobj=stream, mode="r|", bufsize=AHEAD)  # type: ignore[call-overload]  # noqa: SIM115
             while info := tar.next():
-                tar.members.clear()  # it would keep a million of them
+                tar.members.clear()  # it would keep all of them, perhaps a million
                 stream.allow(info.size)
                 yield self._tar_member(tar, info)
                 self.position = raw.position
@@ -177,7 +180,7 @@ class Archive:
         return Member(info.name, what, info.size if data else 0, self._time(info), target, data)
 
     def _time(self, info: tarfile.TarInfo) -> int:
-        """To the nanosecond where the tar is a --format=posix one: packs know their photos by it."""
+        """Return the time in ns, exact for --format=posix: packs recognise their photos by it."""
         try:
             return min(max(int(Decimal(info.pax_headers.get("mtime", info.mtime)) * 10**9), 0), LATEST)
         except (ArithmeticError, ValueError) as error:
@@ -212,7 +215,7 @@ class Archive:
 
 
 def kind(path: Path) -> Literal["zip", "tar", "gzip", "zstd"]:
-    """By its first bytes, whatever its name. Raises ArchiveError."""
+    """Tell the kind of an archive by its first bytes, whatever its name. Raises ArchiveError."""
     with path.open("rb") as file:
         start = file.read(BLOCK)
     if start.startswith((b"PK\3\4", b"PK\5\6")):
@@ -229,8 +232,8 @@ def kind(path: Path) -> Literal["zip", "tar", "gzip", "zstd"]:
     )
 
 
-def decompressor(raw: Hashed, how: str) -> Readable:
-    """Raises ValueError where zstd is not installed."""
+def _decompressor(raw: _Hashed, how: str) -> _Readable:
+    """Return a stream of the unpacked tar. Raises ValueError where zstd is not installed."""
     file = io.BufferedReader(raw, BUFFER)
     if how == "gzip":
         return gzip.GzipFile(fileobj=file, mode="rb")

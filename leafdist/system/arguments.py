@@ -1,50 +1,62 @@
-"""What argparse leaves to be wished: examples under --help, the version, a guess at what was meant."""
+"""argparse with examples below --help, --version, and did-you-mean for commands and choices."""
 
 import argparse
 import difflib
 import platform
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NoReturn
 
 from leafdist.system import console
 from leafdist.system.errors import WRONG_INPUT
 
-CHOICE = re.compile(r"argument (\S+): invalid choice: '(.*)' \(choose from (.*)\)")
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate")
 
 
 class Parser(argparse.ArgumentParser):
-    """Errors in one line, with the way out; `examples`, a command line each, stand below --help."""
+    """A parser with one-line errors that say the way out; `examples`, one command line each, stand below --help."""
 
     def __init__(self, *arguments: Any, examples: Sequence[str] = (), **options: Any) -> None:
-        options["allow_abbrev"] = False
-        self.examples = tuple(examples)
         if examples:
             options["epilog"] = "\n".join(["examples:", *(f"  {line}" for line in examples)])
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        options["allow_abbrev"] = False
         super().__init__(*arguments, **options)
+        self.examples = tuple(examples)
+
+    def add_argument(self, *flags: Any, **options: Any) -> argparse.Action:
+        """Add an argument; its help shows the default, and a wrong one of `choices` is answered with the nearest."""
+        if options.get("default", argparse.SUPPRESS) not in (None, "", argparse.SUPPRESS):
+            options["help"] = f"{options.get('help', '')} (default: %(default)s)".strip()
+        if choices := options.get("choices"):
+            options["type"] = one_of(choices)
+        return super().add_argument(*flags, **options)
 
     def error(self, message: str) -> NoReturn:
-        console.error(f"{guess(message)}. See {self.prog} --help", self.prog)
+        """Print one line and exit with status 2."""
+        console.error(f"{message}. See {self.prog} --help", self.prog)
         raise SystemExit(WRONG_INPUT)
 
 
-def guess(message: str) -> str:
-    """argparse's message, with what was meant where a name is nearly one that is known."""
-    found = CHOICE.match(message)
-    if not found:
-        return message
-    name, given, known = found.groups()
-    choices = [choice.strip().strip("'") for choice in known.split(",")]
-    near = difflib.get_close_matches(given, choices, 1)
-    kind = "command" if name in ("COMMAND", "command") else name
-    return f"{kind} {given}: unknown;{f' did you mean {near[0]}?' if near else ''} known are {', '.join(choices)}"
+def one_of(choices: Iterable[str]) -> Callable[[str], str]:
+    """A converter for argparse that refuses what is not one of `choices`."""
+
+    def convert(text: str) -> str:
+        if text not in choices:
+            raise argparse.ArgumentTypeError(unknown(text, choices))
+        return text
+
+    return convert
+
+
+def unknown(given: str, known: Iterable[str]) -> str:
+    """Say that `given` is none of `known`, with the nearest of them."""
+    near = difflib.get_close_matches(given, known, 1)
+    return f"{given}: unknown;{f' did you mean {near[0]}?' if near else ''} known are {', '.join(known)}"
 
 
 class Version(argparse.Action):
-    """Of what decides over a result, a line each; nothing of it is imported."""
+    """Print the versions that decide over a result, one per line, and exit; none of the packages is imported."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(nargs=0, **options)
@@ -57,6 +69,7 @@ class Version(argparse.Action):
 
 
 def installed(name: str) -> str:
+    """The version of an installed package, or that it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

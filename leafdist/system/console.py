@@ -7,10 +7,10 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from tqdm import tqdm
+    from rich.progress import Progress
 
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 NUMBER = re.compile(r"[-+−±<]?\d")
@@ -18,27 +18,28 @@ EMPTY = ("", "-")
 
 
 def say(text: str = "", style: str = "") -> None:
-    """To the standard output; the whole of it may be of one of STYLES."""
+    """Print to the standard output, in one of STYLES where colours are shown."""
     print(paint(text, style, sys.stdout), flush=True)
 
 
 def say_aside(text: str) -> None:
-    """To the standard error: what a person wants to know and a script must not read."""
+    """Print to the standard error what a person wants to know and a script must not read."""
     print(text, file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:
+    """Print a warning to the standard error."""
     say_aside(f"{paint('warning:', 'yellow', sys.stderr)} {text}")
 
 
 def error(text: object, program: str = "") -> None:
-    """A fault, whoever raised it: what it is about, the rule, the way out."""
+    """Print an error to the standard error, after the name of the program if given."""
     mark = paint("error:", "red", sys.stderr)
     say_aside(f"{program}: {mark} {text}" if program else f"{mark} {text}")
 
 
 def paint(text: str, style: str, stream: IO[str]) -> str:
-    """`text`, in a style of STYLES where `stream` shows colours."""
+    """Return `text`, in one of STYLES where `stream` shows colours."""
     return f"\033[{STYLES[style]}m{text}\033[0m" if style and text and coloured(stream) else text
 
 
@@ -50,9 +51,9 @@ def table(
     styles: Mapping[int, str] | None = None,
     shrink: str | None = None,
 ) -> None:
-    """Print rows below the names of their columns; columns of numbers stand to the right.
+    """Print rows below the names of their columns; columns of numbers are aligned to the right.
 
-    styles: of some rows, by number. shrink: the column whose cells are folded first where the terminal is narrow.
+    styles: style by row number. shrink: the only column whose cells are folded where the terminal is narrow.
     """
     cells = [[str(cell) for cell in row] for row in rows]
     if title:
@@ -64,7 +65,7 @@ def table(
 
 
 def plain_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
-    """Lines as wide as they need to be, two spaces between columns."""
+    """Return the lines of a table, as wide as they need to be, with two spaces between columns."""
     right = _numbers(columns, cells)
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
 
@@ -79,8 +80,8 @@ def plain_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[
 
 
 def _numbers(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[bool]:
-    """Of each column, whether it holds nothing else."""
-    return [all(NUMBER.match(row[place]) or row[place] in EMPTY for row in cells) for place in range(len(columns))]
+    """Whether each column holds numbers only."""
+    return [all(NUMBER.match(row[at]) or row[at] in EMPTY for row in cells) for at in range(len(columns))]
 
 
 def _fitted_table(
@@ -91,30 +92,67 @@ def _fitted_table(
     from rich.text import Text  # noqa: PLC0415
 
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name, number in zip(columns, _numbers(columns, cells), strict=True):
+    for name, numeric in zip(columns, _numbers(columns, cells), strict=True):
         fold = shrink is None or name == shrink
-        grid.add_column(Text(name), justify="right" if number else "left", overflow="fold", no_wrap=not fold)
-    for place, row in enumerate(cells):
-        grid.add_row(*map(Text, row), style=styles.get(place))
+        grid.add_column(Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=not fold)
+    for number, row in enumerate(cells):
+        grid.add_row(*map(Text, row), style=styles.get(number))
     Console(file=sys.stdout, highlight=False, color_system="auto" if coloured(sys.stdout) else None).print(grid)
     sys.stdout.flush()
 
 
-def bar(total: int | None, unit: str, text: str = "", *, start: int = 0, shown: bool = True) -> "tqdm[Any]":
-    """Progress with the time left, on the standard error of a terminal and nowhere else; bytes where the unit is B."""
-    from tqdm import tqdm  # noqa: PLC0415 - 0.1 s
+class bar:  # noqa: N801 - used as a function: `with console.bar(10, "photo") as bar`
+    """Progress and the time left, on the standard error if that is a terminal and nowhere else; `n` is what is done.
 
-    shown = shown and on_terminal(sys.stderr)
-    return tqdm(
-        total=total, initial=start, unit=unit, desc=text or None, unit_scale=unit == "B", disable=not shown,
-        dynamic_ncols=True, leave=False,
-    )  # fmt: skip
+    Lines printed meanwhile appear above the bar. `total` is None where it is not known; a `unit` of B counts bytes.
+    """
+
+    def __init__(self, total: int | None, unit: str, text: str = "", *, start: int = 0, shown: bool = True) -> None:
+        self.n, self.note = start, ""
+        self.shown = _progress(unit) if shown and on_terminal(sys.stderr) else None
+        if self.shown:
+            self.task = self.shown.add_task(text, total=total, completed=start, note=self.note)
+            self.shown.start()
+            self.shown.console.show_cursor()  # a process that is killed could not bring it back
+
+    def update(self, count: int = 1, note: str | None = None) -> None:
+        """Add `count` to what is done; `note` replaces the text at the end of the bar."""
+        self.n += count
+        if self.shown:
+            self.note = self.note if note is None else note
+            self.shown.update(self.task, completed=self.n, note=self.note)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self.shown:
+            self.shown.stop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _progress(unit: str) -> "Progress":
+    from rich import progress  # noqa: PLC0415 - 0.1 s
+    from rich.console import Console  # noqa: PLC0415
+
+    texts = [progress.TextColumn(f"{{task.{name}}}", markup=False) for name in ("description", "fields[note]")]
+    done = (progress.DownloadColumn(),) if unit == "B" else (progress.MofNCompleteColumn(), progress.TextColumn(unit))
+    columns = (texts[0], progress.BarColumn(), *done, progress.TimeRemainingColumn(), texts[1])
+    console = Console(
+        file=sys.stderr, soft_wrap=True, highlight=False, color_system="auto" if coloured(sys.stderr) else None
+    )
+    same = on_terminal(sys.stdout) and os.fstat(sys.stdout.fileno()).st_rdev == os.fstat(sys.stderr.fileno()).st_rdev
+    return progress.Progress(*columns, console=console, transient=True, redirect_stdout=same, expand=True)
 
 
 def on_terminal(stream: IO[str]) -> bool:
-    """Whether somebody looks at it, on something that can move its cursor."""
+    """Whether `stream` is a terminal that can move its cursor."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def coloured(stream: IO[str]) -> bool:
+    """Whether `stream` shows colours."""
     return on_terminal(stream) and not os.environ.get("NO_COLOR")

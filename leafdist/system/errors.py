@@ -1,7 +1,7 @@
-"""Exit statuses of the programs, and the errors that several folders know. Launchers turn all statuses but 0 into 1."""
+"""Exit statuses, and the errors that several folders know. Launchers turn every status but 0 into 1."""
 
 DONE, WRONG, WRONG_INPUT, INTERRUPTED = 0, 1, 2, 75
-STOPPED = 130  # by Ctrl-C, as a shell says it
+STOPPED = 130  # by Ctrl-C: the status that a shell reports
 
 
 class SaveError(Exception):
@@ -9,8 +9,8 @@ class SaveError(Exception):
 
 
 class UnreadablePhotoError(ValueError):
-    """A photo that cannot be used; any rank may be the one that meets it."""
+    """A photo cannot be decoded; any rank may be the one that reads it."""
 
 
 class UnopenedPhotoError(UnreadablePhotoError):
-    """A photo that the system did not hand out: what is in it is not known, and another time it may be intact."""
+    """The system could not read a photo: its content is not known, and it may be intact another time."""

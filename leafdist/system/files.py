@@ -1,4 +1,4 @@
-"""Files that are either whole or absent: write aside, flush to disk, rename."""
+"""Files that are either complete or absent: write aside, flush to disk, rename."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 def atomic_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path`; on success flush it to disk and rename it to `path`, which is absent or empty.
 
-    The caller holds a lock: what a killed process left of it is cleared first.
+    The caller holds a lock: what a killed process left there is removed first.
     """
     temporary = path.with_name(f".{path.name}.partial")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -55,16 +55,18 @@ def flush(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
+    """Write a text file, complete or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, **TEXT)
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write plain values as JSON, complete or not at all."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """Raises ValueError, naming the file, where it holds no JSON."""
+    """Read plain values. Raises ValueError, naming the file, where it holds no JSON."""
     try:
         return json.loads(path.read_text(**TEXT))
     except json.JSONDecodeError as error:
@@ -72,7 +74,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_object(path: Path, **needed: type) -> dict[str, Any]:
-    """A JSON object with these fields of these types at least. Raises ValueError."""
+    """Read a JSON object with at least these fields of these types. Raises ValueError."""
     value = read_json(path)
     wrong = [
         f"its {name} is no {kind.__name__}"
@@ -85,7 +87,7 @@ def read_object(path: Path, **needed: type) -> dict[str, Any]:
 
 
 def read_json_lines(path: Path, last: int | None = None) -> list[dict[str, Any]]:
-    """Of a log, or of its `last` bytes: what was whole when its writer was killed, without a line that was torn."""
+    """Parse JSON lines (only the last N bytes if given), skipping a line that was torn when its writer was killed."""
     if not path.exists():
         return []
     with path.open("rb") as file:
@@ -102,5 +104,6 @@ def _value(line: str) -> Any:
 
 
 def sha256(path: Path) -> str:
+    """Return the SHA-256 of the content in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

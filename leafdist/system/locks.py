@@ -1,25 +1,26 @@
-"""Locks that the kernel lets go of when their holder dies, on whatever host: a file left behind locks nothing."""
+"""File locks that the kernel releases when their holder dies, on whatever host: a file left behind locks nothing."""
 
 import errno
 import fcntl
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from leafdist.system import signals
 
-BRIEF = 0.2  # seconds of waiting that nobody needs to hear of
+BRIEF = 0.2  # seconds of waiting that are not worth a message
+FOREVER = -1  # seconds: packing or copying a large data set takes as long as it takes
 WITHOUT = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)  # what a file system without locks answers
 
 
 def hold(path: Path, seconds: float, say: Callable[[str], None]) -> FileLock:
-    """Wait so many seconds for the lock, below 0 for ever; it is held until released. A warning where there are none.
+    """Take the lock within so many seconds (FOREVER: no limit); warn where the file system has no locks.
 
-    Raises filelock.Timeout, or Interrupted when asked to stop while it waits for ever.
+    Raises filelock.Timeout, or Interrupted when asked to stop while it waits without limit.
     """
-    lock = FileLock(path, fallback_to_soft=False)  # a soft lock of a dead job would block for ever
+    lock = FileLock(path, fallback_to_soft=False)  # a soft lock of a dead job would never be released
     try:
         if seconds < 0:
             _patiently(lock, say)
@@ -30,6 +31,16 @@ def hold(path: Path, seconds: float, say: Callable[[str], None]) -> FileLock:
             raise
         say(f"warning: the file system of {path} has no locks ({error}): make sure that no other job works there")
     return lock
+
+
+@contextmanager
+def alone(path: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the lock inside the block, however long that takes to get."""
+    lock = hold(path, FOREVER, say)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _patiently(lock: FileLock, say: Callable[[str], None]) -> None:
@@ -44,10 +55,10 @@ def _patiently(lock: FileLock, say: Callable[[str], None]) -> None:
 
 
 def held(path: Path) -> bool | None:
-    """Whether a process holds it now, on whatever host; None where the file system cannot say. Waits for nobody."""
+    """Whether a process on any host holds the lock now; None where the file system cannot say. Does not wait."""
     try:
         with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: those who look do not see each other
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two processes that look do not see each other
     except BlockingIOError:
         return True
     except FileNotFoundError:

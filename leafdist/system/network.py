@@ -1,4 +1,4 @@
-"""Whether a server answers, in bounded time."""
+"""Tells whether a server answers, in bounded time."""
 
 import ssl
 import threading
@@ -10,9 +10,9 @@ PROBE_SECONDS = 3.0
 
 
 def unreachable(url: str) -> str | None:
-    """Why `url` does not answer over HTTP, proxies honoured, within 3 seconds in all; None if it answers."""
+    """Return why `url` does not answer over HTTP (through proxies if set) within 3 seconds; None if it answers."""
     answer: list[str | None] = []
-    # A thread, since no timeout of a socket bounds the lookup of a name.
+    # In a thread, since no socket timeout bounds the lookup of a name.
     thread = threading.Thread(target=lambda: answer.append(_probe(url)), daemon=True)
     thread.start()
     thread.join(PROBE_SECONDS)
@@ -26,11 +26,12 @@ def _probe(url: str) -> str | None:
         error.close()
         return f"{url} answered {error.code}" if error.code == 407 or error.code >= 500 else None
     except (OSError, HTTPException, ValueError) as error:
-        # W&B has certificates of its own: one that Python does not trust is an answer.
+        # W&B brings its own certificates, so one that Python does not trust still counts as an answer.
         untrusted = isinstance(getattr(error, "reason", None), ssl.SSLCertVerificationError)
         return None if untrusted else f"{url}: {reason_of(error)}"
     return None
 
 
 def reason_of(error: Exception) -> str:
+    """Return the first line of an error, with its type."""
     return f"{type(error).__name__}: {error}".splitlines()[0]

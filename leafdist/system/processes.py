@@ -1,4 +1,4 @@
-"""Helper processes, for packing and loading: deaf to what asks a job to stop, and gone with the one they help."""
+"""Helper processes, for packing and loading: they ignore stop signals and exit with their parent."""
 
 import multiprocessing
 import os
@@ -8,13 +8,14 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
+from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from leafdist.system import signals
 
 
 class HelperKilledError(OSError):
-    """A helper process is gone, by a signal."""
+    """A helper process was killed by a signal."""
 
 
 Task = TypeVar("Task")
@@ -23,30 +24,34 @@ Result = TypeVar("Result")
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Helpers started inside never see the signals. Python's resource tracker, started there, would unblock some."""
+    """Keep stop signals from helpers started inside. Python's resource tracker, started there, would unblock some."""
     resource_tracker.ensure_running()
     with signals.blocked():
         yield
 
 
 def share_out(work: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[tuple[int, Result]]:
-    """(place in `tasks`, `work(task)`) of every task, in no order, by `workers` processes, this one among them.
+    """Yield (index of the task, `work(task)`) of every task, in no order, by `workers` processes, this one among them.
 
-    The others take tasks from the front; this one starts at once, from the end, while they still import. Forking a
-    process with threads may hang: they are spawned. Raises HelperKilledError.
+    The others take tasks from the front; this one starts at once, from the end, while they still import. They are
+    spawned, since forking a process with threads may hang. Raises HelperKilledError.
     """
     if min(workers, len(tasks)) <= 1:
-        yield from ((place, work(task)) for place, task in enumerate(tasks))
+        yield from ((index, work(task)) for index, task in enumerate(tasks))
         return
+    helpers, before = list[BaseProcess](), set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(workers, len(tasks)) - 1, get_context("spawn"), initializer=leave_with_parent)
     try:
         with deaf():
             futures = [pool.submit(work, task) for task in tasks]
+        helpers += set(multiprocessing.active_children()) - before
         yield from _from_both_ends(work, tasks, futures)
     except BrokenProcessPool as error:
-        raise HelperKilledError("a helper process was killed, by the system for want of memory most likely") from error
+        raise HelperKilledError(
+            "a helper process was killed, most likely by the system because memory ran out"
+        ) from error
     except BaseException:  # nobody wants the results any more: do not wait for tasks under way
-        for helper in list(pool._processes.values()):
+        for helper in helpers:
             helper.kill()
         raise
     finally:
@@ -61,24 +66,24 @@ def _from_both_ends(
         if futures[end - 1].cancel():
             end -= 1
             yield end, work(tasks[end])
-            ready = (place for place in range(front, end) if not futures[place].done())
+            ready = (index for index in range(front, end) if not futures[index].done())
             stop = next(ready, end)
         else:  # taken, and with it all before it
             stop = front + 1
-        for place in range(front, stop):
-            yield place, futures[place].result()
+        for index in range(front, stop):
+            yield index, futures[index].result()
         front = stop
 
 
 def usable_cores() -> int:
-    """Those that this process may run on, where the system can say."""
+    """Return the number of cores that this process may run on, or of all where the system cannot say."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def leave_with_parent() -> None:
-    """Called in a helper: end it when the process that asked for it is gone, killed, with nobody left to say so.
+    """End this helper when the process that started it is gone, even if that was killed.
 
-    A fork server between the two lives for as long as its helpers do, so it is no parent to wait for.
+    A fork server between the two lives as long as its helpers, so it is not the parent to wait for.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None
@@ -91,6 +96,6 @@ def leave_with_parent() -> None:
 
 
 def end_all() -> None:
-    """Of this process, at its exit: SIGTERM is blocked in them, and Python would wait for them for ever."""
+    """Kill the children of this process at its exit: they block SIGTERM, and Python would wait for them for ever."""
     for child in multiprocessing.active_children():
         child.kill()

@@ -1,7 +1,7 @@
-"""Unpacking an archive that nobody has vouched for: nothing but new files and folders, below one folder.
+"""Unpacks an untrusted archive: only new files and folders are made, below one folder.
 
-No link is ever made as such, so that no later member can be written through one: a link to a file of the archive
-becomes a copy of that file. Owners and modes are not taken over.
+Links are never created, so that no later member can be written through one: a link to a file of the archive becomes a
+copy of that file. Owners and modes are not kept.
 """
 
 import os
@@ -20,14 +20,16 @@ SMALL = 1 << 20  # archives below it count as that large in the ratio
 
 
 class Limits(NamedTuple):
-    """Far above any set of photos, far below what fills a disk or the memory for names."""
+    """Limits far above any set of photos, far below what fills a disk or the memory for names."""
 
     files: int = 5_000_000
     size: int = 4 << 40  # bytes unpacked
-    ratio: int = 200  # of bytes unpacked to bytes of the archive; photos have 1
+    ratio: int = 200  # bytes unpacked per byte of the archive; photos have 1
 
 
 class Unpacked(NamedTuple):
+    """What came out of an archive."""
+
     sha256: str  # of the archive
     files: int
     size: int  # bytes of the files
@@ -36,8 +38,8 @@ class Unpacked(NamedTuple):
 def unpack(source: Path, dest: Path, limits: Limits | None = None) -> Unpacked:
     """Unpack `source` into the empty folder `dest`. The caller removes `dest` when this raises.
 
-    Raises ArchiveError, naming the member, for whatever is not a plain file, folder or inner link with a harmless name
-    of its own, for damage and for what exceeds `limits`; ValueError for a folder that cannot be written or is full.
+    Raises ArchiveError, naming the member, for anything but files, folders and links within the archive that have safe
+    and distinct names, for damage and for what exceeds `limits`; ValueError where `dest` cannot be written or is full.
     """
     archive = Archive(source)
     unpacker = Unpacker(archive, dest, limits or Limits())
@@ -51,14 +53,14 @@ def unpack(source: Path, dest: Path, limits: Limits | None = None) -> Unpacked:
             unpacker.copy_links()
         except OSError as error:
             raise ValueError(
-                f"{source} cannot be unpacked into {dest}: {error.strerror}. Mend that, or name another"
+                f"{source} cannot be unpacked into {dest}: {error.strerror}. Fix that, or name another"
             ) from error
         bar.update(archive.size - bar.n)
     return Unpacked(archive.sha256, unpacker.files, unpacker.size)
 
 
 class Unpacker:
-    """What was unpacked so far: `names` is every path, by the form in which some file systems would confuse it."""
+    """What was unpacked so far; `names` holds every path by the form in which some file systems would confuse it."""
 
     def __init__(self, archive: Archive, dest: Path, limits: Limits) -> None:
         self.archive, self.dest, self.limits = archive, dest, limits
@@ -67,10 +69,11 @@ class Unpacker:
         self.members = self.files = self.size = 0
 
     def refuse(self, reason: str) -> ArchiveError:
+        """Return the error that names the archive and the way out."""
         return ArchiveError(f"{self.archive.path}: {reason}. Nothing was kept; if you trust it, unpack it yourself")
 
     def add(self, member: Member) -> None:
-        """Unpack one member, a link later. Raises ArchiveError, OSError."""
+        """Unpack one member, or note a link for `copy_links`. Raises ArchiveError, OSError."""
         self.check_size(member)
         name = self.safe(member.name)
         if member.kind == "device":
@@ -87,7 +90,7 @@ class Unpacker:
             self.files += 1
 
     def check_size(self, member: Member) -> None:
-        """Before it is unpacked: readers hand out no more than a member's stated size."""
+        """Check the limits before unpacking: no more than the stated size of a member is read. Raises ArchiveError."""
         self.members += 1
         self.size += member.size
         if self.members > self.limits.files:
@@ -98,7 +101,7 @@ class Unpacker:
             raise self.refuse(f"unpacks to more than {self.limits.ratio} times its own size, as a bomb does")
 
     def safe(self, name: str) -> str:
-        """`name` without `.` and `//`. Raises ArchiveError where it could lead elsewhere."""
+        """Return `name` without `.` and `//`. Raises ArchiveError where it could lead out of the folder."""
         if name.startswith("/") or "\\" in name or ".." in name.split("/"):
             raise self.refuse(f"the name {name!r} leads, or could lead, out of the folder")
         if not name or CONTROL.search(name):
@@ -106,7 +109,7 @@ class Unpacker:
         return normpath(name)
 
     def claim(self, name: str, *, folder: bool) -> None:
-        """Note the name and make its folders. Raises ArchiveError where another name differs by case or form alone."""
+        """Note the name and make its folders. Raises ArchiveError where a known name differs by case or form alone."""
         parent = name.rpartition("/")[0]
         if parent and self.names.get(fold(parent)) != (parent, True):
             self.claim(parent, folder=True)
@@ -122,7 +125,7 @@ class Unpacker:
             (self.dest / name).mkdir()
 
     def copy_links(self) -> None:
-        """At the end: a symbolic link may come before what it names."""
+        """Copy the files that links name; called last, since a link may come before its file. Raises ArchiveError."""
         for name, target in self.links:
             inner = normpath(target)
             file = self.dest / inner
@@ -136,5 +139,5 @@ class Unpacker:
 
 
 def fold(name: str) -> str:
-    """Equal for names that a file system may take for one."""
+    """Return a form that is equal for names that a file system may take for one."""
     return name if name.isascii() and name.islower() else unicodedata.normalize("NFC", name).casefold()

@@ -1,4 +1,4 @@
-"""sync: to W&B, after a job without a network."""
+"""sync: upload to W&B after a job without a network."""
 
 import argparse
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 
 def add(commands: Any) -> None:
+    """Add the parser of `sync`."""
     sync = commands.add_parser(
         "sync", help="upload to W&B what was tracked offline", examples=("leafdist sync runs/resnet50 runs/baseline",)
     )
@@ -13,8 +14,8 @@ def add(commands: Any) -> None:
     sync.set_defaults(run=sync_runs)
 
 
-def sync_runs(options: argparse.Namespace) -> None:
+def sync_runs(options: argparse.Namespace) -> int:
+    """Upload the runs; return the exit status."""
     from leafdist.tracking.sync import sync
 
-    if status := sync(options.runs):
-        raise SystemExit(status)
+    return sync(options.runs)

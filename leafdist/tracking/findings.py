@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist.evaluation import calibration, scores
+from leafdist.evaluation.predictions import UNREADABLE
 from leafdist.system import files
+from leafdist.system.plain import to_plain
 
 MISTAKES = 16
 
@@ -38,7 +40,7 @@ class Findings:
     def read(cls, path: Path, classes: Sequence[str]) -> "Findings":
         """Raises OSError, or ValueError where the file is none of predictions over `classes`."""
         answers, names = read_answers(path), tuple(classes)
-        place = {name: number for number, name in enumerate(names)} | {"": scores.UNREADABLE}
+        place = {name: number for number, name in enumerate(names)} | {"": UNREADABLE}
         try:
             pairs = np.array([(place[answer.label], place[answer.predicted]) for answer in answers])
         except KeyError as unknown:
@@ -48,7 +50,8 @@ class Findings:
         hits = np.array([answer.label == answer.predicted for answer in read])
         _, bins = calibration.binned(np.array([answer.confidence for answer in read]), hits)
         wrong = sorted((a for a in read if a.label != a.predicted), key=lambda answer: -answer.confidence)
-        return cls(names, matrix, scores.by_class(pairs[:, 0], matrix, names), bins, wrong[:MISTAKES])
+        each = to_plain(scores.by_class(pairs[:, 0], pairs[:, 1], names))
+        return cls(names, matrix, each, to_plain(bins), wrong[:MISTAKES])
 
 
 def read_answers(path: Path) -> list[Answer]:

@@ -2,9 +2,7 @@
 
 import sys
 import time
-from contextlib import nullcontext
 from datetime import timedelta
-from typing import Any
 
 from leafdist.runs.events import EpochEvent, StepEvent
 from leafdist.system import console
@@ -17,13 +15,13 @@ class Progress:
         self.shown, self.total, self.start = shown, total_steps, start
         self.began = time.monotonic()
         on_terminal = shown and console.on_terminal(sys.stderr)
-        self.bar: Any = console.bar(total_steps, "step", start=start) if on_terminal else None
+        self.bar = console.bar(total_steps, "step", start=start) if on_terminal else None
 
     def step(self, event: StepEvent) -> None:
         """Show how the last steps went."""
         if self.bar is not None:
-            self.bar.update(event.step - self.bar.n)
-            self.bar.set_postfix(loss=f"{event.loss:.4f}", images_per_second=f"{event.images_per_second:.0f}")
+            note = f"loss {event.loss:.4f} {event.images_per_second:.0f} images/s"
+            self.bar.update(event.step - self.bar.n, note)
         elif self.shown:
             done = event.step - self.start
             left = (self.total - event.step) * (time.monotonic() - self.began) / max(1, done)
@@ -36,12 +34,11 @@ class Progress:
         """Show how the epoch went."""
         if not self.shown:
             return
-        with self.bar.external_write_mode(sys.stdout) if self.bar is not None else nullcontext():
-            console.say(
-                f"epoch {event.epoch + 1}: train loss {event.train_loss:.4f} accuracy {event.train_accuracy:.4f}, "
-                f"val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}{' (best)' if best else ''}, "
-                f"{event.seconds:.1f} s"
-            )
+        console.say(
+            f"epoch {event.epoch + 1}: train loss {event.train_loss:.4f} accuracy {event.train_accuracy:.4f}, "
+            f"val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}{' (best)' if best else ''}, "
+            f"{event.seconds:.1f} s"
+        )
 
     def close(self) -> None:
         """Leave the bar as it is."""

@@ -15,8 +15,8 @@ from leafdist.data.loader import Loader
 from leafdist.data.open import counts
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.evaluate import evaluate
-from leafdist.evaluation.metrics import Predictions
+from leafdist.evaluation.evaluate import Judging, evaluate
+from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
 from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
@@ -171,8 +171,7 @@ class Trainer:
             self.loaders[split],
             self.eval_augment,
             self.runtime,
-            precision=self.config.train.precision,
-            random_crop_seed=self.config.crop_seed,
+            Judging(self.config.train.precision, self.config.crop_seed),
             between=self.poll_signals,
         )
 

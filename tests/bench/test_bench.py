@@ -22,7 +22,8 @@ from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack
 from leafdist.data.plan import Share
 from leafdist.data.source import PackSource
-from leafdist.distributed.runtime import cast_once, resolve_precision
+from leafdist.distributed.runtime import resolve_precision
+from leafdist.evaluation.evaluate import cast_once
 from leafdist.models.build import build_model
 from leafdist.training.model import check_batchnorm, check_sync_batchnorm
 from leafdist.training.step import _memory_for

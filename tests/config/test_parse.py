@@ -56,6 +56,26 @@ def test_bare_no_and_off_are_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("flags", "value"),
+    [
+        ("--train.compile yes", True),
+        ("--train.max_rows null", None),
+        ("--data.hflip 1", 1.0),
+        ("--data.crop auto", 0),
+        ("--data.root null", "null"),
+        ("--data.cache null", None),
+        ("--track.tags [a,b] --track.tags+ c", ["a", "b", "c"]),
+        ("--data.source auto", "pack"),  # of earlier releases
+    ],
+)
+def test_flags_read_as_their_type(flags: str, value: object) -> None:
+    config = parse_config(["--model.name", "baseline", *flags.split()])
+    section, name = flags.split(maxsplit=1)[0].removeprefix("--").split(".")
+    found = getattr(getattr(config, section), name)
+    assert (type(found), found) == (type(value), value)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("--optim.lrr 3", "did you mean optim.lr? Known keys of optim: name, lr,"),
@@ -64,7 +84,9 @@ def test_bare_no_and_off_are_words() -> None:
         ("--optim.l 3", "optim.l: unknown key"),
         ("--optim.lr fast", "optim.lr=fast: must be a number; the default is 0.001"),
         ("--optim.lr=-1", "optim.lr=-1.0: must be above 0"),
-        ("--data.crop big", "data.crop=big: must be a whole number or auto"),
+        ("--data.crop big", "data.crop=big: must be a whole number or auto; the default is auto"),
+        ("--train.max_rows 8.5", "train.max_rows=8.5: must be a whole number or null; the default is null"),
+        ("--track.tags [1]", "track.tags=[1]: must be a list of texts"),
         ("--train.precision fp8", "must be auto or no or bf16 or fp16"),
         ("--data.crop 65 --print_config", "larger than the picture"),
         ("--seed", "expected one argument"),
@@ -87,7 +109,7 @@ def test_wrong_flags_end_with_one_message(capsys: pytest.CaptureFixture[str], ar
         (b"\xff\xfe\x00", "a.yaml is not YAML"),
         (b"seed: 1\nseed: 2\n", "seed is given twice"),
         (b"seed: null\n", "seed=null: must be a whole number"),
-        (b"optim:\n  lr: fast\n", "optim.lr=fast: must be a number"),
+        (b"optim:\n  lr: fast\n", "a.yaml: optim.lr=fast: must be a number"),
         (b"model:\n  weights: 3\n", "model.weights=3: must be a text"),
     ],
 )

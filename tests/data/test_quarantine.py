@@ -14,6 +14,7 @@ from PIL import Image
 from leafdist.data import quarantine
 from leafdist.data.index import scan
 from leafdist.data.open import origin
+from leafdist.data.photo_facts import Origin
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.evaluation.intervals import wilson
 from tests.helpers.photos import CLASSES
@@ -61,16 +62,16 @@ def test_failing_disk_quarantines_no_photo(damaged: Path, monkeypatch: pytest.Mo
 
 
 def test_split_json_covers_its_photos_only(photos: Path) -> None:
-    assert origin(scan(photos, "test"))["leaf_disjoint"] == "unknown: there is no split.json"
+    assert origin(scan(photos, "test")).leaf_disjoint == "unknown: there is no split.json"
     index = scan(photos, "test")
     digest = sha256("".join(f"{name}\n" for name in sorted(index.names)).encode()).hexdigest()
     (photos / "split.json").write_text(json.dumps({"groups": "leaf_ids.tsv", "digests": {"test": digest}}))
-    assert origin(index) == {"split_digest": digest, "leaf_disjoint": "yes, where leaf ids are known"}
+    assert origin(index) == Origin(digest, "yes, where leaf ids are known")
     shutil.copy(photos / "train" / CLASSES[0] / "005.png", photos / "test" / CLASSES[0])
-    assert origin(scan(photos, "test"))["leaf_disjoint"].startswith("unknown: the photos are not those")
+    assert origin(scan(photos, "test")).leaf_disjoint.startswith("unknown: the photos are not those")
     for other in ("{}", '["another program"]'):
         (photos / "split.json").write_text(other)
-        assert origin(index)["split_digest"] is None
+        assert origin(index).split_digest is None
 
 
 def test_unreadable_class_is_an_error(damaged: Path) -> None:

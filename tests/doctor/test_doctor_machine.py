@@ -12,9 +12,7 @@ import pytest
 import torch
 
 from leafdist.config.schema import Config, DataConfig, RunConfig, TrainConfig, resolve
-from leafdist.doctor import cores, folders, shared
-from leafdist.doctor import decoding as loading
-from leafdist.doctor import gpus as device
+from leafdist.doctor import cores, decoding, folders, gpus, shared
 from tests.helpers.doctoring import HERE, bad, fine, settings
 from tests.helpers.photos import CLASSES
 
@@ -24,25 +22,30 @@ def test_gpu_without_driver_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "nvidia0").touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    text = bad(device.without_gpu("", tmp_path), "gpu")
+    text = bad(gpus.without_gpu(tmp_path), "gpu")
     assert "that PyTorch" in text or "is built without CUDA" in text
     old = "The NVIDIA driver on your system is too old (found version 11040)"
+
+    def init() -> None:
+        raise RuntimeError(old)
+
     monkeypatch.setattr("torch.version.cuda", "13.0")
-    assert old in bad(device.without_gpu(old, tmp_path), "gpu")
+    monkeypatch.setattr("torch.cuda.init", init)
+    assert old in bad(gpus.without_gpu(tmp_path), "gpu")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "hidden" in fine(device.without_gpu("", tmp_path))[0].text
+    assert "hidden" in fine(gpus.without_gpu(tmp_path))[0].text
 
 
 def test_invisible_slurm_gpus_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fine(device.without_gpu("", tmp_path))
+    fine(gpus.without_gpu(tmp_path))
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", "2")
-    assert "gave this job 2 GPU(s)" in bad(device.without_gpu("", tmp_path), "gpu")
+    assert "gave this job 2 GPU(s)" in bad(gpus.without_gpu(tmp_path), "gpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has fp16")
 def test_unsupported_precision_is_an_error() -> None:
-    fine(device.check_precision(settings()))
-    assert "no gradient scaling" in bad(device.check_precision(settings(train=TrainConfig(precision="fp16"))), "bf16")
+    fine(gpus.check_precision(settings()))
+    assert "no gradient scaling" in bad(gpus.check_precision(settings(train=TrainConfig(precision="fp16"))), "bf16")
 
 
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
@@ -50,7 +53,7 @@ def test_single_core_affinity_is_reported() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})  # as taskset does
     try:
-        assert "one core of the" in bad(cores.check_cores(settings(), HERE), "cpu", "warning")
+        assert "one core of this machine" in bad(cores.check_cores(settings(), HERE), "cpu", "warning")
         three = replace(HERE, world=3, local_world=3)
         assert "3 processes share 1 core(s)" in bad(cores.check_cores(settings(), three), "cpu", "warning")
     finally:
@@ -66,7 +69,7 @@ def test_busy_machine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_more_workers_than_cores_is_reported() -> None:
     data = DataConfig(source="folder", workers=4096)
-    assert "data.workers=4096 a process" in bad(cores.check_cores(settings(data=data), HERE), "cpu", "warning")
+    assert "data.workers=4096 per process" in bad(cores.check_cores(settings(data=data), HERE), "cpu", "warning")
 
 
 def test_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
@@ -157,7 +160,7 @@ def test_no_room_for_checkpoints_is_error(mounted: Path) -> None:
 
 @pytest.mark.parametrize("mounted", ["size=200m,nr_inodes=100"], indirect=True)
 def test_disk_without_inodes_is_an_error(mounted: Path) -> None:
-    assert "more files fit on its disk" in bad(folders.check_runs(runs_in(mounted)), "runs")
+    assert "more files (inodes)" in bad(folders.check_runs(runs_in(mounted)), "runs")
 
 
 @pytest.mark.parametrize("mounted", ["size=100m"], indirect=True)
@@ -168,7 +171,7 @@ def test_no_room_for_packs_is_error(mounted: Path, photos: Path) -> None:
 
 
 def test_slow_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folders, "speed", lambda path: (5.0, 500.0))
+    monkeypatch.setattr(folders, "write_speed", lambda path: 5.0)
     text = bad(folders.check_runs(resolve(Config(run=RunConfig(folder=str(tmp_path))))), "runs", "warning")
     assert "takes long" in text
 
@@ -194,26 +197,26 @@ def test_node_local_locks_are_reported(tmp_path: Path) -> None:
 
 
 def test_empty_folder_and_bad_photos_reported(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "SECONDS", 0.3)
+    monkeypatch.setattr(decoding, "SECONDS", 0.3)
     data, small = DataConfig(root=str(photos), source="folder"), TrainConfig(batch_size=2)
-    assert "a core decodes" in fine(loading.check_photos(settings(data=data, train=small), HERE))[0].text
+    assert "a core decodes" in fine(decoding.check_photos(settings(data=data, train=small), HERE))[0].text
     (photos / "train" / CLASSES[0] / "000.png").write_bytes(b"no photo")
-    wrong = bad(loading.check_photos(settings(data=data, train=small), HERE), "photos", "warning")
+    wrong = bad(decoding.check_photos(settings(data=data, train=small), HERE), "photos", "warning")
     assert "000.png cannot be decoded" in wrong
     assert "leafdist audit" in wrong
     nowhere = DataConfig(root=str(tmp_path / "nowhere"))
     assert "nowhere/train does not exist" in bad(
-        loading.check_photos(settings(data=nowhere, train=small), HERE), "photos"
+        decoding.check_photos(settings(data=nowhere, train=small), HERE), "photos"
     )
-    fine(loading.check_photos(settings(train=small), HERE))  # the default is not there, and nobody asked for it
+    fine(decoding.check_photos(settings(train=small), HERE))  # the default is not there, and nobody asked for it
 
 
 def test_fast_device_waits_for_folder_only() -> None:
     folder, pack = DataConfig(source="folder"), DataConfig(source="pack")
     many = 10.0 * 4096
-    assert f"{4096} core(s) keep up" in bad(loading.verdict(folder, 10.0, many, 100, "it"), "photos", "warning")
-    assert "moot" in fine(loading.verdict(pack, 10.0, many, 100, "it"))[0].text
-    fine(loading.verdict(folder, 100.0, 50.0, 100, "it"))
+    assert f"{4096} core(s) keep up" in bad(decoding.verdict(folder, 10.0, many, 100, "it"), "photos", "warning")
+    assert "once for a pack" in fine(decoding.verdict(pack, 10.0, many, 100, "it"))[0].text
+    fine(decoding.verdict(folder, 100.0, 50.0, 100, "it"))
 
 
 def test_file_clock_skew_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

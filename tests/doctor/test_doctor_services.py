@@ -66,9 +66,6 @@ def test_wrong_clock_is_reported(tmp_path: Path) -> None:
     fine(services.check_date(time.time(), tmp_path))
     os.utime(tmp_path / "code.py", times=(time.time() + 86400,) * 2)
     assert "before leafdist was installed" in bad(services.check_date(time.time(), tmp_path), "clock")
-    fine(services.check_skew(0.5, 0.01, "node1"))
-    assert "-40 s from that of node1" in bad(services.check_skew(-40, 0.01, "node1"), "clock", "warning")
-    fine(services.check_skew(-40, 60, "node1"))  # the question took too long to tell
 
 
 JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "2", "SLURM_TMPDIR": "/tmp"}
@@ -102,8 +99,8 @@ def test_job_unlike_its_launch_is_reported(changes: dict[str, str], world: int, 
 
 
 def test_job_without_requeue_is_reported(scontrol: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = replace(HERE, world=2)
+    launch = replace(HERE, world=2)
     scontrol.write_text("#!/bin/sh\necho JobId=7 Requeue=0\n")
-    assert "not requeued" in fine(slurm.check(JOB, place))[0].text
+    assert "not requeued" in fine(slurm.check(JOB, launch))[0].text
     monkeypatch.setenv("PATH", "/nowhere")
-    assert "scontrol does not work here" in bad(slurm.check(JOB, place), "slurm", "warning")
+    assert "scontrol does not work here" in bad(slurm.check(JOB, launch), "slurm", "warning")

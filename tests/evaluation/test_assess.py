@@ -10,7 +10,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import assess as assessment
 from leafdist.evaluation.assess import Request, assess
 from leafdist.evaluation.evaluate import evaluate
-from leafdist.evaluation.metrics import Predictions
+from leafdist.evaluation.predictions import Predictions
 from leafdist.runs.checkpoint import load_best, save_best
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.untrained import untrained_run

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from leafdist.evaluation.other_photos import UNKNOWN, match, name_of
+from leafdist.runs.evaluations import write_evaluation
+from leafdist.runs.results import Evaluation
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import TINY, Program
 
@@ -17,9 +19,9 @@ def test_folders_match_despite_case_and_unicode() -> None:
 
 def test_same_named_photo_folders_replace_nothing(tmp_path: Path) -> None:
     def judged(root: str, digest: str) -> str:
-        photos = {"data": digest, "root": root}
-        name = name_of(tmp_path, "test", Path(root), photos)
-        (tmp_path / f"eval-{name}.json").write_text(json.dumps(photos | {"confusion": [[1]]}))
+        evaluation = Evaluation(split="test", images=1, accuracy=1.0, data=digest, root=root)
+        name = name_of(tmp_path, Path(root), evaluation)
+        write_evaluation(tmp_path, name, evaluation)
         return name
 
     assert judged("/field/splitted", "a") == "test@splitted"

@@ -21,12 +21,13 @@ from torchvision.models import resnet50
 
 from leafdist.__main__ import main
 from leafdist.data.decode import decode
-from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.calibration import Calibration
 from leafdist.export import onnx_file, tensors
 from leafdist.export.subject import Scores
-from leafdist.predict.predictor import Predictor
+from leafdist.predict.api import load_run
+from leafdist.runs import load
 from leafdist.runs.checkpoint import load_best
+from leafdist.runs.evaluations import write_calibration
+from leafdist.runs.results import Calibration
 from leafdist.system import files
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES, draw
@@ -45,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export of the baseline in every format, calibrated, beside its data."""
     place = tmp_path_factory.mktemp("export")
     made = untrained_run(place / "run", "baseline", CLASSES, crop=48, root=str(leaves(place / "data")))
-    Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1]["sha256"]).save(made)
+    write_calibration(made, Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1]["sha256"]))
     evaluation = {"split": "test", "images": 36, "correct": 12, "accuracy": 1 / 3, "interval": [0.2, 0.5]}
     rows = {name: {"images": 12, "precision": 0.5, "recall": 0.25, "f1": 1 / 3} for name in CLASSES}
     files.write_json(made / "eval-test.json", evaluation | {"macro_f1": 0.3, "classes": rows, "data": "d" * 64})
@@ -60,7 +61,7 @@ def photos(run: Path) -> list[Path]:
 
 def expected(run: Path, photos: list[Path]) -> Scores:
     """What `leafdist predict` says: calibrated probabilities in the order of the classes."""
-    found = Predictor(run, Runtime(), pytest.fail).answers(photos, len(CLASSES), pytest.fail)
+    found = load_run(run).predict(photos, len(CLASSES))
     rows = [dict(zip(answer.classes, answer.probabilities, strict=True)) for answer in found]
     return np.array([[row[name] for name in CLASSES] for row in rows], np.float32)
 
@@ -113,10 +114,10 @@ def test_resnet_exports_to_onnx_and_torchvision(tmp_path: Path) -> None:
     assert said_by_the_card(run) == said_by_predict(run)
     network = resnet50(num_classes=3).eval()
     network.load_state_dict(load_file(run / "export" / "model.safetensors"), strict=True)
-    predictor = Predictor(run, Runtime(), lambda text: None)
+    model = load.load_run(run).model
     inputs = torch.rand(3, 3, 52, 52)
     with torch.inference_mode():
-        torch.testing.assert_close(network(inputs), predictor.model(inputs), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(network(inputs), model(inputs), atol=1e-4, rtol=1e-4)
 
 
 def said_by_the_card(run: Path) -> list[str]:
@@ -136,7 +137,7 @@ def python_blocks(folder: Path) -> list[str]:
 
 
 def said_by_predict(run: Path) -> list[str]:
-    (answer,) = Predictor(run, Runtime(), lambda text: None).answers([run / "export" / "leaf.jpg"], 3, pytest.fail)
+    (answer,) = load_run(run).predict([run / "export" / "leaf.jpg"])
     assert 0.35 < answer.probabilities[0] < 0.99  # else it would be the same whatever went in
     pairs = zip(answer.classes, answer.probabilities, strict=True)
     return [f"{name} {round(probability, 4)}" for name, probability in pairs]

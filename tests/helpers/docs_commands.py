@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 from unittest.mock import patch
 
-from leafdist.__main__ import build_parser
+from leafdist.__main__ import build_parser, commands_of, parse
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import KEYS, SECTIONS
 from tests.helpers.paths import REPO
@@ -97,9 +97,7 @@ def check(words: Sequence[str]) -> None:
 def check_program(name: str, rest: list[str]) -> None:
     """Check a command of one of our programs; SystemExit where its parser refuses it."""
     if name == "leafdist":
-        options, settings = build_parser().parse_known_args(rest)
-        exists(not settings or hasattr(options, "takes_settings"), f"leafdist {rest[0]} {' '.join(settings)}")
-        if settings:
+        if settings := parse(rest).settings:
             parse_config(settings)
     elif name in ("python", "bash"):
         check_python(rest)
@@ -173,7 +171,7 @@ def exists(found: bool, what: str) -> None:
 def check_inline(page: str) -> None:
     """Commands and settings between backquotes: names and flags must be known; placeholders may stand for values."""
     prose = FENCE.sub("", page)
-    known = build_parser()._subparsers._group_actions[0].choices  # type: ignore[union-attr]
+    known = commands_of(build_parser())
     for setting in SETTING.findall(prose):
         if setting not in KEYS and not setting.endswith(FILES):
             raise ValueError(f"`{setting}`: there is no such setting")
@@ -181,10 +179,10 @@ def check_inline(page: str) -> None:
         words = text.split()
         if words[0] != "leafdist" or len(words) < 2 or words[1].startswith("-"):
             continue
-        if words[1] not in known:  # type: ignore[operator]
+        if words[1] not in known:
             raise ValueError(f"`{text}`: there is no such command")
         flags = {word.strip("[]").split("=")[0] for word in words[2:] if word.strip("[]").startswith("--")}
-        parser = known[words[1]]  # type: ignore[index]
+        parser = known[words[1]]
         settings = {f"--{key}" for key in KEYS} | {"--config"} if parser.get_default("takes_settings") else set()
         if unknown := flags - set(parser._option_string_actions) - settings:
             raise ValueError(f"`{text}`: {min(unknown)} is unknown")

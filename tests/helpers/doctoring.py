@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 from leafdist.config.schema import Config, ModelConfig, TrackConfig, resolve
-from leafdist.doctor.diagnosis import Finding, merge
-from leafdist.doctor.launch import Place
+from leafdist.doctor.findings import Finding, merge
+from leafdist.doctor.launch import Launch
 
-HERE = Place("here")
+HERE = Launch("here")
 
 
 def settings(**sections: object) -> Config:
@@ -20,7 +20,7 @@ def bad(findings: Finding | Iterable[Finding], check: str, status: str = "error"
     wrong = [one for one in found if one.status not in ("ok", "note")]
     assert [(one.check, one.status) for one in wrong] == [(check, status)], found
     assert wrong[0].way_out
-    return f"{merge([('here', wrong[0])])[0].rendered()}. {wrong[0].way_out}"
+    return f"{merge([('here', wrong[0])])[0].text}. {wrong[0].way_out}"
 
 
 def fine(findings: Finding | Iterable[Finding]) -> list[Finding]:

@@ -1,6 +1,7 @@
 """A run folder as train.py and evaluate.py leave it, from random predictions and by the same writers: no training."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from leafdist.config.schema import (
 )
 from leafdist.data.photo_facts import DataFacts, SplitFacts
 from leafdist.evaluation import calibration
-from leafdist.evaluation.calibration import Calibration
-from leafdist.evaluation.metrics import Predictions
+from leafdist.evaluation.predictions import Predictions
+from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities
 from leafdist.models.build import build_model
 from leafdist.runs.checkpoint import load_best, save_best, tensors_of
+from leafdist.runs.evaluations import write_calibration, write_evaluation
 from leafdist.runs.folder import RunFolder
-from leafdist.system import files
+from leafdist.runs.results import Calibration
 from leafdist.tracking.run_tracker import open_tracker
 
 TEMPERATURE = 0.8
@@ -75,17 +77,15 @@ def evaluated(run: Path, classes: Sequence[str], photos: int, root: Path, random
     confidence = np.exp(logits - np.logaddexp.reduce(logits, 1, keepdims=True)).max(1)
     predictions = Predictions(labels, logits.argmax(1), np.full(photos, loss), confidence, logits)
     fitted = Calibration(TEMPERATURE, "val", photos, loss, loss, load_best(run)[1]["sha256"])
-    fitted.save(run)
-    result = predictions.summary("test", tuple(classes)) | {"calibration": calibration.report(logits, labels, fitted)}
-    result |= {
-        "checkpoint": load_best(run)[1]["sha256"],
-        "tta": False,
-        "data": "d" * 64,
-        "split_digest": None,
-        "leaf_disjoint": "no",
-        "root": str(root),
-    }
-    files.write_json(run / "eval-test.json", result)
+    write_calibration(run, fitted)
+    evaluation = replace(
+        summarize(predictions, "test", tuple(classes), fitted),
+        checkpoint=fitted.checkpoint,
+        data="d" * 64,
+        root=str(root),
+        leaf_disjoint="no",
+    )
+    write_evaluation(run, "test", evaluation)
     write_predictions(run / "predictions-test.csv", names, classes, predictions)
     write_probabilities(run / "probabilities-test.csv", names, classes, predictions)
 

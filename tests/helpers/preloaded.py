@@ -67,7 +67,6 @@ class Preloaded:
 def serve(channel: socket.socket) -> dict[str, object]:
     """Returns in each new process, with what it is to run; leaves when nobody asks any more."""
     import accelerate  # noqa: F401
-    import jsonargparse  # noqa: F401
     import torchvision  # noqa: F401
     import wandb  # noqa: F401
 

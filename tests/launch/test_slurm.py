@@ -243,8 +243,8 @@ def test_doctor_examines_both_nodes(job: Job, photos: Path) -> None:
     job.submit("--nodes=2", "--gres=gpu:1", "slurm/doctor.sbatch", *settings)
     assert job.end() == "FAILED", job.output
     table = " ".join(job.output.split())
-    assert "Slurm gave this job 1 GPU(s) a node, and there is no NVIDIA driver here" in table
-    for words in ("agrees with that of node1", "gloo over 2 process(es)", "2 nodes, 2 processes: 1 error"):
+    assert "Slurm gave this job 1 GPU(s) per node, and there is no NVIDIA driver here" in table
+    for words in ("those of node1 in", "gloo over 2 process(es)", "2 nodes, 2 processes: 1 error"):
         assert words in table
     findings = json.loads((job.checkout / "doctor.json").read_text())["findings"]
     assert {found["check"] for found in findings if found["status"] == "error"} == {"gpu"}

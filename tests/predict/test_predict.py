@@ -19,10 +19,12 @@ from leafdist.data.loader import Loader
 from leafdist.data.source import FolderSource
 from leafdist.data.walk import photos_below
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.calibration import Calibration
-from leafdist.evaluation.evaluate import evaluate
+from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.predict.predictor import Predictor
 from leafdist.runs.checkpoint import load_best
+from leafdist.runs.evaluations import write_calibration
+from leafdist.runs.load import load_run
+from leafdist.runs.results import Calibration
 from leafdist.system import files
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES
@@ -38,6 +40,10 @@ def run(tmp_path: Path) -> Path:
 def table(path: Path) -> list[dict[str, str]]:
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def raise_it(error: Exception) -> None:
+    raise error
 
 
 @pytest.mark.slow
@@ -68,14 +74,15 @@ def test_moved_run_predicts_without_its_data(
 def test_network_sees_the_bytes_of_evaluation(fit: str, photos: Path, tmp_path: Path) -> None:
     Image.effect_noise((90, 41), 80).convert("RGB").save(photos / "test" / CLASSES[0] / "000.png")
     runtime = Runtime()
-    predictor = Predictor(untrained_run(tmp_path / "run", "resnet50", CLASSES, fit=fit), runtime, lambda text: None)
+    loaded = load_run(untrained_run(tmp_path / "run", "resnet50", CLASSES, fit=fit), runtime.device)
+    predictor = Predictor(loaded, runtime.device, runtime.cpus)
     given = list[torch.Tensor]()
     predictor.model.register_forward_pre_hook(lambda module, inputs: given.append(inputs[0].clone()))
     index = scan(photos, "test")
     loader = Loader(FolderSource(index, 64, predictor.config.data.fit), runtime.device, 0)
     augment = Augment.from_config(predictor.config.data).for_evaluation()
-    evaluate(predictor.model, loader, augment, runtime, precision="no")
-    list(predictor.answers((index.folder / name for name in index.names), 1, pytest.fail))
+    evaluate(predictor.model, loader, augment, runtime, Judging("no"))
+    list(predictor.answers((index.folder / name for name in index.names), 1, raise_it))
     assert len(given) == 2
     assert torch.equal(given[0], given[1])
     assert given[0].stride() == given[1].stride()
@@ -145,7 +152,8 @@ def test_only_own_temperature_calibrates(
     command = ["predict", str(run), str(photos / "test"), "--jsonl"]
     assert main(command) == 0
     plain = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    Calibration(2.0, "val", 9, 1.0, 0.9, load_best(run)[1]["sha256"] if own else "0" * 64).save(run)
+    checkpoint = load_best(run)[1]["sha256"] if own else "0" * 64
+    write_calibration(run, Calibration(2.0, "val", 9, 1.0, 0.9, checkpoint))
     assert main(command) == 0
     output = capsys.readouterr()
     answers = [json.loads(line) for line in output.out.splitlines()]

@@ -114,7 +114,7 @@ def test_leaves_in_two_splits_are_counted(root: Path, tmp_path: Path) -> None:
     ids = write_ids(tmp_path / "ids.tsv", {"00": "x", "08": "x", "09": "y", "01": "z"})
     report = audit(root, ids)
     assert found(report, "leaves across splits") == [{f"train/{LABELS[0]}/00.jpg", f"test/{LABELS[0]}/08.jpg"}]
-    assert report.seen["test"][2:] == (2, 1)
+    assert (report.seen["test"].known, report.seen["test"].leaves) == (2, 1)
     assert "accuracy on test measures memory: 1 of 2 photos" in report.text()
 
 

@@ -43,7 +43,7 @@ def photos_of(dest: Path) -> dict[str, bytes]:
 
 def test_file_arrives_with_checksum_alone(site: Site, tmp_path: Path) -> None:
     record = fetch(site.url, tmp_path / "data", say=silent)
-    assert record["sha256"] == hashlib.sha256(site.content).hexdigest()
+    assert record.sha256 == hashlib.sha256(site.content).hexdigest()
     assert photos_of(tmp_path / "data") == PHOTOS
     assert os.listdir(tmp_path) == ["data"]  # noqa: PTH208
     assert fetch(site.url, tmp_path / "data", say=silent) == record
@@ -75,7 +75,7 @@ def test_no_ranges_or_version_starts_over(
 @pytest.mark.parametrize("heeding", [True, False])
 def test_two_versions_are_never_spliced(heeding: bool, site: Site, tmp_path: Path) -> None:
     site.cuts = [5000, 0, 0, 0, 0]
-    with pytest.raises(ValueError, match=r"5000 bytes are here\. Run the same again"):
+    with pytest.raises(ValueError, match=r"5000 bytes are here\. Run the same command again"):
         fetch(site.url, tmp_path / "data", say=silent)
     new = {name: content[::-1] for name, content in PHOTOS.items()}
     site.content, site.version, site.heeding = tar(photos=new), '"two"', heeding
@@ -122,7 +122,7 @@ def test_wrong_checksum_keeps_nothing(site: Site, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="64 hexadecimal digits"):
         fetch(site.url, tmp_path / "data", "abc", say=silent)
     digest = hashlib.sha256(site.content).hexdigest()
-    assert fetch(site.url, tmp_path / "data", digest.upper(), say=silent)["sha256"] == digest
+    assert fetch(site.url, tmp_path / "data", digest.upper(), say=silent).sha256 == digest
     with pytest.raises(ValueError, match="exists and holds"):
         fetch(site.url, tmp_path / "data", "0" * 64, say=silent)
 
@@ -236,7 +236,7 @@ def test_killed_unpacking_needs_no_second_download(site: Site, tmp_path: Path) -
     assert process.wait() == -signal.SIGKILL
     assert not (tmp_path / "data").exists()
     assert (tmp_path / ".data.partial").exists()
-    assert fetch(site.url, tmp_path / "data", say=silent)["files"] == 4000
+    assert fetch(site.url, tmp_path / "data", say=silent).files == 4000
     assert len(site.asked) == 1
     assert os.listdir(tmp_path) == ["data"]  # noqa: PTH208
 

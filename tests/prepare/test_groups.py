@@ -16,6 +16,7 @@ from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
 from leafdist.data.groups import read_groups
 from leafdist.data.index import scan
+from leafdist.data.split_report import Grouping
 from leafdist.prepare.audit.audit import audit
 from leafdist.prepare.grouping import LARGEST, parse, series
 from leafdist.prepare.partition import Photo, fold_shares, take_across, take_groups
@@ -90,10 +91,10 @@ def test_near_duplicates_stay_together_across_classes(tmp_path: Path) -> None:
     assert len(side) == 80
     assert side["a", "p 140.jpg"] == side["a", "p 540.jpg"]
     assert side["a", "p 60.jpg"] == side["b", "p 100.jpg"]
-    assert report["groups"] == "near"
-    assert report["grouping"] == {"groups": 78, "largest": 2, "across_classes": 1}
+    assert report.groups == "near"
+    assert report.grouping == Grouping(groups=78, largest=2, across_classes=1)
     for label in "ab":
-        assert [report["classes"][label][part] for part in ("train", "val", "test")] == pytest.approx([24, 8, 8], abs=1)
+        assert [report.classes[label][part] for part in ("train", "val", "test")] == pytest.approx([24, 8, 8], abs=1)
 
 
 def test_mixed_group_goes_to_one_split() -> None:
@@ -120,7 +121,7 @@ def test_folds_share_one_test_set(tmp_path: Path) -> None:
         for root, val in zip(roots, vals, strict=True):
             rest = {*names(root, "train", label), *val, *names(root, "test", label)}
             assert len(rest) == count == len(names(root, "train", label)) + len(val) + len(names(root, "test", label))
-    assert report["folds"] == FOLDS
+    assert report.folds == FOLDS
     assert json.loads((roots[1] / "split.json").read_text())["fold"] == 1
     assert (roots[0] / "test" / "a").stat().st_nlink == (raw / "a").stat().st_nlink
     photo = names(roots[0], "test", "a")[0]
@@ -220,7 +221,7 @@ def test_misspelt_groups_are_refused_others_told(tmp_path: Path) -> None:
     assert "names 1 classes that" in said[0]
     assert "rose" in said[0]
     assert re.search(r"10 leaf ids stand in several classes, such as 'leaf \d+'", said[1])
-    assert report["totals"]["without_id"] == 0
+    assert report.totals["without_id"] == 0
     write_groups(ids, [("A ", "001", "x")])
     with pytest.raises(ValueError, match="class 'A ' is spelt 'a' in the data"):
         split(raw, tmp_path / "other", groups=ids)

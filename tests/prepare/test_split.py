@@ -48,9 +48,9 @@ def test_listed_order_keeps_order_and_reports(tmp_path: Path) -> None:
     report = split(raw, tmp_path / "out", order="listed")
     assert [file[:3] for file in names(tmp_path / "out", "train", "a")] == [f"{n:03}" for n in range(8)]
     assert [file[:3] for file in names(tmp_path / "out", "test", "a")] == ["010", "011"]
-    assert report["classes"]["a"] == {"train": 8, "val": 2, "test": 2, "left_over": 2, "skipped": 1, "without_id": 0}
-    assert report["totals"] == {"train": 11, "val": 3, "test": 3, "left_over": 2, "skipped": 1, "without_id": 0}
-    assert report == json.loads((tmp_path / "out" / "split.json").read_text())
+    assert report.classes["a"] == {"train": 8, "val": 2, "test": 2, "left_over": 2, "skipped": 1, "without_id": 0}
+    assert report.totals == {"train": 11, "val": 3, "test": 3, "left_over": 2, "skipped": 1, "without_id": 0}
+    assert report.json() == json.loads((tmp_path / "out" / "split.json").read_text())
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["split.json", "test", "train", "val"]
 
 
@@ -65,7 +65,7 @@ def test_shuffle_depends_on_seed_and_class(tmp_path: Path) -> None:
             assert names(tmp_path / "one", part, name) == names(tmp_path / "two", part, name)
     assert names(tmp_path / "one", "train", "a") != names(tmp_path / "one", "train", "b")
     assert names(tmp_path / "one", "train", "a") != names(tmp_path / "three", "train", "a")
-    assert before["digests"]["val"].startswith("cd1f4f6984de5ea0"), (
+    assert before.digests["val"].startswith("cd1f4f6984de5ea0"), (
         "a changed digest means that old splits cannot be repeated"
     )
 
@@ -79,9 +79,10 @@ def test_photos_of_one_leaf_stay_together(tmp_path: Path) -> None:
         stems = {f"{n:03}" for n in range(4 * leaf, 4 * leaf + 4)}
         sides = [part for part in RATIOS if stems & {Path(file).stem for file in names(tmp_path / "out", part, "a")}]
         assert len(sides) == 1
-    assert report["classes"]["a"] == {"train": 24, "val": 8, "test": 8, "left_over": 0, "skipped": 0, "without_id": 4}
-    assert report["totals"]["without_id"] == 14
-    assert len(report["groups"]) == 64
+    assert report.classes["a"] == {"train": 24, "val": 8, "test": 8, "left_over": 0, "skipped": 0, "without_id": 4}
+    assert report.totals["without_id"] == 14
+    assert report.groups is not None
+    assert len(report.groups) == 64
 
 
 @pytest.mark.parametrize(
@@ -194,15 +195,15 @@ def test_real_splits_share_no_leaf(tmp_path: Path) -> None:
     ids = read_groups(SHARED / "data" / "leaf_ids.tsv")
     report = split(tmp_path / "leaf256", tmp_path / "out", groups=SHARED / "data" / "leaf_ids.tsv")
     sides: dict[str, set[str]] = {}
-    for name in report["classes"]:
+    for name in report.classes:
         for part in RATIOS:
             for file in names(tmp_path / "out", part, name):
                 leaf = ids.get((name, Path(file).stem), f"{name}/{file}")
                 sides.setdefault(leaf, set()).add(part)
     assert {len(parts) for parts in sides.values()} == {1}
-    assert len(report["classes"]) == 33
-    assert report["totals"]["without_id"] == 1301
-    photos = sum(report["totals"][part] for part in RATIOS)
+    assert len(report.classes) == 33
+    assert report.totals["without_id"] == 1301
+    photos = sum(report.totals[part] for part in RATIOS)
     assert photos == 4685
-    assert report["totals"]["train"] == pytest.approx(0.6 * photos, rel=0.01)
-    assert report["totals"]["test"] == pytest.approx(0.2 * photos, rel=0.02)
+    assert report.totals["train"] == pytest.approx(0.6 * photos, rel=0.01)
+    assert report.totals["test"] == pytest.approx(0.2 * photos, rel=0.02)

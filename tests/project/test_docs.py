@@ -73,7 +73,7 @@ def test_every_command_parses(page: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        ("leafdist split raw splitted --mood copy", "leafdist split --mood copy: there is no such"),
+        ("leafdist split raw splitted --mood copy", "unrecognized arguments: --mood copy"),
         ("leafdist splot raw splitted", "did you mean split"),
         ("leafdist bench --optim.lrr 3", "did you mean optim.lr"),
         ("python train.py --config configs/absent.yaml", "no such file"),

@@ -13,11 +13,12 @@ import pytest
 from filelock import FileLock
 
 from leafdist.data.photo_facts import DataFacts
-from leafdist.evaluation.calibration import Calibration
-from leafdist.evaluation.metrics import Predictions
+from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
+from leafdist.runs.evaluations import write_calibration
 from leafdist.runs.folder import RunFolder, read_config
 from leafdist.runs.record import RunRecord
+from leafdist.runs.results import Calibration
 from leafdist.system import files
 from tests.helpers.photos import CLASSES
 from tests.helpers.run_folders import evaluated, make_run
@@ -74,9 +75,9 @@ def test_foreign_calibration_is_ignored(tmp_path: Path) -> None:
     meta = RunRecord.open(path).meta
     assert meta
     fitted = Calibration(1.5, "val", 9, 1.0, 0.9, meta["sha256"])
-    fitted.save(path)
+    write_calibration(path, fitted)
     assert RunRecord.open(path).calibration == (fitted, "")
-    replace(fitted, checkpoint="0" * 64).save(path)
+    write_calibration(path, replace(fitted, checkpoint="0" * 64))
     assert RunRecord.open(path).calibration[0] is None
     assert "another checkpoint" in RunRecord.open(path).calibration[1]
 

@@ -1,1 +1,1 @@
-"""What is wrong with a folder of photos, and what an accuracy on it can mean."""
+"""`leafdist audit`: finds what is wrong with a folder of photos and what an accuracy on it can mean."""

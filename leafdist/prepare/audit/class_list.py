@@ -1,4 +1,4 @@
-"""Faults of the class list: names, empty folders, counts."""
+"""Finds faults of the class list: names, empty folders, counts."""
 
 import unicodedata
 from collections import Counter, defaultdict
@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from leafdist.prepare.audit.finding import Finding, alone
 from leafdist.prepare.audit.folder_listing import Listing, Photo
 
-UNBALANCED = 10  # largest class over smallest, from which accuracy hides the small ones
+UNBALANCED = 10  # ratio of the largest to the smallest class from which accuracy hides the small ones
 
 
 def count(listing: Listing) -> dict[str, dict[str, int]]:
-    """Photos of each class in each split, whether it has that class or not."""
+    """Count the photos of each class in each split, 0 where it lacks the class."""
     found = Counter((photo.label, photo.split) for photo in listing.photos)
     return {label: {split: found[label, split] for split in listing.classes} for label in listing.labels}
 
 
 def check_classes(listing: Listing) -> list[Finding]:
-    """Empty or missing class folders, imbalance, and names that some file systems cannot tell apart."""
+    """Find empty or missing class folders, imbalance, and names that some file systems cannot tell apart."""
     counts = count(listing)
     holes = [(split, label) for label in counts for split in listing.classes if not counts[label][split]]
     empty = [Photo(*hole, "").path for hole in holes if hole[1] in listing.classes[hole[0]]]
@@ -55,6 +55,6 @@ def _imbalance(counts: dict[str, dict[str, int]]) -> list[Finding]:
         return []
     text = (
         f"the largest class ({large}, {totals[large]}) has {totals[large] / totals[small]:.0f} times the photos of the "
-        f"smallest ({small}, {totals[small]}): read accuracy a class, or macro-F1, beside accuracy"
+        f"smallest ({small}, {totals[small]}): read accuracy per class, or macro-F1, beside accuracy"
     )
     return [Finding("imbalance", "warning", text, [(large, small)])]

@@ -1,4 +1,4 @@
-"""Photos that are in the folder twice: within a class, under two labels, on two sides of the split."""
+"""Finds photos that occur twice: within a class, under two labels, on two sides of the split."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from leafdist.prepare.near import VIEWS, near_duplicates
 
 @dataclass(frozen=True)
 class Twins:
-    """equal: photos (their numbers) with the same bytes; near: pairs that look the same, one of each group of equals
-    standing for the group; remarks: on each pair."""
+    """equal: indices of photos with the same bytes; near: pairs that look the same, with the first of each group of
+    equals standing for the group; remarks: one per pair."""
 
     equal: list[tuple[int, ...]]
     near: list[tuple[int, int]]
@@ -23,7 +23,7 @@ class Twins:
 
 
 def find_twins(features: Features, workers: int) -> Twins:
-    """Near-duplicates are in the order of their likeness."""
+    """Find duplicates among the readable photos; the most similar near-duplicates come first."""
     same = defaultdict(list)
     for number in np.flatnonzero(features.readable):
         same[features.facts[number].sha256].append(int(number))
@@ -38,7 +38,7 @@ def find_twins(features: Features, workers: int) -> Twins:
 
 
 def check_duplicates(photos: Sequence[Photo], twins: Twins) -> list[Finding]:
-    """A group under two labels and on two sides is in both findings."""
+    """Report each group; one under two labels and on two sides is in both findings."""
     equal = _sort_out("exact duplicates", "groups of photos with the same content", photos, twins.equal, [])
     near = _sort_out("near-duplicates", "pairs of photos that look the same", photos, twins.near, twins.remarks)
     return equal + near
@@ -52,19 +52,19 @@ def _sort_out(
         "across splits": ("error", "stand on two sides of the split: the model is tested on what it has seen", []),
         "within a class": ("warning", "stand in one class and split: they count double", []),
     }
-    for place, group in enumerate(groups):
+    for row, group in enumerate(groups):
         labels, splits = {photos[k].label for k in group}, {photos[k].split for k in group}
         found = [case for case, sides in (("across classes", labels), ("across splits", splits)) if len(sides) > 1]
         for case in found or ["within a class"]:
-            cases[case][2].append(place)
+            cases[case][2].append(row)
     return [
         Finding(
             f"{kind} {case}",
             level,
-            f"{len(places)} {what} {text}",
-            [tuple(photos[k].path for k in groups[place]) for place in places],
-            [remarks[place] for place in places] if remarks else [],
+            f"{len(rows)} {what} {text}",
+            [tuple(photos[k].path for k in groups[row]) for row in rows],
+            [remarks[row] for row in rows] if remarks else [],
         )
-        for case, (level, text, places) in cases.items()
-        if places
+        for case, (level, text, rows) in cases.items()
+        if rows
     ]

@@ -1,22 +1,23 @@
-"""What an audit says."""
+"""One thing that an audit found."""
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
+from typing import Literal
 
-Level = Literal["error", "warning", "note"]  # an error is what --strict fails on
+Level = Literal["error", "warning", "note"]  # --strict fails on an error
 
 
-class Finding(NamedTuple):
-    """`files`: all that it concerns, below the audited folder, those that belong together in one tuple; `remarks`: on
-    each of these tuples, or none."""
+@dataclass(frozen=True)
+class Finding:
+    """files: all concerned, below the audited folder, in one tuple if they belong together; remarks: one per tuple."""
 
     kind: str
     level: Level
     text: str
     files: list[tuple[str, ...]]
-    remarks: list[str] = []  # noqa: RUF012  # never changed
+    remarks: list[str] = field(default_factory=list)
 
 
 def alone(files: Iterable[str]) -> list[tuple[str, ...]]:
-    """Each file a matter of its own."""
+    """Put each file into a tuple of its own."""
     return [(file,) for file in files]

@@ -1,4 +1,4 @@
-"""Everything that lies in a raw or a split folder, photos or not."""
+"""Lists everything in a raw or a split folder, photos or not."""
 
 import os
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from leafdist.data.photos import SPLITS, below_single_folders, check_finished, l
 
 
 class Photo(NamedTuple):
-    """A photo by its place: `split/label/file` below the audited folder."""
+    """A photo at `split/label/file` below the audited folder."""
 
     split: str  # empty where the folder is not split
     label: str
@@ -17,13 +17,13 @@ class Photo(NamedTuple):
 
     @property
     def path(self) -> str:
-        """Below the audited folder."""
+        """Return the path below the audited folder."""
         return "/".join(part for part in self if part)
 
 
 @dataclass
 class Listing:
-    """photos: in path order; classes: of each split, sorted; others: paths that are no photos of a class."""
+    """photos: in path order; classes: sorted, by split; others: paths that are no photos of a class."""
 
     root: Path
     photos: list[Photo] = field(default_factory=list)
@@ -32,12 +32,12 @@ class Listing:
 
     @property
     def labels(self) -> list[str]:
-        """Sorted names of the classes of all splits."""
+        """Return the sorted names of the classes of all splits."""
         return sorted({name for names in self.classes.values() for name in names})
 
 
 def list_folder(root: Path) -> Listing:
-    """`root/{train,val,test}/<class>/` where one of these exists, else `root/<class>/`, also below single folders.
+    """List `root/{train,val,test}/<class>/` if one of these exists, else `root/<class>/`, also below single folders.
 
     Raises ValueError where there is no photo, or no class, or the split is unfinished.
     """

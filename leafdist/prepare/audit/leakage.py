@@ -1,9 +1,9 @@
-"""How much of val and test has been seen in train."""
+"""Finds how much of val and test was seen in train."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import NamedTuple
 
 from leafdist.data.groups import LeafIds
 from leafdist.prepare.audit.duplicates import Twins
@@ -11,8 +11,9 @@ from leafdist.prepare.audit.finding import Finding, alone
 from leafdist.prepare.audit.folder_listing import Photo
 
 
-class Seen(NamedTuple):
-    """Of val or test: photos, those with a twin in train, those with a known leaf, and of these, with it in train."""
+@dataclass(frozen=True)
+class Seen:
+    """Photos of val or test: all, with a twin in train, with a known leaf, and with a leaf that is in train too."""
 
     photos: int
     twins: int
@@ -21,7 +22,7 @@ class Seen(NamedTuple):
 
 
 def leaves_of(photos: Sequence[Photo], ids: LeafIds) -> dict[tuple[str, str], list[int]]:
-    """Numbers of the photos of each leaf, by (class, id): ids count within their class."""
+    """Return the indices of the photos of each leaf, by (class, id): ids count within their class."""
     leaves = defaultdict(list)
     for number, photo in enumerate(photos):
         if leaf := ids.get((photo.label, PurePath(photo.file).stem)):
@@ -30,7 +31,7 @@ def leaves_of(photos: Sequence[Photo], ids: LeafIds) -> dict[tuple[str, str], li
 
 
 def seen_in_train(photos: Sequence[Photo], twins: Twins, ids: LeafIds) -> dict[str, Seen]:
-    """For val and test, where the folder is split. A twin is an exact or a near-duplicate."""
+    """Count for val and test, if the folder is split. A twin is an exact or a near-duplicate."""
     alike = _tied(photos, twins)
     leaf: dict[int, tuple[str, str]] = {}
     trained = set[tuple[str, str]]()
@@ -46,7 +47,7 @@ def seen_in_train(photos: Sequence[Photo], twins: Twins, ids: LeafIds) -> dict[s
 
 
 def _tied(photos: Sequence[Photo], twins: Twins) -> set[int]:
-    """Photos with a twin in train."""
+    """Indices of photos with a twin in train."""
     standing = {group[0]: group for group in twins.equal}
     found = set[int]()
     for pair in [(group[0], group[0]) for group in twins.equal] + twins.near:
@@ -57,7 +58,7 @@ def _tied(photos: Sequence[Photo], twins: Twins) -> set[int]:
 
 
 def check_leaves(photos: Sequence[Photo], ids: LeafIds) -> list[Finding]:
-    """Leaves on two sides of the split, ids in two classes, and classes that are not those of the folder."""
+    """Find leaves on two sides of the split, and ids in two classes."""
     leaves = leaves_of(photos, ids)
     paths = {name: _sides_first([photos[number] for number in numbers]) for name, numbers in leaves.items()}
     split = [name for name, numbers in leaves.items() if len({photos[number].split for number in numbers}) > 1]
@@ -84,17 +85,17 @@ def check_leaves(photos: Sequence[Photo], ids: LeafIds) -> list[Finding]:
 
 
 def _sides_first(photos: Sequence[Photo]) -> tuple[str, ...]:
-    """Paths, one of each split before others: whoever looks at few of them sees both sides."""
+    """Paths, one of each split first, so that the first few show both sides."""
     before = Counter[str]()
-    places = []
+    ranks = []
     for photo in photos:
-        places.append((before[photo.split], photo.path))
+        ranks.append((before[photo.split], photo.path))
         before[photo.split] += 1
-    return tuple(path for _, path in sorted(places))
+    return tuple(path for _, path in sorted(ranks))
 
 
 def check_coverage(photos: Sequence[Photo], ids: LeafIds, unknown: Sequence[str]) -> list[Finding]:
-    """What the groups file and the folder do not have in common."""
+    """Find what the groups file and the folder do not have in common."""
     without = [photo.path for photo in photos if (photo.label, PurePath(photo.file).stem) not in ids]
     text = f"{len(unknown)} classes of the groups file are not in the folder: {', '.join(unknown)}"
     findings = [

@@ -1,9 +1,8 @@
-"""Faults of single files."""
+"""Finds faults of single photo files."""
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import NamedTuple
 
 from PIL import Image
 
@@ -15,67 +14,67 @@ from leafdist.prepare.features import Facts
 TINY = 32  # pixels of the shorter side
 HUGE = 24_000_000  # pixels: decoding takes as long as that of 300 photos of 256x256
 USUAL = 0.9  # share of photos from which a size is the usual one
-
-
-class Rule(NamedTuple):
-    """remark: what to say of a photo at fault, from its path and facts; empty for the others."""
-
-    kind: str
-    level: Level
-    text: str
-    remark: Callable[[str, Facts], str]
+RULES: dict[str, tuple[Level, str]] = {
+    "undecodable": ("error", "cannot be decoded"),
+    "truncated": ("error", "end too early"),
+    "refused mode": ("error", "have colours that training refuses"),
+    "wrong ending": ("warning", "have the ending of another format"),
+    "tiny": ("warning", f"have a side below {TINY} pixels"),
+    "huge": ("warning", f"have more than {HUGE // 10**6} million pixels: slow to decode"),
+    "EXIF rotation": ("note", "are turned by EXIF: leafdist obeys, other programs may not"),
+    "colour mode": ("note", "are not RGB"),
+}
 
 
 def check_files(listing: Listing, facts: Sequence[Facts]) -> list[Finding]:
-    """One finding a kind of fault, with every file that has it."""
-    paths = [photo.path for photo in listing.photos]
+    """Return one finding per kind of fault, with every file that has it."""
     usual, share = _usual_size(facts)
-    rules = [
-        Rule("undecodable", "error", "cannot be decoded", lambda _, f: "" if "truncated" in f.fault else f.fault),
-        Rule("truncated", "error", "end too early", lambda _, f: f.fault if "truncated" in f.fault else ""),
-        Rule("refused mode", "error", "have colours that training refuses", _refused),
-        Rule("wrong ending", "warning", "have the ending of another format", _wrong_ending),
-        Rule("tiny", "warning", f"have a side below {TINY} pixels", _tiny),
-        Rule("huge", "warning", f"have more than {HUGE // 10**6} million pixels: slow to decode", _huge),
-        Rule("EXIF rotation", "note", "are turned by EXIF: leafdist obeys, other programs may not", _turned),
-        Rule(
-            "colour mode", "note", "are not RGB", lambda _, f: f.mode if f.mode in (MODES | SIXTEEN) - {"RGB"} else ""
-        ),
-    ]
     if share >= USUAL:
-        text = f"are not {usual[0]}x{usual[1]} pixels, as {share:.1%} are"
-        rules.append(Rule("odd size", "note", text, lambda _, f: _size(f) if f.width and _shape(f) != usual else ""))
+        last: tuple[Level, str] = "note", f"are not {usual[0]}x{usual[1]} pixels, as {share:.1%} are"
     else:
-        text = "are not square: the resize does not keep their proportions"
-        rules.append(Rule("not square", "note", text, lambda _, f: _size(f) if f.width != f.height else ""))
-    findings = [_collect(rule, paths, facts) for rule in rules]
+        last = "note", "are not square: the resize does not keep their proportions"
+    rules = RULES | {"odd size" if share >= USUAL else "not square": last}
+    remarks: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for photo, found in zip(listing.photos, facts, strict=True):
+        for kind, remark in _remarks(photo.path, found, usual if share >= USUAL else None).items():
+            if remark:
+                remarks[kind][photo.path] = remark
+    findings = [
+        Finding(kind, level, f"{len(remarks[kind])} photos {text}", alone(remarks[kind]), [*remarks[kind].values()])
+        for kind, (level, text) in rules.items()
+        if kind in remarks
+    ]
     if listing.others:
         text = f"{len(listing.others)} entries are no photos by their names, or hidden: they are passed over"
         findings.append(Finding("other entries", "note", text, alone(listing.others)))
-    return [finding for finding in findings if finding.files]
+    return findings
 
 
-def _collect(rule: Rule, paths: Sequence[str], facts: Sequence[Facts]) -> Finding:
-    remarks = {path: remark for path, found in zip(paths, facts, strict=True) if (remark := rule.remark(path, found))}
-    text = f"{len(remarks)} photos {rule.text}"
-    return Finding(rule.kind, rule.level, text, alone([*remarks]), [*remarks.values()])
+def _remarks(path: str, facts: Facts, usual: tuple[int, int] | None) -> dict[str, str]:
+    """What to say of a photo for each kind of fault, empty for those that it does not have."""
+    width, height, mode, readable = facts.width, facts.height, facts.mode, MODES | SIXTEEN
+    size, cut = f"{width}x{height}", "truncated" in facts.fault
+    return {
+        "undecodable": "" if cut else facts.fault,
+        "truncated": facts.fault if cut else "",
+        "refused mode": "" if mode in readable else mode,
+        "wrong ending": _wrong_ending(path, facts),
+        "tiny": size if width and min(width, height) < TINY else "",
+        "huge": size if width * height > HUGE else "",
+        "EXIF rotation": f"orientation {facts.orientation}" if facts.orientation in range(2, 9) else "",
+        "colour mode": mode if mode in readable - {"RGB"} else "",
+        "odd size": size if usual and width and (width, height) != usual else "",
+        "not square": size if not usual and width != height else "",
+    }
 
 
 def _usual_size(facts: Sequence[Facts]) -> tuple[tuple[int, int], float]:
     """The most frequent width and height, and the share of photos that have them."""
-    sizes = Counter(_shape(found) for found in facts if found.width)
+    sizes = Counter((found.width, found.height) for found in facts if found.width)
     if not sizes:
         return (0, 0), 0.0
     usual, count = sizes.most_common(1)[0]
     return usual, count / sizes.total()
-
-
-def _shape(facts: Facts) -> tuple[int, int]:
-    return facts.width, facts.height
-
-
-def _size(facts: Facts) -> str:
-    return f"{facts.width}x{facts.height}"
 
 
 def _wrong_ending(path: str, facts: Facts) -> str:
@@ -83,19 +82,3 @@ def _wrong_ending(path: str, facts: Facts) -> str:
     formats = {"MPO": "JPEG"}  # several JPEGs in one file, as phones write them
     found = formats.get(facts.format, facts.format)
     return f"is {found}" if found and expected and found != expected else ""
-
-
-def _refused(_: str, facts: Facts) -> str:
-    return facts.mode if facts.mode and facts.mode not in MODES | SIXTEEN else ""
-
-
-def _tiny(_: str, facts: Facts) -> str:
-    return _size(facts) if facts.width and min(_shape(facts)) < TINY else ""
-
-
-def _huge(_: str, facts: Facts) -> str:
-    return _size(facts) if facts.width * facts.height > HUGE else ""
-
-
-def _turned(_: str, facts: Facts) -> str:
-    return f"orientation {facts.orientation}" if facts.orientation in range(2, 9) else ""

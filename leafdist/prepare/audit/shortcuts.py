@@ -1,4 +1,4 @@
-"""Does the background give the class away? A small classifier on what shows no disease.
+"""Tests whether the background gives the class away, with small classifiers on what shows no disease.
 
 Eight border pixels as in Noyan, Knuth and Schirrmacher 2022, "Uncovering bias in the PlantVillage dataset"
 (arXiv 2206.04374): the corners and the middles of the sides.
@@ -7,7 +7,7 @@ Eight border pixels as in Noyan, Knuth and Schirrmacher 2022, "Uncovering bias i
 import math
 import warnings
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,13 +22,14 @@ from leafdist.prepare.audit.finding import Finding
 from leafdist.prepare.audit.folder_listing import Photo
 from leafdist.prepare.features import Features
 
-MOST = 10_000  # photos to fit on: a small classifier gains little from more
+MOST = 10_000  # photos to fit on: more would hardly help a small classifier
 FEWEST = 100  # photos to fit on
-TELLS = 2  # times the accuracy of guessing, from which something gives the class away
+TELLS = 2  # multiple of the accuracy of guessing that gives the class away
 
 
-class Probe(NamedTuple):
-    """Accuracies on `photos` photos; `majority`: of always naming the class most frequent in training."""
+@dataclass(frozen=True)
+class Probe:
+    """Accuracies on `photos` photos; majority: if the most frequent class in training were always named."""
 
     what: str
     photos: int
@@ -39,15 +40,15 @@ class Probe(NamedTuple):
 
     @property
     def tells(self) -> bool:
-        """Whether it does more than guess, by more than two standard errors."""
+        """Whether it is better than guessing by more than two standard errors."""
         error = math.sqrt(self.balanced * (1 - self.balanced) / self.photos)
         return self.balanced - 2 * error > TELLS * self.chance and self.accuracy > self.majority
 
 
 def probe_shortcuts(photos: Sequence[Photo], features: Features, groups: NDArray[np.int64], seed: int) -> list[Probe]:
-    """Fitted on train and measured on val and test, or on a fifth of the groups where nothing is split.
+    """Fit on train and measure on val and test, or on a fifth of the groups where nothing is split.
 
-    Empty where there are too few photos or classes.
+    Returns no probe where there are too few photos or classes.
     """
     if len(np.unique(groups)) < 2:
         return []
@@ -90,7 +91,7 @@ def _probe(
 
 
 def check_shortcuts(probes: Sequence[Probe]) -> list[Finding]:
-    """A warning for each probe that does more than guess."""
+    """Warn of each probe that is better than guessing."""
     return [
         Finding(
             "shortcut",

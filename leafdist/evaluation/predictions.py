@@ -1,0 +1,48 @@
+"""The answers of an evaluation, one row per photo."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+UNREADABLE = -1  # the answer on a photo that cannot be read: always wrong
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """labels, predicted (n,) int64; loss in nats, confidence (n,) float64; logits (n,C) where they were kept.
+
+    In index order, then the photos that were set aside: UNREADABLE, at the loss of a guess, with NaN for logits.
+    """
+
+    labels: NDArray[np.int64]
+    predicted: NDArray[np.int64]
+    loss: NDArray[np.float64]
+    confidence: NDArray[np.float64]
+    logits: NDArray[np.float64] | None = None
+
+    @property
+    def hits(self) -> NDArray[np.bool_]:
+        """Whether each answer is right."""
+        return np.equal(self.predicted, self.labels)
+
+    @property
+    def accuracy(self) -> float:
+        """Share of right answers, 0 to 1."""
+        return float(self.hits.mean())
+
+    @property
+    def mean_loss(self) -> float:
+        """Mean cross-entropy, in nats."""
+        return float(self.loss.mean())
+
+    @property
+    def kept_logits(self) -> NDArray[np.float64]:
+        """Logits (n,C) of an evaluation that was told to keep them."""
+        assert self.logits is not None
+        return self.logits
+
+    def only(self, rows: NDArray[np.bool_]) -> "Predictions":
+        """Select the photos for which `rows` is true."""
+        logits = None if self.logits is None else self.logits[rows]
+        return Predictions(self.labels[rows], self.predicted[rows], self.loss[rows], self.confidence[rows], logits)

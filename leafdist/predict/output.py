@@ -1,0 +1,63 @@
+"""Outputs of answers: a CSV file, JSON lines, a table, pictures."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image
+
+from leafdist.predict.predictor import Answer, Pixels
+from leafdist.system import console, files
+
+Take = Callable[[Answer], None]
+
+
+@contextmanager
+def csv_file(path: Path, top: int) -> Iterator[Take]:
+    """Take answers and write one row each; the file appears once all are written."""
+    columns = ["path", *_columns("predicted", "confidence", top, "_")]
+    with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        yield lambda answer: writer.writerow([answer.path, *_cells(answer, digits=6)])
+    console.say_aside(f"wrote {path}")
+
+
+@contextmanager
+def json_lines(*, calibrated: bool) -> Iterator[Take]:
+    """Take answers and print one JSON object each, at once."""
+
+    def take(answer: Answer) -> None:
+        pairs = zip(answer.classes, answer.probabilities, strict=True)
+        top = [{"class": name, "probability": round(probability, 6)} for name, probability in pairs]
+        first = {"path": str(answer.path), "predicted": answer.classes[0], "confidence": top[0]["probability"]}
+        print(json.dumps(first | {"calibrated": calibrated, "top": top}), flush=True)
+
+    yield take
+
+
+@contextmanager
+def table(top: int) -> Iterator[Take]:
+    """Take answers and print them as a table at the end."""
+    rows = list[list[object]]()
+    yield lambda answer: rows.append([answer.path, *_cells(answer, digits=4)])
+    console.table(["photo", *_columns("predicted", "confidence", top, " ")], rows, shrink="photo")
+
+
+def save_picture(path: Path, picture: Pixels) -> None:
+    """Write (H,W,3) pixels as a JPEG file."""
+    with files.atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, "JPEG", quality=90)
+
+
+def _columns(label: str, value: str, top: int, separator: str) -> list[str]:
+    ranks = ["", *(f"{separator}{rank}" for rank in range(2, top + 1))]
+    return [f"{name}{rank}" for rank in ranks for name in (label, value)]
+
+
+def _cells(answer: Answer, digits: int) -> list[str]:
+    """Class, probability, class, probability, ..."""
+    pairs = zip(answer.classes, answer.probabilities, strict=True)
+    return [cell for name, probability in pairs for cell in (name, f"{probability:.{digits}f}")]
