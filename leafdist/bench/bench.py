@@ -1,29 +1,24 @@
 """`leafdist bench`: how fast this machine trains, how fast it could, and what is in between."""
 
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from leafdist.bench import device as network
-from leafdist.bench import host as data
-from leafdist.bench import programs
-from leafdist.bench import rows as report
+from leafdist.bench import device, host
+from leafdist.bench.rows import Machine, table, verdict
 from leafdist.bench.timing import Case, Row, in_turns
 from leafdist.config.schema import Config
-from leafdist.data import open as sources
 from leafdist.data.folds import fold_root
+from leafdist.data.open import open_loaders
 from leafdist.distributed.runtime import Runtime
 from leafdist.prepare.sample import draw_sample
 from leafdist.prepare.split import split
 from leafdist.system import files
-
-STEPS = 6  # of a training that is a process of its own
+from leafdist.system.plain import to_plain
 
 
 class Bench:
@@ -32,77 +27,67 @@ class Bench:
     def __init__(self, config: Config, turns: int, seconds: float) -> None:
         self.runtime = Runtime(precision=config.train.precision)
         self.config = replace(config, train=replace(config.train, precision=self.runtime.precision))
-        (loader,) = sources.open_loaders(replace(config.data, source="pack"), ("train",), self.runtime).values()
+        (loader,) = open_loaders(replace(config.data, source="pack"), ("train",), self.runtime).values()
         self.index = loader.source.index
-        self.full = len(self.index) // config.train.batch_size  # batches of an epoch that are whole
-        if not self.full:
+        self.full_batches = len(self.index) // config.train.batch_size
+        if not self.full_batches:
             raise ValueError(f"train.batch_size={config.train.batch_size}: only {len(self.index)} photos are there")
         self.turns, self.seconds = turns, seconds
-        self.result: dict[str, Any] = {"machine": report.machine(self.runtime), "photos": len(self.index)}
 
     def run(self, parts: Sequence[str], out: Path | None) -> None:
-        """Print, and write into `out`, each part as soon as it is known."""
-        print(", ".join(f"{key} {value}" for key, value in self.result["machine"].items()), flush=True)
-        rows = {}
+        """Print each part, and write it to `out`, as soon as it is known."""
+        machine = Machine.of(self.runtime)
+        print(", ".join(f"{key} {value}" for key, value in vars(machine).items() if value is not None), flush=True)
+        result: dict[str, object] = {"machine": machine, "photos": len(self.index)}
+        rows = dict[str, list[Row]]()
         for part in parts:
-            rows[part] = self.measure(part)
-            self.write(out)
-        if "training" in parts:
-            self.result["verdict"] = report.verdict(rows["training"], rows.get("loading", []))
-            print(*self.result["verdict"], sep="\n")
-            self.write(out)
+            result[part] = rows[part] = self.compare(part)
+            print("\n" + table(part, rows[part]), flush=True)
+            _write(out, result)
+        if "training" in rows:
+            result["verdict"] = lines = verdict(rows["training"], rows.get("loading", []))
+            print(*lines, sep="\n")
+            _write(out, result)
 
-    def write(self, out: Path | None) -> None:
-        if out:
-            files.write_json(out, json.loads(json.dumps(self.result)))
-
-    def measure(self, part: str) -> list[Row]:
-        """Rows of what was compared; none for whole programs, which are noted alone."""
-        if part == "start":
-            return self.note(part, programs.start_up(self.config, self.turns))
-        if part == "processes":
-            if self.runtime.device.type == "cuda" and torch.cuda.device_count() < 2:
-                return self.note(part, {"left out": "one GPU: two processes need one each"})
-            cores = max(2, self.runtime.cpus)
-            return self.note(part, programs.processes(self.config, 2, cores, STEPS, self.turns))
+    def compare(self, part: str) -> list[Row]:
+        """Measure the cases of a part in turns."""
+        most = self.full_batches if part == "training" else None
+        threads = torch.get_num_threads()
         if part == "loading":
-            with one_thread():
-                return self.compare(part, data.loaders(self.config, self.runtime, self.workers()))
-        cases: dict[str, Callable[[], list[Case]]] = {
-            "ceiling": lambda: network.ceilings(self.config, len(self.index.classes), self.runtime),
+            torch.set_num_threads(1)
+        rows = in_turns(self.cases(part), turns=self.turns, seconds=self.seconds, most=most)
+        torch.set_num_threads(threads)
+        return rows
+
+    def cases(self, part: str) -> list[Case]:
+        """What is compared in a part."""
+        config, runtime = self.config, self.runtime
+        makers: dict[str, Callable[[], list[Case]]] = {
+            "ceiling": lambda: device.ceilings(config, len(self.index.classes), runtime),
             "training": self.trainings,
-            "evaluation": lambda: network.evaluations(self.config, self.runtime),
-            "packing": lambda: data.packing(self.config, self.index, self.runtime.cpus),
+            "evaluation": lambda: device.evaluations(config, runtime),
+            "loading": lambda: host.loading(config, runtime, sorted({0, 1, runtime.cpus})),
+            "packing": lambda: host.packing(config, self.index, runtime.cpus),
         }
-        return self.compare(part, cases[part]())
+        return makers[part]()
 
     def trainings(self) -> list[Case]:
         """The ceiling of the configuration as it is, then the trainer from the pack and from the folder."""
         mode = "default" if self.config.train.compile else ""
-        cases = [network.ceiling(self.config, len(self.index.classes), self.runtime, mode)]
-        base = self.config.data
-        sources = {"from the pack": replace(base, source="pack", placement="host")}
+        data = self.config.data
+        ways = {"from the pack": replace(data, source="pack", placement="host")}
         if self.runtime.device.type == "cuda":
-            sources["from the pack in its memory"] = replace(base, source="pack", placement="device")
-        sources["from the folder"] = replace(base, source="folder")
-        for name, section in sources.items():
-            cases.append(network.training(replace(self.config, data=section), self.runtime, name))
-        return cases
+            ways["from the pack in its memory"] = replace(data, source="pack", placement="device")
+        ways["from the folder"] = replace(data, source="folder")
+        return [
+            device.ceiling(self.config, len(self.index.classes), self.runtime, mode),
+            *(device.training(replace(self.config, data=way), self.runtime, name) for name, way in ways.items()),
+        ]
 
-    def workers(self) -> list[int]:
-        return sorted({0, 1, self.runtime.cpus})
 
-    def compare(self, part: str, cases: list[Case]) -> list[Row]:
-        most = self.full if part == "training" else None
-        rows = in_turns(cases, turns=self.turns, seconds=self.seconds, most=most)
-        self.result[part] = report.as_json(rows)
-        print("\n" + report.table(part, rows), flush=True)
-        return rows
-
-    def note(self, part: str, values: dict[str, Any]) -> list[Row]:
-        self.result[part] = values
-        print("\n" + "\n".join([f"{part}:", *(f"  {name}: {value}" for name, value in values.items())]), flush=True)
-        return []
+def _write(out: Path | None, result: dict[str, object]) -> None:
+    if out:
+        files.write_json(out, to_plain(result))
 
 
 def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out: Path | None) -> None:
@@ -113,7 +98,7 @@ def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out:
 
 @contextmanager
 def photos_of(config: Config) -> Iterator[Config]:
-    """With the photos of `data.root`, or drawn ones where it has none."""
+    """The configuration with the photos of `data.root`, or drawn ones where it has none."""
     root = fold_root(Path(config.data.root), config.data.fold)
     if (root / "train").is_dir():
         yield replace(config, data=replace(config.data, root=str(root), fold=None))
@@ -124,13 +109,3 @@ def photos_of(config: Config) -> Iterator[Config]:
         draw_sample(raw, per_class=60, side=256, seed=0)
         split(raw, root)
         yield replace(config, data=replace(config.data, root=str(root)))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

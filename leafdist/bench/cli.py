@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-PARTS = ("ceiling", "training", "evaluation", "loading", "packing", "start", "processes")
+PARTS = ("ceiling", "training", "evaluation", "loading", "packing")
 
 
 def add(commands: Any) -> None:

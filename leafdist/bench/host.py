@@ -1,73 +1,70 @@
 """What the host does: gathering, augmenting, decoding and packing photos."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from leafdist.bench.timing import Case
-from leafdist.config.schema import Config
-from leafdist.data import open as sources
+from leafdist.config.schema import Config, DataConfig
 from leafdist.data import pack
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.data.index import Index
-from leafdist.data.plan import EpochPlan
+from leafdist.data.loader import Loader
+from leafdist.data.open import open_loaders
+from leafdist.data.plan import EpochPlan, Share
 from leafdist.distributed.runtime import Runtime
 
 
-def loaders(config: Config, runtime: Runtime, counts: Sequence[int]) -> list[Case]:
+def loading(config: Config, runtime: Runtime, counts: Sequence[int]) -> list[Case]:
     """The protocol's loader first, then ours: from the folder with so many workers, from the pack, augmented."""
-    folder = [_folder(config, runtime, workers) for workers in counts]
-    return [_protocol(config), *folder, *_pack(config, runtime)]
-
-
-def _folder(config: Config, runtime: Runtime, workers: int) -> Case:
-    data = replace(config.data, source="folder", workers=workers)
-    (loader,) = sources.open_loaders(data, ("train",), runtime).values()
-    plan = EpochPlan(len(loader.source.index), config.train.batch_size, 0, 0)
-
-    def work(batches: int) -> int:
-        lists = [plan.share(batch % len(plan)).indices for batch in range(batches)]
-        return sum(len(images) for images, _, _ in loader.batches(lists))
-
-    return Case(f"folder, {workers} worker(s)", work)
-
-
-def _pack(config: Config, runtime: Runtime) -> list[Case]:
-    (loader,) = sources.open_loaders(
-        replace(config.data, source="pack", placement="host"), ("train",), runtime
-    ).values()
-    plan = EpochPlan(len(loader.source.index), config.train.batch_size, 0, 0)
+    cases = [_protocol(config)]
+    for workers in counts:
+        feed = Feed(config, replace(config.data, source="folder", workers=workers), runtime)
+        cases.append(Case(f"folder, {workers} worker(s)", feed.read))
+    feed = Feed(config, replace(config.data, source="pack", placement="host"), runtime)
     augment = Augment.from_config(config.data)
-    compiled = torch.compile(augment, dynamic=True)
-
-    def gather(batches: int) -> int:
-        lists = [plan.share(batch % len(plan)).indices for batch in range(batches)]
-        return sum(len(images) for images, _, _ in loader.batches(lists))
-
-    def augmented(batches: int, *, fused: bool) -> int:
-        shares = [plan.share(batch % len(plan)) for batch in range(batches)]
-        photos = 0
-        for share, (images, _, _) in zip(shares, loader.batches(share.indices for share in shares), strict=True):
-            draws = torch.from_numpy(share.draws).to(images.device)
-            photos += len((compiled if fused else augment)(images, draws))
-        return photos
-
-    cases = [Case("pack, gather", gather), Case("pack, gather and augment", lambda n: augmented(n, fused=False))]
+    cases.append(Case("pack, gather", feed.read))
+    cases.append(Case("pack, gather and augment", lambda batches: feed.augmented(batches, augment)))
     if runtime.device.type == "cuda":  # on a CPU it is copies, not arithmetic
-        cases.append(Case("pack, gather and augment compiled", lambda n: augmented(n, fused=True)))
+        fused = torch.compile(augment, dynamic=True)
+        cases.append(Case("pack, gather and augment compiled", lambda batches: feed.augmented(batches, fused)))
     return cases
 
 
+class Feed:
+    """Batches of the train split, read as `data` says, in the order of epoch 0, again and again."""
+
+    def __init__(self, config: Config, data: DataConfig, runtime: Runtime) -> None:
+        self.loader: Loader = open_loaders(data, ("train",), runtime)["train"]
+        self.plan = EpochPlan(len(self.loader.source.index), config.train.batch_size, 0, 0)
+
+    def shares(self, batches: int) -> list[Share]:
+        """The first so many."""
+        return [self.plan.share(batch % len(self.plan)) for batch in range(batches)]
+
+    def read(self, batches: int) -> int:
+        """Read so many; returns the number of photos."""
+        return sum(len(batch.images) for batch in self.loader.batches(self.shares(batches)))
+
+    def augmented(self, batches: int, augment: Callable[[Tensor, Tensor], Tensor]) -> int:
+        """Read and augment so many; returns the number of photos."""
+        photos = 0
+        for batch in self.loader.batches(self.shares(batches)):
+            photos += len(augment(batch.images, torch.from_numpy(batch.share.draws).to(batch.images.device)))
+        return photos
+
+
 def _protocol(config: Config) -> Case:
-    """ImageFolder, PIL transforms and a DataLoader, in this process: seed.md's loader, of one core."""
+    """ImageFolder, PIL transforms and a DataLoader, in this process: seed.md's loader, on one core."""
     data = config.data
     steps: list[object] = [transforms.Resize([data.resize, data.resize])]
     steps += [transforms.RandomHorizontalFlip(float(data.hflip)), transforms.RandomVerticalFlip(float(data.vflip))]
@@ -84,7 +81,7 @@ def _protocol(config: Config) -> Case:
 
 
 def packing(config: Config, index: Index, cores: int) -> list[Case]:
-    """Photos decoded and resized one after the other, on one core, and packed by all; times `cores` is the ceiling."""
+    """Photos decoded and resized one by one on one core, and packed by all; the first times `cores` is the ceiling."""
     side = config.data.resize
     some = [index.folder / index.names[i] for i in range(0, len(index), max(1, len(index) // 500))]
 

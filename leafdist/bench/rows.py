@@ -1,26 +1,38 @@
-"""What was measured, as a table, as JSON, and in a sentence: what bounds the training."""
+"""What was measured, as a table and in a sentence: what bounds the training."""
 
 import math
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 
 from leafdist.bench.timing import Row
 from leafdist.distributed.runtime import Runtime
 
-BOUND = 0.95  # of the ceiling, from which on it is the model that bounds
+BOUND = 0.95  # share of the ceiling from which on the model is the bound
 
 
-def machine(runtime: Runtime) -> dict[str, Any]:
-    """What the figures hold for."""
-    facts: dict[str, Any] = {"host": platform.node(), "processor": processor(), "cores": runtime.cpus}
-    if runtime.device.type == "cuda":
+@dataclass(frozen=True)
+class Machine:
+    """What the figures hold for; device_memory in bytes."""
+
+    host: str
+    processor: str
+    cores: int
+    torch: str
+    precision: str
+    device: str | None = None
+    device_memory: int | None = None
+
+    @classmethod
+    def of(cls, runtime: Runtime) -> "Machine":
+        """Describe the machine that this process runs on."""
+        facts = cls(platform.node(), processor(), runtime.cpus, torch.__version__, runtime.precision)
+        if runtime.device.type != "cuda":
+            return facts
         card = torch.cuda.get_device_properties(runtime.device)
-        facts |= {"device": card.name, "device_memory": card.total_memory}
-    return facts | {"torch": torch.__version__, "precision": runtime.precision}
+        return cls(**{**vars(facts), "device": card.name, "device_memory": card.total_memory})
 
 
 def processor() -> str:
@@ -33,7 +45,7 @@ def processor() -> str:
 
 
 def table(title: str, rows: Sequence[Row]) -> str:
-    """Markdown."""
+    """Rates and ratios in Markdown."""
     width = max(len(row.name) for row in rows)
     lines = [f"| {title:{width}} | photos/s | least | most | ratio | first |", "| --- | --- | --- | --- | --- | --- |"]
     for row in rows:
@@ -42,25 +54,14 @@ def table(title: str, rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def as_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    return [asdict(row) for row in rows]
-
-
 def verdict(training: Sequence[Row], loading: Sequence[Row]) -> list[str]:
-    """A line for the pack and one for the folder: bound by the model, or by the loader and what it then needs."""
+    """One line per way to read photos: bound by the model, or by the loader, and how many workers would feed it."""
     ceiling = training[0].rate
-    lines = []
-    for row in training[1:]:
-        if row.ratio >= BOUND:
-            lines.append(f"{row.name}: model-bound, at {row.ratio:.0%} of the ceiling")
-        else:
-            lines.append(f"{row.name}: {needs(ceiling, loading) or 'loader-bound'}, at {row.ratio:.0%} of the ceiling")
-    return lines
-
-
-def needs(ceiling: float, loading: Sequence[Row]) -> str | None:
-    """How many loader workers would feed the model, by the rate of one of them."""
+    needs = "loader-bound"
     for row in loading:
         if row.name == "folder, 1 worker(s)":
-            return f"loader-bound: needs {math.ceil(ceiling / row.rate)} worker(s), each on a core of its own"
-    return None
+            needs += f": needs {math.ceil(ceiling / row.rate)} worker(s), each on a core of its own"
+    return [
+        f"{row.name}: {'model-bound' if row.ratio >= BOUND else needs}, at {row.ratio:.0%} of the ceiling"
+        for row in training[1:]
+    ]

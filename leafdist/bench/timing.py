@@ -1,4 +1,4 @@
-"""A and B in turns in one run: a machine that slows down meanwhile slows both."""
+"""Measures several things in turns in one run: a machine that slows down meanwhile slows all of them."""
 
 import statistics
 import time
@@ -18,9 +18,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """Photos a second: median, least and most over the turns; ratio: median over the turns of this to the first case.
+    """Photos per second: median, least and most over the turns; ratio: median over the turns of this to the first case.
 
-    first: seconds that the first batch took, with all that is made only once.
+    first: seconds that the first batch took, with everything that is made only once.
     """
 
     name: str
@@ -32,41 +32,36 @@ class Row:
 
 
 def in_turns(cases: Sequence[Case], *, turns: int, seconds: float, most: int | None = None) -> list[Row]:
-    """Each case once to warm up, then all of them `turns` times, for about `seconds` or `most` batches each."""
-    firsts = [_seconds(case, 1)[0] for case in cases]
+    """Run each case once to warm up, then all `turns` times, for about `seconds` or `most` batches each."""
+    firsts = [timed(case, 1)[0] for case in cases]
     sizes = [_batches(case, seconds, most) for case in cases]
     rates: list[list[float]] = [[] for _ in cases]
     for _ in range(turns):
         for case, size, measured in zip(cases, sizes, rates, strict=True):
-            took, photos = _seconds(case, size)
+            took, photos = timed(case, size)
             measured.append(photos / took)
-    return [
-        Row(
-            case.name,
-            statistics.median(own),
-            min(own),
-            max(own),
-            statistics.median(a / b for a, b in zip(own, rates[0], strict=True)),
-            first,
-        )
-        for case, own, first in zip(cases, rates, firsts, strict=True)
-    ]
+    rows = []
+    for case, own, first in zip(cases, rates, firsts, strict=True):
+        ratio = statistics.median(mine / base for mine, base in zip(own, rates[0], strict=True))
+        rows.append(Row(case.name, statistics.median(own), min(own), max(own), ratio, first))
+    return rows
 
 
 def _batches(case: Case, seconds: float, most: int | None) -> int:
-    """How many fill the time, by the second batch, which nothing is made for any more."""
-    size = max(1, round(seconds / _seconds(case, 1)[0]))
+    """How many fill the time; measured with a second batch, as the first one includes what is made only once."""
+    size = max(1, round(seconds / timed(case, 1)[0]))
     return min(size, most) if most else size
 
 
-def _seconds(case: Case, batches: int) -> tuple[float, int]:
-    _settle()
+def timed(case: Case, batches: int) -> tuple[float, int]:
+    """Seconds and photos of so many batches."""
+    _synchronize()
     began = time.perf_counter()
     photos = case.work(batches)
-    _settle()
+    _synchronize()
     return time.perf_counter() - began, photos
 
 
-def _settle() -> None:
+def _synchronize() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()

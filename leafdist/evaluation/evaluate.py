@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from leafdist.data.augment import Augment
 from leafdist.data.index import Index
 from leafdist.data.loader import Batch, Loader
-from leafdist.data.plan import Purpose, stream_key, uniform_rows
+from leafdist.data.plan import Purpose, Share, stream_key, uniform_rows
 from leafdist.distributed.runtime import AMP, Runtime
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
 
@@ -60,7 +60,7 @@ def evaluate(
     network = cast_once(model, judging.precision)
 
     def judge(batch: Batch) -> None:
-        images, labels, rows = batch
+        images, labels, rows = batch.tensors
         seed = judging.crop_seed
         draws = None if seed is None else _crop_draws(rows, seed).to(runtime.device)
         with torch.inference_mode(), runtime.autocast(judging.precision):
@@ -70,7 +70,7 @@ def evaluate(
     mine = _batches_of_rank(len(index), runtime)
     at_once = batches_at_once(runtime)
     with _one_batch_per_core(runtime) as run:
-        batches = loader.batches(mine)
+        batches = loader.batches(map(Share.undrawn, mine))
         (rounds,) = runtime.highest(-(-len(mine) // at_once))
         for _ in range(rounds):
             list(run(judge, list(islice(batches, at_once))))

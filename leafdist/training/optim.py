@@ -13,13 +13,13 @@ SGD_MOMENTUM = 0.9
 
 
 def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """Over the trainable parameters alone. Fused: it can turn an update off on the device, see `guard_update`."""
+    """Build it for the trainable parameters; fused, so that `guard_update` can turn an update off on the device."""
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if config.name == "sgd":
         sgd = torch.optim.SGD(
             parameters, config.lr, momentum=SGD_MOMENTUM, weight_decay=config.weight_decay, fused=True
         )
-        for parameter in parameters:  # else a first step that is refused leaves memory as it was found
+        for parameter in parameters:  # else a first step that is refused leaves it uninitialised
             sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
         return sgd
     kind = torch.optim.AdamW if config.name == "adamw" else torch.optim.Adam
@@ -27,7 +27,7 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimi
 
 
 def learning_rate(config: OptimConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
-    """Rate of optimizer step `step` (from 0), the same for any number of processes.
+    """Return the rate of optimizer step `step` (from 0), the same for any number of processes.
 
     `step`: gamma ** (epoch // step_size), StepLR's rule; `cosine`: half a cosine to 0 (Loshchilov and Hutter 2017);
     both after a linear warm-up of `warmup_epochs`.
@@ -44,7 +44,7 @@ def learning_rate(config: OptimConfig, step: int, steps_per_epoch: int, epochs: 
 
 
 def gradient_norm(parameters: Iterable[nn.Parameter], clip_norm: float | None) -> Tensor:
-    """Norm of the reduced gradient, the same on every rank; clipped to `clip_norm` where given."""
+    """Return the norm of the reduced gradient, the same on every rank, and clip it to `clip_norm` if given."""
     trained = [parameter for parameter in parameters if parameter.grad is not None]
     norm = torch.nn.utils.get_total_norm([parameter.grad for parameter in trained if parameter.grad is not None])
     if clip_norm is not None:
@@ -53,8 +53,10 @@ def gradient_norm(parameters: Iterable[nn.Parameter], clip_norm: float | None) -
 
 
 def guard_update(optimizer: torch.optim.Optimizer, norm: Tensor) -> Tensor:
-    """Turn the coming update off, on the device, when the gradient is not finite: what a fused optimizer does for
-    GradScaler. Returns the flag, 1.0 for a bad step."""
+    """Turn the coming update off, on the device, if the gradient is not finite; returns 1.0 then, else 0.0.
+
+    Fused optimizers read `found_inf`, which is meant for GradScaler.
+    """
     optimizer.found_inf = torch.logical_not(torch.isfinite(norm)).float()  # type: ignore[attr-defined]
     return optimizer.found_inf  # type: ignore[attr-defined, no-any-return]
 
@@ -68,9 +70,9 @@ class NotFiniteError(FloatingPointError):
 
 
 class FiniteWatch:
-    """Learns one step late, from an asynchronous copy, whether a step was finite: the host never waits for it.
+    """Learns one step late, from an asynchronous copy, whether a step was finite, so that the host never waits.
 
-    `patience` bad steps in a row are the end: 1, or more where gradient scaling tries a lower scale after each.
+    `patience`: bad steps in a row that end the run; above 1 where gradient scaling tries a lower scale after each.
     """
 
     def __init__(self, patience: int = 1) -> None:
@@ -78,7 +80,7 @@ class FiniteWatch:
         self.pending: deque[tuple[Tensor, torch.cuda.Event | None, int]] = deque()
 
     def push(self, bad: Tensor, step: int) -> None:
-        """Judge the step before, then start copying this one's flag."""
+        """Judge the step before, then start to copy the flag of this one to the host."""
         self.judge()
         if bad.is_cuda:
             flag = torch.empty_like(bad, device="cpu", pin_memory=True).copy_(bad, non_blocking=True)
@@ -89,7 +91,7 @@ class FiniteWatch:
             self.pending.append((bad, None, step))
 
     def judge(self) -> None:
-        """Raises NotFiniteError when too many of the steps seen so far were not finite."""
+        """Raises NotFiniteError after `patience` steps in a row that were not finite."""
         while self.pending:
             flag, event, step = self.pending.popleft()
             if event:

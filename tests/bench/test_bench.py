@@ -13,12 +13,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from leafdist.bench.device import training_rate
 from leafdist.bench.rows import verdict
 from leafdist.bench.timing import Case, Row, in_turns
 from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig, resolve
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack
+from leafdist.data.plan import Share
 from leafdist.data.source import PackSource
 from leafdist.distributed.runtime import resolve_precision
 from leafdist.evaluation.evaluate import cast_once
@@ -54,12 +56,12 @@ def test_compiled_runs_are_exact_and_resume(program: Program, photos: Path, tmp_
 def test_device_pack_gives_the_same_batches(photos: Path) -> None:
     index = scan(photos, "train")
     source = PackSource(index, 24, ensure_pack(index, 24, photos / "cache", 1))
-    lists = [np.array([3, 1, 16]), np.array([0])]
+    shares = [Share.undrawn(np.array([3, 1, 16])), Share.undrawn(np.array([0]))]
     loaders = [Loader(source, torch.device("cpu"), 0, resident=resident) for resident in (False, True)]
     for labels in (index.labels, index.labels + 1):  # as photos from elsewhere are labelled anew
         source.index = replace(index, labels=labels)
-        for host, device in zip(*(loader.batches(lists) for loader in loaders), strict=True):
-            assert all(torch.equal(mine, theirs) for mine, theirs in zip(host, device, strict=True))
+        for host, device in zip(*(loader.batches(shares) for loader in loaders), strict=True):
+            assert all(torch.equal(mine, theirs) for mine, theirs in zip(host.tensors, device.tensors, strict=True))
 
 
 def test_memory_errors_name_the_way_out() -> None:
@@ -117,6 +119,12 @@ def test_cases_are_measured_in_turns() -> None:
     assert [row.name for row in rows] == ["a", "b"]
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.05])
+def test_training_rate_needs_no_process_group(seconds: float) -> None:
+    config = resolve(Config(data=DataConfig(resize=16), model=ModelConfig(name="baseline")))
+    assert training_rate(config, rows=2, threads=torch.get_num_threads(), seconds=seconds) > 0
+
+
 def test_verdict_says_what_bounds_the_run() -> None:
     def row(name: str, rate: float) -> Row:
         return Row(name, rate, rate, rate, rate / 100, 0)
@@ -130,13 +138,17 @@ def test_verdict_says_what_bounds_the_run() -> None:
 
 @pytest.mark.slow
 def test_bench_measures_whole_programs(photos: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "leafdist", "bench", "--turns", "1", "--parts", "packing,start,processes"]
-    command += ["--json", str(tmp_path / "bench.json"), "--model.name", "baseline", "--data.root", str(photos)]
-    command += ["--train.batch_size", "8", "--data.resize", "16", "--seconds", "0.01"]
+    settings = ["--model.name", "baseline", "--data.root", str(photos)]
+    settings += ["--train.batch_size", "8", "--data.resize", "16"]
+    command = [sys.executable, "-m", "leafdist", "bench", "--turns", "1", "--parts", "packing", "--seconds", "0.01"]
+    command += ["--json", str(tmp_path / "bench.json"), *settings]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False)
     assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / "bench.json").read_text())
-    assert len(result["packing"]) == 2
+    assert len(json.loads((tmp_path / "bench.json").read_text())["packing"]) == 2
+    command = [sys.executable, "benchmarks/programs.py", "--turns", "1", *settings]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=REPO, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
     assert result["start"]["train.py to its first step"] > result["start"]["train.py --help"] > 0
     assert [values["mebibytes"] > 100 for values in result["processes"].values()] == [True, True]
 
