@@ -1,15 +1,27 @@
-"""Networks that know nothing of ranks."""
+"""Building a network by its name."""
 
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Protocol
 
 import torch
 from torch import nn
 
-from leafdist.models.baseline import Baseline
-from leafdist.models.resnet import ResNet50
+from leafdist.config.networks import network
+from leafdist.models.dropout import number_layers
 from leafdist.models.weights import load_weights
 
-HEADS = {"baseline": "head", "resnet50": "fc"}
+
+class Build(Protocol):
+    """What `Network.build` names: a class or function that makes a network for pictures of `side` pixels.
+
+    Its random layers are BlockDropout. `freeze` is one of the row's stages, or "none": everything up to and including
+    it has no gradient, and unless `frozen_batchnorm` is "train" its BatchNorm stays in eval mode under `train()`.
+    """
+
+    def __call__(
+        self, num_classes: int, side: int, *, dropout: float | None, freeze: str, frozen_batchnorm: str
+    ) -> nn.Module: ...
 
 
 def build_model(
@@ -23,13 +35,12 @@ def build_model(
     frozen_batchnorm: str = "eval",
     weights: Path | None = None,
 ) -> nn.Module:
-    """The network `name` for pictures of `side` pixels, its random weights drawn from `seed`, then `weights` loaded."""
+    """Build the network `name`, its weights drawn from `seed`, then load `weights`. Raises ValueError if unfit."""
+    row = network(name)
+    build: Build = resolve_name(row.build)
     torch.manual_seed(seed)
-    model: nn.Module
-    if name == "baseline":
-        model = Baseline(num_classes, side, dropout)
-    else:
-        model = ResNet50(num_classes, freeze, frozen_batchnorm)
+    model = build(num_classes, side, dropout=dropout, freeze=freeze, frozen_batchnorm=frozen_batchnorm)
+    number_layers(model)
     if weights:
-        load_weights(model, weights, HEADS[name])
+        load_weights(model, weights, row.head)
     return model

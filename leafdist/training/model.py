@@ -4,11 +4,12 @@ from pathlib import Path
 
 from torch import nn
 
+from leafdist.config.networks import network
 from leafdist.config.schema import Config, ModelConfig
 from leafdist.data.plan import chunk, micro_batches, smallest_part
 from leafdist.distributed.runtime import Runtime
+from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
-from leafdist.models.resnet import trains_batchnorm
 from leafdist.models.weights import find_weights
 
 
@@ -16,7 +17,7 @@ def make_model(config: ModelConfig, num_classes: int, pixels: int, seed: int, ru
     """The network with its pretrained weights, found or downloaded by one process a node."""
     weights: Path | None = None
     if config.weights != "none":
-        weights = runtime.once_per_node(lambda: find_weights(config.weights))
+        weights = runtime.once_per_node(lambda: find_weights(config.weights, network(config.name)))
     return runtime.everywhere(
         lambda: build_model(
             config.name,
