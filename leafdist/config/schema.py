@@ -174,7 +174,10 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
-        (int(data.crop) > data.resize, f"{size}: the crop exceeds the picture; lower data.crop or raise data.resize"),
+        (
+            int(data.crop) > data.resize,
+            f"{size}: the crop is larger than the picture; lower data.crop or raise data.resize",
+        ),
         (data.side < row.least_side, small),
         (frozen and not row.stages, f"{freeze}: {row.name} has nothing to freeze; set it to none"),
         (frozen and model.freeze not in row.stages, f"{freeze}: {row.name} knows none, {', '.join(row.stages)}"),
