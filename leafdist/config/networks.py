@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 class Network:
     """What the rest of the code knows of a network; settings that are auto take their values from here.
 
-    build: `module:callable`, called as leafdist.models.build.Build says. head: its last linear layer; last_map: the
+    build: `module:callable`, as leafdist.models.build says. head: its last linear layer; last_map: the
     module whose output is the last feature map, a pixel of which stands for `stride` pixels of the picture.
     torchvision: the function of torchvision.models that has the same parameters. weights: URLs of pretrained ones.
     """

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leafdist.config.schema import Config
 from leafdist.data.augment import MEANS
 from leafdist.export.agreement import Exported
 from leafdist.export.subject import Subject
@@ -21,6 +20,7 @@ CARD, LABELS, LIBRARY = "README.md", "labels.txt", "leafdist"
 def card(subject: Subject, exports: Sequence[Exported], origin: str) -> str:
     """Return the card; `origin` says which photos `exports` were compared on."""
     data, found = subject.config.data, subject.evaluation
+    root = Path(data.root).name or "data"
     environment = Environment(
         loader=PackageLoader("leafdist.export"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -32,15 +32,14 @@ def card(subject: Subject, exports: Sequence[Exported], origin: str) -> str:
         exports=exports,
         origin=origin,
         metrics=metrics(found) if found else [],
-        different=different(subject.config),
         apart=found.leaf_disjoint if found else "unknown",
         graph=next((made.name for made in exports if made.name.endswith(".onnx")), None),
         labels=LABELS,
         start=round((data.resize - data.side) / 2),
         moments=[list(values) for values in MEANS.get(data.normalize, ())],
-        root=data_name(subject),
+        root=root,
     )
-    return f"---\n{front_matter(subject, exports)}\n---\n\n{text}"
+    return f"---\n{front_matter(subject, root, exports)}\n---\n\n{text}"
 
 
 def is_export(folder: Path) -> bool:
@@ -59,7 +58,7 @@ def metrics(found: Evaluation) -> list[tuple[str, str, float]]:
     ]
 
 
-def front_matter(subject: Subject, exports: Sequence[Exported]) -> str:
+def front_matter(subject: Subject, root: str, exports: Sequence[Exported]) -> str:
     """Return the YAML that the Hugging Face hub reads."""
     from huggingface_hub import EvalResult, ModelCardData  # noqa: PLC0415 - slow
 
@@ -69,7 +68,7 @@ def front_matter(subject: Subject, exports: Sequence[Exported]) -> str:
             task_type="image-classification",
             task_name="Image Classification",
             dataset_type="imagefolder",
-            dataset_name=data_name(subject),
+            dataset_name=root,
             dataset_split="test",
             metric_type=kind,
             metric_name=name,
@@ -85,20 +84,3 @@ def front_matter(subject: Subject, exports: Sequence[Exported]) -> str:
         model_name=subject.record.name if results else None,
         eval_results=results or None,
     ).to_yaml()
-
-
-def data_name(subject: Subject) -> str:
-    """Return the name of the folder that the run was trained on."""
-    return Path(subject.config.data.root).name or "data"
-
-
-def different(config: Config) -> list[str]:
-    """List where the evaluation is not quite that of the files."""
-    notes = []
-    if config.data.eval_crop == "random" and config.data.crop:
-        notes.append("Measured with crops at random positions, as the run's settings say; the files crop the middle.")
-    if config.train.precision != "no":
-        notes.append(
-            f"Measured in {config.train.precision}; the files are in fp32 unless the table below says otherwise."
-        )
-    return notes

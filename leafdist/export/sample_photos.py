@@ -39,12 +39,12 @@ class Photos:
                 f"--precision int8 is calibrated on photos, and {self.data.root}/val is not there. Name a folder of "
                 "photos with --calibrate"
             )
-        return spread(val)
+        return val.source.read(evenly(len(val.source.index)))[0]
 
     def to_compare(self) -> tuple[Pixels, str]:
         """Return photos of test, else of the folder, else drawn ones; and words for which these are."""
         if (test := self._loader("test")) is not None:
-            return spread(test), "of the test split"
+            return test.source.read(evenly(len(test.source.index)))[0], "of the test split"
         if self.folder:
             return self._read_folder(self.folder), f"of {self.folder}"
         return self._draw(), "drawn, since the run's data is not at hand"
@@ -83,11 +83,6 @@ class Photos:
             leaf = draw_leaf(CROPS[crop], DISEASES[disease], max(side, 64), np.random.default_rng(number))
             leaves.append(np.asarray(leaf.resize((side, side)).convert("RGB")))
         return np.stack(leaves)
-
-
-def spread(loader: Loader) -> Pixels:
-    """Read photos that are evenly spread over the split."""
-    return loader.source.read(evenly(len(loader.source.index)))[0]
 
 
 def evenly(count: int) -> NDArray[np.int64]:

@@ -1,8 +1,11 @@
-"""Building a network by its name."""
+"""Building a network by its name.
+
+What a row's `build` makes takes the arguments of ResNet50. Its random layers are BlockDropout. Everything up to and
+including the stage `freeze` has no gradient, and its BatchNorm stays in eval mode unless `frozen_batchnorm` is "train".
+"""
 
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -10,18 +13,6 @@ from torch import nn
 from leafdist.config.networks import network
 from leafdist.models.dropout import number_layers
 from leafdist.models.weights import load_weights
-
-
-class Build(Protocol):
-    """What `Network.build` names: a class or function that makes a network for pictures of `side` pixels.
-
-    Its random layers are BlockDropout. `freeze` is one of the row's stages, or "none": everything up to and including
-    it has no gradient, and unless `frozen_batchnorm` is "train" its BatchNorm stays in eval mode under `train()`.
-    """
-
-    def __call__(
-        self, num_classes: int, side: int, *, dropout: float | None, freeze: str, frozen_batchnorm: str
-    ) -> nn.Module: ...
 
 
 def build_model(
@@ -37,9 +28,10 @@ def build_model(
 ) -> nn.Module:
     """Build the network `name`, its weights drawn from `seed`, then load `weights`. Raises ValueError if unfit."""
     row = network(name)
-    build: Build = resolve_name(row.build)
     torch.manual_seed(seed)
-    model = build(num_classes, side, dropout=dropout, freeze=freeze, frozen_batchnorm=frozen_batchnorm)
+    model: nn.Module = resolve_name(row.build)(
+        num_classes, side, dropout=dropout, freeze=freeze, frozen_batchnorm=frozen_batchnorm
+    )
     number_layers(model)
     if weights:
         load_weights(model, weights, row.head)

@@ -38,19 +38,13 @@ class BlockDropout(nn.Module):
         noise = torch.empty((stop - start, words), dtype=torch.int64, device=x.device)
         generator = torch.Generator(x.device)
         for block in range(start, stop):
-            generator.manual_seed(self._seed(seed, step, block))
+            # 3 is data.plan.Purpose.DROPOUT: it keeps this stream apart from those of the epoch plan
+            own = np.random.SeedSequence((seed, step, 3, self.layer, block)).generate_state(1, np.uint32)
+            generator.manual_seed(int(own[0]))
             noise[block - start].random_(-(2**63), None, generator=generator)
         rows = noise.view(torch.uint8)[:, : BLOCK * row].reshape(-1, row)
         skipped = first - start * BLOCK
         return rows[skipped : skipped + len(x)].view(x.shape)
-
-    def _seed(self, seed: int, step: int, block: int) -> int:
-        # 3 is data.plan.Purpose.DROPOUT: it keeps this stream apart from those of the epoch plan
-        return int(np.random.SeedSequence((seed, step, 3, self.layer, block)).generate_state(1, np.uint32)[0])
-
-    def extra_repr(self) -> str:
-        """Return the rate, for print(model)."""
-        return f"p={self.threshold / 256}"
 
 
 def number_layers(model: nn.Module) -> None:

@@ -26,15 +26,10 @@ def grad_cam(model: nn.Module, network: Network, images: Tensor, labels: Tensor)
         outputs["scores" if module is head else "maps"] = output
 
     head, last_map = model.get_submodule(network.head), model.get_submodule(network.last_map)
-    hooks = [module.register_forward_hook(keep) for module in (head, last_map)]
-    try:
-        with torch.enable_grad():
-            model(images.detach().requires_grad_())  # a graph even if all layers are frozen
-            score = outputs["scores"].gather(1, labels.unsqueeze(1)).sum()
-            (gradient,) = torch.autograd.grad(score, outputs["maps"])
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with head.register_forward_hook(keep), last_map.register_forward_hook(keep), torch.enable_grad():
+        model(images.detach().requires_grad_())  # a graph even if all layers are frozen
+        score = outputs["scores"].gather(1, labels.unsqueeze(1)).sum()
+        (gradient,) = torch.autograd.grad(score, outputs["maps"])
     weights = gradient.mean((2, 3), keepdim=True)
     heat = (weights * outputs["maps"].detach()).sum(1, keepdim=True).relu().float()
     heat = F.interpolate(heat, images.shape[-2:], mode="bilinear", align_corners=False)[:, 0]

@@ -1,5 +1,6 @@
 """Pretrained weights: found by name or as a file, checked tensor by tensor, loaded."""
 
+import re
 from pathlib import Path
 from urllib.error import URLError
 
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from leafdist.config.networks import Network
 from leafdist.system.network import unreachable
 
-PREFIXES = ("module.", "_orig_mod.")  # left by DistributedDataParallel and torch.compile
+PREFIXES = re.compile(r"^((module|_orig_mod)\.)+")  # left by DistributedDataParallel and torch.compile
 IMAGENET_CLASSES = 1000
 COUNTER = ".num_batches_tracked"
 
@@ -55,7 +56,7 @@ def load_weights(model: nn.Module, path: Path, head: str) -> None:
 
     Raises ValueError if a key, a shape or the number of classes does not fit.
     """
-    state = {_clean(key): value for key, value in read_tensors(path).items()}
+    state = {PREFIXES.sub("", key): value for key, value in read_tensors(path).items()}
     own = model.state_dict()
     rows = state[f"{head}.bias"].shape[0] if f"{head}.bias" in state else None
     if rows == IMAGENET_CLASSES != own[f"{head}.bias"].shape[0]:
@@ -92,9 +93,3 @@ def check_state(state: dict[str, Tensor], own: dict[str, Tensor], path: Path) ->
     for key in state:
         if key not in own:
             raise ValueError(f"{path} is of another architecture: it has {key}, which the model lacks")
-
-
-def _clean(key: str) -> str:
-    for prefix in (*PREFIXES, *PREFIXES):
-        key = key.removeprefix(prefix)
-    return key
