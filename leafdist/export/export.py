@@ -17,7 +17,8 @@ from leafdist.export.subject import Pixels, Scores, Subject
 from leafdist.system import files
 
 ONNX = {"fp32": "model.onnx", "fp16": "model-fp16.onnx", "int8": "model-int8.onnx"}
-NETWORKS = (*ONNX.values(), "model.pt2", "model.safetensors")
+TENSORS = {"pt2": (tensors.save_program, tensors.open_program), "safetensors": (tensors.save_state, tensors.open_state)}
+FILES = (*ONNX.values(), *(f"model.{name}" for name in TENSORS))
 AT_ONCE = 64  # photos
 CALM = 0.98  # of the photos to calibrate on; docs/export.md has what that is worth
 
@@ -34,7 +35,7 @@ class Form:
 
 def check_folder(folder: Path) -> None:
     """Raises ValueError if something else than an earlier export would be replaced or removed."""
-    there = [name for name in (*NETWORKS, LABELS, CARD) if (folder / name).exists()]
+    there = [name for name in (*FILES, LABELS, CARD) if (folder / name).exists()]
     if there and not is_export(folder):
         raise ValueError(f"{folder} holds {', '.join(there)}, of no earlier export. Name another folder with --to")
 
@@ -51,16 +52,13 @@ class Export:
         """Write all, then the card; remove files that an earlier export left and this one did not write."""
         subject = self.subject
         forms = [self.onnx(precision) for precision in precisions if "onnx" in formats]
-        for name, write, open_ in (
-            ("pt2", tensors.save_program, tensors.open_program),
-            ("safetensors", tensors.save_state, tensors.open_state),
-        ):
+        for name, (write, open_) in TENSORS.items():
             if name in formats:
                 forms.append(Form(f"model.{name}", "fp32", partial(write, subject), partial(open_, subject)))
         done = [self.keep(form) for form in forms]
         files.write_text(self.folder / LABELS, "".join(f"{name}\n" for name in subject.classes))
         files.write_text(self.folder / CARD, card(subject, done, self.origin))
-        for name in {*NETWORKS} - {made.name for made in done}:
+        for name in {*FILES} - {made.name for made in done}:
             (self.folder / name).unlink(missing_ok=True)
         return done
 

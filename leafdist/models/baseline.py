@@ -13,13 +13,7 @@ class Baseline(nn.Module):
     """
 
     def __init__(
-        self,
-        num_classes: int,
-        side: int = 64,
-        *,
-        dropout: float | None = None,
-        freeze: str = "none",
-        frozen_batchnorm: str = "eval",
+        self, num_classes: int, side: int, *, dropout: float | None, freeze: str, frozen_batchnorm: str
     ) -> None:
         super().__init__()
         assert freeze == "none", "the baseline has nothing to freeze"

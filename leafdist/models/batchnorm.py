@@ -87,11 +87,9 @@ def synchronize(model: nn.Module) -> None:
     """Turn every BatchNorm of `model` into a SyncBatchNorm2d; weights, statistics and their names stay."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
-            assert type(module).forward in _KNOWN, f"{type(module)} computes more than BatchNorm: synchronize it there"
+            known = nn.BatchNorm2d.forward, SyncBatchNorm2d.forward
+            assert type(module).forward in known, f"{type(module)} computes more than BatchNorm does"
             module.__class__ = SyncBatchNorm2d
-
-
-_KNOWN = (nn.BatchNorm2d.forward, SyncBatchNorm2d.forward)
 
 
 def trains_batchnorm(model: nn.Module) -> bool:

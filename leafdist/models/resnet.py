@@ -12,13 +12,7 @@ class ResNet50(ResNet):  # type: ignore[misc]  # torchvision carries no types
     """ResNet-50 (He et al. 2016, torchvision's form): (B,3,side,side) -> logits (B,num_classes)."""
 
     def __init__(
-        self,
-        num_classes: int,
-        side: int = 64,
-        *,
-        dropout: float | None = None,
-        freeze: str = "none",
-        frozen_batchnorm: str = "eval",
+        self, num_classes: int, side: int, *, dropout: float | None, freeze: str, frozen_batchnorm: str
     ) -> None:
         assert dropout is None, "ResNet-50 has no dropout"
         super().__init__(Bottleneck, [3, 4, 6, 3], num_classes=num_classes)

@@ -127,7 +127,7 @@ def test_the_protocols_frozen_statistics_move() -> None:
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_torchvision_weights_load_with_any_prefix(prefix: str, suffix: str, tmp_path: Path) -> None:
-    state = ResNet50(1000).state_dict()
+    state = build_model("resnet50", 1000, 64).state_dict()
     path = save({prefix + key: value for key, value in state.items()}, tmp_path / f"weights{suffix}")
     model = build_model("resnet50", 3, 64, weights=path)
     assert torch.equal(model.state_dict()["layer4.2.conv3.weight"], state["layer4.2.conv3.weight"])
@@ -135,7 +135,9 @@ def test_torchvision_weights_load_with_any_prefix(prefix: str, suffix: str, tmp_
 
 
 def test_weights_without_batch_counts_load(tmp_path: Path) -> None:
-    state = {key: value for key, value in ResNet50(1000).state_dict().items() if "num_batches" not in key}
+    state = {
+        key: value for key, value in build_model("resnet50", 1000, 64).state_dict().items() if "num_batches" not in key
+    }
     build_model("resnet50", 3, 64, weights=save(state, tmp_path / "weights.pth"))
 
 
@@ -155,7 +157,7 @@ def test_named_weights_come_from_hub_cache(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = tmp_path / "hub" / "checkpoints" / "resnet50-11ad3fa6.pth"
     path.parent.mkdir(parents=True)
-    torch.save(ResNet50(1000).state_dict(), path)
+    torch.save(build_model("resnet50", 1000, 64).state_dict(), path)
     assert find_weights("IMAGENET1K_V2", RESNET50) == path
     build_model("resnet50", 3, 64, weights=path)
 
@@ -189,7 +191,7 @@ def test_offline_error_names_file_and_folder(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize(("model", "message"), [
     (nn.Linear(2, 2), "another architecture: it lacks conv1.weight"),
-    (ResNet50(4), "was trained on 4 classes, the data has 3"),
+    (build_model("resnet50", 4, 64), "was trained on 4 classes, the data has 3"),
 ])  # fmt: skip
 def test_weights_of_wrong_shape_are_refused(model: nn.Module, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
