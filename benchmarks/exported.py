@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import torch
 
-from leafdist.distributed.runtime import Runtime
 from leafdist.export import onnx_file
 from leafdist.export.subject import Subject
 from leafdist.system import console
@@ -27,7 +26,7 @@ WARM, TURNS = 3, 30
 
 def main() -> None:
     run, folder = map(Path, sys.argv[1:])
-    subject = Subject.load(run, Runtime(), inside=True)
+    subject = Subject.load(run, inside=True)
     torch.set_num_threads(1)
     side = subject.config.data.resize
     rows = []

@@ -1,10 +1,14 @@
 """docs/configuration.md from the settings themselves: python scripts/configuration_page.py > docs/configuration.md."""
 
-from dataclasses import fields
 from typing import get_args, get_origin
 
+<<<<<<< HEAD
 from leafdist.config.fields import LIMITS, default_of, shown
 from leafdist.config.schema import FREE, KEYS, SECTIONS, Config
+=======
+from leafdist.config.fields import LIMITS, default_of, type_of
+from leafdist.config.schema import FREE, KEYS, SECTIONS
+>>>>>>> b9c6f0b ([models] Make networks rows of one table, config/networks.py; no name of a network is compared elsewhere)
 
 HEAD = """# Configuration
 
@@ -40,11 +44,9 @@ def table(section: str, keys: list[str]) -> str:
 def words(key: str) -> str:
     """What it is, what it may be, within which limits."""
     setting = KEYS[key]
-    owner = Config if "." not in key else SECTIONS[key.partition(".")[0]]
-    kind = {item.name: item.type for item in fields(owner)}[setting.name]
     text = str(setting.metadata["help"]).replace("<", "&lt;")
     limits = [f"{LIMITS[name][0]} {value}" for name, value in setting.metadata.get("limits", {}).items()]
-    return "; ".join([text, *([f"one of {choices}"] if (choices := options(kind)) else []), *limits])
+    return "; ".join([text, *([f"one of {choices}"] if (choices := options(type_of(setting))) else []), *limits])
 
 
 def options(kind: object) -> str:

@@ -2,8 +2,9 @@
 
 import math
 import operator
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any
+from typing import Any, Literal
 
 Value = bool | int | float | str | list[str] | None  # of a setting
 LIMITS = {
@@ -14,9 +15,15 @@ LIMITS = {
 }
 
 
-def key(default: Any, text: str, **limits: float) -> Any:
-    """A setting: default, help text, and its range as low=, above=, high= or below=."""
-    return field(default=default, metadata={"help": text, "limits": limits})
+def key(default: Any, text: str, *, choices: Callable[[], Iterable[str]] | None = None, **limits: float) -> Any:
+    """A setting: default, help text, its range as low=, above=, high= or below=, or the texts to choose from."""
+    return field(default=default, metadata={"help": text, "limits": limits, "choices": choices})
+
+
+def type_of(setting: Field[Any]) -> Any:
+    """Return the type of a setting; the Literal of its choices where these come from a table."""
+    choices = setting.metadata.get("choices")
+    return Literal[tuple(choices())] if choices else setting.type
 
 
 def default_of(setting: Field[Any]) -> Any:

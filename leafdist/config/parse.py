@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, get_args, get_origin
 
 import yaml
 
-from leafdist.config.fields import Value, default_of, shown
+from leafdist.config.fields import Value, default_of, shown, type_of
 from leafdist.config.schema import KEYS, SECTIONS, Config, flatten, from_dict, resolve, to_dict, unknown_key
 from leafdist.system.errors import WRONG_INPUT
 
@@ -147,7 +147,7 @@ def build_parser(prog: str) -> SettingsParser:
     groups = {"": parser} | {name: parser.add_argument_group(name) for name in SECTIONS}
     for name, setting in KEYS.items():
         text = f"{setting.metadata['help']} (default: {shown(default_of(setting))})"
-        kinds = "|".join(KINDS[kind][0] if kind in KINDS else kind for kind in alternatives(setting.type))
+        kinds = "|".join(KINDS[kind][0] if kind in KINDS else kind for kind in alternatives(type_of(setting)))
         flags = [f"--{name}", f"--{name}+"] if setting.type == list[str] else [f"--{name}"]
         group = groups[name.rpartition(".")[0]]
         group.add_argument(*flags, action=Assign, dest=name, metavar=kinds, help=text.replace("%", "%%"))
@@ -171,7 +171,7 @@ def read_file(path: Path) -> dict[str, Value]:
 def read_value(name: str, given: Any) -> Any:
     """The value of a key, from a flag's text or as a file holds it. Raises ValueError where its type is another."""
     value = EARLIER.get((name, given), given) if isinstance(given, str) else given
-    kinds = alternatives(KEYS[name].type)
+    kinds = alternatives(type_of(KEYS[name]))
     scalar = load_text(value) if isinstance(value, str) and value else value
     if scalar is None and type(None) in kinds:
         return None

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from leafdist.config.fields import Section, Value, key
+from leafdist.config.networks import NETWORKS, network
 
 Auto = Literal["auto"]
 
@@ -58,10 +59,12 @@ class DataConfig(Section):
 class ModelConfig(Section):
     """The network, its weights, and which layers are trained."""
 
-    name: Literal["resnet50", "baseline"] = key("resnet50", "the network")
+    name: str = key("resnet50", "the network", choices=lambda: NETWORKS)
     weights: str = key("auto", "name in torchvision, a file, or none; auto: IMAGENET1K_V2 for resnet50, else none")
-    freeze: Literal["auto", "none", "stem", "layer1", "layer2", "layer3", "all"] = key(
-        "auto", "freeze layers up to and including this one; auto: layer1 for resnet50 with weights, else none"
+    freeze: str = key(
+        "auto",
+        "freeze layers up to and including this one; auto: layer1 for resnet50 with weights, else none",
+        choices=lambda: dict.fromkeys(("auto", "none", *(stage for row in NETWORKS.values() for stage in row.stages))),
     )
     frozen_batchnorm: Literal["eval", "train"] = key("eval", "train: frozen BatchNorm still updates its statistics")
     dropout: float | None = key(None, "rate for all of the baseline's layers; null: its own rates", low=0, below=1)
@@ -145,18 +148,17 @@ FREE = re.compile(  # what a resumed run may change
 
 
 def resolve(config: Config) -> Config:
-    """Replace every auto that hangs on the model alone. Raises ValueError where settings contradict each other."""
+    """Replace every auto that depends on the network alone. Raises ValueError where settings contradict each other."""
 
-    def pick(value: Any, for_resnet: Any, for_baseline: Any) -> Any:
-        return value if value != "auto" else for_resnet if model.name == "resnet50" else for_baseline
+    def settle(section: Any, **defaults: Any) -> Any:
+        return replace(section, **{name: value for name, value in defaults.items() if getattr(section, name) == "auto"})
 
-    data, model = config.data, config.model
-    weights = pick(model.weights, "IMAGENET1K_V2", "none")
-    freeze = pick(model.freeze, "none" if weights == "none" else "layer1", "none")
-    normalize = pick(data.normalize, "imagenet", "none")
-    crop, hflip, vflip = pick(data.crop, 52, 0), pick(data.hflip, 0.5, 0.0), pick(data.vflip, 0.5, 0.0)
-    data = replace(data, crop=crop, hflip=hflip, vflip=vflip, normalize=normalize)
-    config = replace(config, data=data, model=replace(model, weights=weights, freeze=freeze))
+    row = network(config.model.name)
+    model = settle(config.model, weights=row.default_weights)
+    model = settle(model, freeze="none" if model.weights == "none" else row.default_freeze)
+    flips = {"hflip": row.flip, "vflip": row.flip}
+    data = settle(config.data, crop=row.crop, normalize=row.normalize, **flips)
+    config = replace(config, data=data, model=model)
     for wrong, message in contradictions(config):
         if wrong:
             raise ValueError(message)
@@ -164,20 +166,24 @@ def resolve(config: Config) -> Config:
 
 
 def contradictions(config: Config) -> list[tuple[bool, str]]:
-    """Of a resolved configuration: whether it has the fault, and what to say then, with the way out."""
+    """List what can be wrong with a resolved configuration: whether it is, and the message with the way out."""
     data, model, train, warmup = config.data, config.model, config.train, config.optim.warmup_epochs
-    crop, weights, resnet = int(data.crop), model.weights, model.name == "resnet50"
-    frozen, freeze = model.freeze != "none", f"model.freeze={model.freeze}"
-    small = not resnet and (crop or data.resize) < 8  # it halves its picture three times
-    size = f"data.crop={crop}, data.resize={data.resize}"
+    row, weights, frozen, dropout = network(model.name), model.weights, model.freeze != "none", model.dropout
+    others = [other.name for other in NETWORKS.values() if weights in other.weights and weights not in row.weights]
+    size, freeze = f"data.crop={data.crop}, data.resize={data.resize}", f"model.freeze={model.freeze}"
+    small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
-        (crop > data.resize, f"{size}: the crop is larger than the picture; lower data.crop or raise data.resize"),
-        (small, f"{size}: the baseline needs 8 pixels; raise data.resize, or data.crop where it is not 0"),
-        (frozen and not resnet, f"{freeze}: the baseline has nothing to freeze; set it to none"),
+        (
+            int(data.crop) > data.resize,
+            f"{size}: the crop is larger than the picture; lower data.crop or raise data.resize",
+        ),
+        (data.side < row.least_side, small),
+        (frozen and not row.stages, f"{freeze}: {row.name} has nothing to freeze; set it to none"),
+        (frozen and model.freeze not in row.stages, f"{freeze}: {row.name} knows none, {', '.join(row.stages)}"),
         (frozen and weights == "none", f"{freeze} would freeze random weights; set it to none, or name model.weights"),
-        (not resnet and weights.startswith("IMAGENET"), f"model.weights={weights} are resnet50's; set it to none"),
-        (resnet and model.dropout is not None, f"model.dropout={model.dropout}: resnet50 has none; leave it null"),
+        (bool(others), f"model.weights={weights} are {' and '.join(others)}'s; set it to none"),
+        (dropout is not None and not row.has_dropout, f"model.dropout={dropout}: {row.name} has none; leave it null"),
         (warmup > train.epochs, f"optim.warmup_epochs={warmup}: longer than train.epochs={train.epochs}; lower it"),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]

@@ -4,12 +4,11 @@ import socket
 from datetime import UTC, datetime
 from pathlib import Path
 
-import torch
-from torchvision.models import ResNet50_Weights
-
+from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import ALONE, Launch
+from leafdist.models.weights import cached
 from leafdist.system import files
 from leafdist.system.network import unreachable
 
@@ -36,11 +35,11 @@ def check_weights(config: Config) -> Finding:
     name = config.model.weights
     if name == "none" or Path(name).is_file():
         return ok("weights", f"model.weights={name}")
-    if name not in ResNet50_Weights.__members__:
-        known = ", ".join(ResNet50_Weights.__members__)
+    weights = network(config.model.name).weights
+    if name not in weights:
+        known = ", ".join(weights)
         return error("weights", f"model.weights={name}: no such file", f"Name a file, none, or one of {known}")
-    url = ResNet50_Weights[name].url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    path = cached(url := weights[name])
     if not path.exists():
         if reason := unreachable(url):
             text = f"{name} is not in the cache and cannot be downloaded ({reason})"

@@ -1,40 +1,47 @@
 """Whether an exported file answers as PyTorch does."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.export.subject import Scores
+from leafdist.export.subject import Pixels, Scores
 
-# of a photo's largest score; docs/export.md has what was measured. What int8 costs is measured, not bounded
+# largest share of a photo's largest score; docs/export.md has measurements. What int8 costs is measured, not bounded
 TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2, "int8": math.inf}
+Answer = Callable[[Pixels], Scores]  # a network: photos as decode gives them -> scores
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of two networks on the same photos."""
+    """How close the scores of two networks on the same photos are.
+
+    same: photos with the same first answer; largest: difference of a score; relative: to the largest score of the
+    same photo, or to 1.
+    """
 
     photos: int
-    same: int  # in their first answer
-    largest: float  # difference of a score
-    relative: float  # to the largest score of the same photo, or to 1
+    same: int
+    largest: float
+    relative: float
 
     @classmethod
-    def of(cls, expected: Scores, found: Scores) -> "Agreement":
+    def measure(cls, expected: Scores, found: Scores) -> "Agreement":
+        """Compare two tables of scores."""
         apart = np.abs(expected - found).max(1)
         scale = np.maximum(np.abs(expected).max(1), 1)
         same = int((expected.argmax(1) == found.argmax(1)).sum())
         return cls(len(expected), same, float(apart.max()), float((apart / scale).max()))
 
-    def check(self, what: str, precision: str) -> None:
-        """Raises ValueError where a score is further off than its precision explains."""
-        if not self.relative <= TOLERANCE[precision]:  # a NaN is no answer either
+    def check(self, file: str, precision: str) -> None:
+        """Raises ValueError if a score is further off than its precision explains."""
+        if not self.relative <= TOLERANCE[precision]:  # so that NaN fails too
             raise ValueError(
-                f"{what} was not kept: it differs from PyTorch by {self.relative:.3g} of a photo's largest score, on "
-                f"{self.photos} photos, and {precision} explains {TOLERANCE[precision]}. Update onnxruntime and "
-                "PyTorch, or export --precision fp32"
+                f"{file} was not kept: it differs from PyTorch by {self.relative:.3g} of a photo's largest score, on "
+                f"{self.photos} photos; {precision} explains {TOLERANCE[precision]}. Update onnxruntime and PyTorch, "
+                "or export --precision fp32"
             )
 
     def __str__(self) -> str:
@@ -43,7 +50,7 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Judged:
-    """A file on the whole test split, beside PyTorch in float32."""
+    """The accuracy of a file on the whole test split, beside that of PyTorch in float32."""
 
     photos: int
     accuracy: float
@@ -51,21 +58,24 @@ class Judged:
     same: int
 
     @classmethod
-    def of(cls, labels: NDArray[np.int64], expected: Scores, found: Scores) -> "Judged":
+    def measure(cls, labels: NDArray[np.int64], expected: Scores, found: Scores) -> "Judged":
+        """Judge `found` against the labels, and against PyTorch's scores."""
         after, before = (float((scores.argmax(1) == labels).mean()) for scores in (found, expected))
         return cls(len(labels), after, before, int((found.argmax(1) == expected.argmax(1)).sum()))
 
+    @property
+    def change(self) -> str:
+        """The difference in words."""
+        return f"{100 * (self.accuracy - self.before):+.2f} points against fp32"
+
     def __str__(self) -> str:
-        change = 100 * (self.accuracy - self.before)
-        return (
-            f"accuracy {self.accuracy:.4f} on {self.photos} test photos, {change:+.2f} points against fp32; "
-            f"same first answer on {self.same}"
-        )
+        accuracy = f"accuracy {self.accuracy:.4f} on {self.photos} test photos, {self.change}"
+        return f"{accuracy}; same first answer on {self.same}"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """One file that was kept."""
+    """A file that was kept; size in bytes."""
 
     name: str
     precision: str

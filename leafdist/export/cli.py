@@ -49,7 +49,7 @@ def export_run(options: argparse.Namespace) -> None:
     if options.to:
         check_folder(options.to)
     runtime = Runtime()
-    subject = Subject.load(options.folder, runtime, options.data, inside=options.preprocess)
+    subject = Subject.load(options.folder, options.data, inside=options.preprocess)
     photos = Photos(subject.config.data, subject.classes, runtime, options.calibrate)
     folder = options.to or options.folder / "export"
     Export(subject, folder, photos, console.say).run(formats, precisions)

@@ -1,4 +1,4 @@
-"""The network as others can have it: ordinary layers, float32 or float16 inside, the same input and output."""
+"""The network for other programs: ordinary layers, float32 or float16 inside, the same input and output."""
 
 from copy import deepcopy
 
@@ -11,9 +11,9 @@ from leafdist.models.small_maps import SmallMapConv2d
 
 
 class Portable(nn.Module):
-    """float32 (B,3,h,w), normalised, or with `augment` uint8 (B,H,W,3) -> float32 scores (B,classes).
+    """Takes normalised float32 (B,3,h,w), or with `augment` uint8 (B,H,W,3); gives float32 scores (B,classes).
 
-    `augment` is the preprocessing of evaluation: crop, scale, normalise. `half`: weights and arithmetic in float16.
+    augment: the preprocessing of evaluation. half: weights and arithmetic are float16.
     """
 
     def __init__(self, model: nn.Module, augment: Augment | None = None, *, half: bool = False) -> None:
@@ -24,6 +24,7 @@ class Portable(nn.Module):
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
+        """Return the scores of `images`."""
         if self.augment:
             images = self.augment(images)
         scores: Tensor = self.network(images.half() if self.half_inside else images)
@@ -31,7 +32,7 @@ class Portable(nn.Module):
 
 
 def plain(model: nn.Module) -> nn.Module:
-    """A copy on the CPU, in eval mode, without what is there for training on CPUs: tracing would keep their detours."""
+    """Return a copy on the CPU, in eval mode, with PyTorch's own layers in place of ours."""
     copy = deepcopy(model).to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for module in copy.modules():
         if isinstance(module, SmallMapConv2d):

@@ -1,22 +1,25 @@
-"""What is exported: a run's network with the input that its file takes, and what PyTorch answers to that."""
+"""What is exported: a run's network with the input that its file takes, and PyTorch's answers to it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
+from leafdist.config.networks import Network, network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
-from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import BATCH
 from leafdist.export.portable import Portable
 from leafdist.runs.evaluations import read_calibration
-from leafdist.runs.load import load_run
+from leafdist.runs.facts import CheckpointMeta, RunFacts
+from leafdist.runs.load import LoadedRun, load_run
 from leafdist.runs.record import RunRecord
+from leafdist.runs.results import Evaluation
+from leafdist.system.plain import from_plain
 
 Pixels = NDArray[np.uint8]  # (B,resize,resize,3), as decode gives them
 Scores = NDArray[np.float32]  # (B,classes)
@@ -24,52 +27,80 @@ Scores = NDArray[np.float32]  # (B,classes)
 
 @dataclass(frozen=True)
 class Subject:
-    """The best checkpoint of a run, on the CPU: on a GPU float32 may be TF32, and what is exported is not.
+    """The best checkpoint of a run, on the CPU, since float32 on a GPU may be TF32.
 
-    `inside`: crop, scale and normalise belong to the network.
+    inside: the exported network crops, scales and normalises by itself.
     """
 
+    loaded: LoadedRun
     record: RunRecord
-    config: Config
-    model: nn.Module
-    classes: tuple[str, ...]
-    meta: dict[str, Any]
     inside: bool
 
     @classmethod
-    def load(cls, run: Path, runtime: Runtime, root: str | None = None, *, inside: bool) -> "Subject":
-        """Its data lies at `root` where given. Raises ValueError for what is no run, or has no best checkpoint."""
-        loaded = load_run(run, root=root)
-        return cls(RunRecord.open(run), loaded.config, loaded.model, loaded.classes, loaded.meta, inside)
+    def load(cls, run: Path, root: str | None = None, *, inside: bool) -> "Subject":
+        """Open `run`, whose data now lies at `root` if given. Raises ValueError without a best checkpoint."""
+        return cls(load_run(run, root=root), RunRecord.open(run), inside)
 
     @property
-    def augment(self) -> Augment:
-        return Augment.from_config(self.config.data).for_evaluation()
+    def config(self) -> Config:
+        """The settings of the run."""
+        return self.loaded.config
 
     @property
+    def network(self) -> Network:
+        """The row of the network's table."""
+        return network(self.config.model.name)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the scores, in order."""
+        return self.loaded.classes
+
+    @cached_property
+    def meta(self) -> CheckpointMeta:
+        """The header of the checkpoint."""
+        return from_plain(CheckpointMeta, self.loaded.meta, self.loaded.path)
+
+    @cached_property
+    def facts(self) -> RunFacts:
+        """The run's own record."""
+        return from_plain(RunFacts, self.record.run, self.record.path)
+
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """The evaluation of this checkpoint on the run's own test split, from one view per photo."""
+        values = self.record.evaluations.get("test")
+        found = from_plain(Evaluation, values, self.record.path) if values else None
+        same = found and found.interval and found.checkpoint in (None, self.meta.sha256) and not found.tta
+        return found if same else None
+
+    @cached_property
     def temperature(self) -> float | None:
-        calibration, _ = read_calibration(self.record.path, self.meta["sha256"])
+        """The number that calibrates the scores, if the run has one for this checkpoint."""
+        calibration, _ = read_calibration(self.record.path, self.meta.sha256)
         return calibration.temperature if calibration else None
 
-    def network(self, *, half: bool = False) -> Portable:
-        return Portable(self.model, self.augment if self.inside else None, half=half)
+    @cached_property
+    def augment(self) -> Augment:
+        """The preprocessing of evaluation, with the crop in the middle."""
+        return Augment.from_config(self.config.data).for_evaluation()
+
+    def portable(self, *, half: bool = False) -> Portable:
+        """Return the network that is exported; `half`: in float16 inside."""
+        return Portable(self.loaded.model, self.augment if self.inside else None, half=half)
 
     def blank(self) -> Pixels:
-        """Two photos, to trace with: one alone would be taken for a constant."""
+        """Return two photos to trace with: a batch of one would be taken for a constant."""
         side = self.config.data.resize
         return np.zeros((2, side, side, 3), np.uint8)
 
     def inputs(self, photos: Pixels) -> Tensor:
-        """What the exported network is given for these photos."""
+        """Return what the exported network is given for these photos."""
         pixels = torch.from_numpy(photos)
         return pixels if self.inside else self.augment(pixels).contiguous()
 
     def scores(self, photos: Pixels) -> Scores:
-        """PyTorch's answers, of the network as it was trained, in float32."""
-        size = BATCH["cpu"]
+        """Return the answers of the network as it was trained, by PyTorch in float32."""
+        parts = torch.from_numpy(photos).split(BATCH["cpu"])
         with torch.inference_mode():
-            parts = [
-                self.model(self.augment(torch.from_numpy(photos[start : start + size]))).float()
-                for start in range(0, len(photos), size)
-            ]
-        return torch.cat(parts).numpy()
+            return torch.cat([self.loaded.model(self.augment(part)).float() for part in parts]).numpy()

@@ -1,9 +1,9 @@
-"""BatchNorm between processes: its statistics over the whole batch, or over each process's rows and averaged after.
+"""BatchNorm between processes: statistics of the whole batch, or of each process's rows, averaged afterwards.
 
-PyTorch's own SyncBatchNorm is for GPUs alone, and would wait for ever for a process whose one row is a stand-in.
+PyTorch's own SyncBatchNorm runs on GPUs only, and would wait forever for a process whose one row is a stand-in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,16 +14,17 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 aten = torch.ops.aten
+BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
     """nn.BatchNorm2d whose mean and variance, under `train()`, are those of the rows of all processes."""
 
-    counted = True  # False: this process's rows are a stand-in, which takes part in the collectives and adds nothing
+    counted = True  # False: the rows are a stand-in, which takes part in the collectives and adds nothing
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # collectives stay outside of a graph
+    @torch.compiler.disable  # type: ignore[untyped-decorator]  # collectives stay out of a compiled graph
     def forward(self, x: Tensor) -> Tensor:
-        """(B,C,h,w) -> (B,C,h,w). All processes call it equally often."""
+        """Normalize (B,C,h,w). All processes must call it equally often."""
         if not self.training:
             return super().forward(x)
         assert self.momentum is not None
@@ -37,13 +38,14 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
 
 class _Normalize(torch.autograd.Function):
-    """Ioffe and Szegedy 2015, with sums over all processes; in float32 or wider, whatever the input's precision."""
+    """BatchNorm (Ioffe and Szegedy 2015) with sums over all processes, in float32 or wider."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: SyncBatchNorm2d) -> tuple[Tensor, ...]:
         scratch = torch.empty_like(weight), torch.empty_like(weight)
         mean, variance = aten.batch_norm_update_stats(x, *scratch, 1.0)
-        count = mean.new_full((1,), x.numel() // x.shape[1] if layer.counted else 0)  # the host waits for no copy
+        # new_full: no copy that the host would wait for
+        count = mean.new_full((1,), x.numel() // x.shape[1] if layer.counted else 0)
         means, variances, counts = _gather(torch.cat([mean, variance, count])).split([len(mean), len(mean), 1], dim=1)
         count = counts.sum()
         share = counts / count
@@ -58,7 +60,7 @@ class _Normalize(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor, *_: Any) -> tuple[Tensor | None, ...]:
-        """Sums over all rows where the statistics came from all; weight and bias have this process's part."""
+        """Sum over the rows of all processes for the input; weight and bias get this process's part."""
         x, weight, mean, variance, count = ctx.saved_tensors
         wanted = [False, True, True]
         _, for_weight, for_bias = aten.native_batch_norm_backward(
@@ -75,22 +77,30 @@ class _Normalize(torch.autograd.Function):
 
 
 def _gather(values: Tensor) -> Tensor:
-    """(n,) of each process -> (world, n): added up in order of rank, so that all have the same sum, bit for bit."""
-    every = [torch.empty_like(values) for _ in range(dist.get_world_size())]
-    dist.all_gather(every, values)
-    return torch.stack(every)
+    """Return (world, n) from the (n,) of each process, by rank: so every process sums in the same order."""
+    gathered = [torch.empty_like(values) for _ in range(dist.get_world_size())]
+    dist.all_gather(gathered, values)
+    return torch.stack(gathered)
 
 
 def synchronize(model: nn.Module) -> None:
-    """Give every BatchNorm of `model` this class; weights, statistics and their names stay."""
+    """Turn every BatchNorm of `model` into a SyncBatchNorm2d; weights, statistics and their names stay."""
     for module in model.modules():
-        if type(module) is nn.BatchNorm2d:
+        if isinstance(module, nn.BatchNorm2d):
+            known = nn.BatchNorm2d.forward, SyncBatchNorm2d.forward
+            assert type(module).forward in known, f"{type(module)} computes more than BatchNorm does"
             module.__class__ = SyncBatchNorm2d
 
 
+def trains_batchnorm(model: nn.Module) -> bool:
+    """Tell whether a BatchNorm layer would use the statistics of the batch under `train()`."""
+    model.train()
+    return bool(_training(model))
+
+
 def average(model: nn.Module, weight: float) -> None:
-    """Running statistics of layers in training become the mean over the processes, weighted by their rows."""
-    layers = [layer for layer in _training(model) if not isinstance(layer, SyncBatchNorm2d)]  # these are the same
+    """Average the running statistics of layers in training over the processes, weighted by `weight`."""
+    layers = [layer for layer in _training(model) if not isinstance(layer, SyncBatchNorm2d)]  # the others agree already
     buffers = _statistics(layers)
     if not buffers or not dist.is_initialized():
         return
@@ -101,7 +111,7 @@ def average(model: nn.Module, weight: float) -> None:
 
 @contextmanager
 def stand_in(model: nn.Module) -> Iterator[None]:
-    """Rows inside must not move the statistics; alone they have none of their own."""
+    """Let the rows inside, which stand in for none of this process, leave the statistics as they are."""
     layers = _training(model)
     synced = [layer for layer in layers if isinstance(layer, SyncBatchNorm2d)]
     for layer in layers:
@@ -116,19 +126,19 @@ def stand_in(model: nn.Module) -> Iterator[None]:
 
 
 def snapshot(model: nn.Module) -> list[Tensor]:
-    """Copies of the running statistics of layers in training, for `restore`."""
+    """Copy the running statistics of layers in training, for `restore`."""
     return [buffer.clone() for buffer in _statistics(_training(model))]
 
 
 def restore(model: nn.Module, before: list[Tensor], bad: Tensor) -> None:
-    """Statistics of a step that was refused (`bad` is 1) are as `before`; decided on the device."""
+    """Put the statistics back to `before` if `bad` is 1, without asking the device which it is."""
     for buffer, old in zip(_statistics(_training(model)), before, strict=True):
         buffer.copy_(torch.where(bad.bool(), old, buffer))
 
 
-def _training(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
-    return [m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training]
+def _training(model: nn.Module) -> list[BatchNorm]:
+    return [module for module in model.modules() if isinstance(module, BatchNorm) and module.training]
 
 
-def _statistics(layers: list[nn.modules.batchnorm._BatchNorm]) -> list[Tensor]:
+def _statistics(layers: Sequence[BatchNorm]) -> list[Tensor]:
     return [value for layer in layers for value in (layer.running_mean, layer.running_var) if value is not None]

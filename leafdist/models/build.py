@@ -1,15 +1,18 @@
-"""Networks that know nothing of ranks."""
+"""Building a network by its name.
+
+What a row's `build` makes takes the arguments of ResNet50. Its random layers are BlockDropout. Everything up to and
+including the stage `freeze` has no gradient, and its BatchNorm stays in eval mode unless `frozen_batchnorm` is "train".
+"""
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 import torch
 from torch import nn
 
-from leafdist.models.baseline import Baseline
-from leafdist.models.resnet import ResNet50
+from leafdist.config.networks import network
+from leafdist.models.dropout import number_layers
 from leafdist.models.weights import load_weights
-
-HEADS = {"baseline": "head", "resnet50": "fc"}
 
 
 def build_model(
@@ -23,13 +26,13 @@ def build_model(
     frozen_batchnorm: str = "eval",
     weights: Path | None = None,
 ) -> nn.Module:
-    """The network `name` for pictures of `side` pixels, its random weights drawn from `seed`, then `weights` loaded."""
+    """Build the network `name`, its weights drawn from `seed`, then load `weights`. Raises ValueError if unfit."""
+    row = network(name)
     torch.manual_seed(seed)
-    model: nn.Module
-    if name == "baseline":
-        model = Baseline(num_classes, side, dropout)
-    else:
-        model = ResNet50(num_classes, freeze, frozen_batchnorm)
+    model: nn.Module = resolve_name(row.build)(
+        num_classes, side, dropout=dropout, freeze=freeze, frozen_batchnorm=frozen_batchnorm
+    )
+    number_layers(model)
     if weights:
-        load_weights(model, weights, HEADS[name])
+        load_weights(model, weights, row.head)
     return model

@@ -1,32 +1,33 @@
-"""Pretrained weights: found by torchvision's name or as a file, cleaned, checked leaf by leaf, loaded."""
+"""Pretrained weights: found by name or as a file, checked tensor by tensor, loaded."""
 
+import re
 from pathlib import Path
 from urllib.error import URLError
 
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import ResNet50_Weights
 
+from leafdist.config.networks import Network
 from leafdist.system.network import unreachable
 
-PREFIXES = ("module.", "_orig_mod.")  # left by DistributedDataParallel and torch.compile
+PREFIXES = re.compile(r"^((module|_orig_mod)\.)+")  # left by DistributedDataParallel and torch.compile
 IMAGENET_CLASSES = 1000
 COUNTER = ".num_batches_tracked"
 
 
-def find_weights(name: str) -> Path:
-    """The file of `name`: a path, or torchvision's name, taken from the hub's cache folder or downloaded into it.
+def find_weights(name: str, network: Network) -> Path:
+    """Return the file `name`, or that of the network's weights of that name, downloaded if it is not in torch's cache.
 
-    Raises ValueError where there is neither; without a network it says which file belongs where.
+    Raises ValueError if there is neither; if it cannot be downloaded, the message says which file to put where.
     """
     if Path(name).is_file():
         return Path(name)
-    if name not in ResNet50_Weights.__members__:
-        known = ", ".join(ResNet50_Weights.__members__)
-        raise ValueError(f"model.weights={name}: neither a file nor one of torchvision's for ResNet-50 ({known}, none)")
-    url = ResNet50_Weights[name].url
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    if name not in network.weights:
+        known = ", ".join([*network.weights, "none"])
+        raise ValueError(f"model.weights={name}: neither a file nor one of torchvision's for {network.title} ({known})")
+    url = network.weights[name]
+    path = cached(url)
     if not path.exists():
         try:
             _download(url, path)
@@ -38,6 +39,11 @@ def find_weights(name: str) -> Path:
     return path
 
 
+def cached(url: str) -> Path:
+    """Return where torch's cache keeps the file of `url`, downloaded or not."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+
+
 def _download(url: str, path: Path) -> None:
     if reason := unreachable(url):  # the download itself would wait for minutes behind some firewalls
         raise OSError(reason)
@@ -46,30 +52,30 @@ def _download(url: str, path: Path) -> None:
 
 
 def load_weights(model: nn.Module, path: Path, head: str) -> None:
-    """Load `path` into `model`. An ImageNet head (1000 classes) gives way to the new one; `head` is its name.
+    """Load `path` into `model`, except for the layer `head` if the file's is that of ImageNet (1000 classes).
 
-    Raises ValueError where a key, a shape or the number of classes does not fit.
+    Raises ValueError if a key, a shape or the number of classes does not fit.
     """
-    state = {_clean(key): value for key, value in read_tensors(path).items()}
+    state = {PREFIXES.sub("", key): value for key, value in read_tensors(path).items()}
     own = model.state_dict()
     rows = state[f"{head}.bias"].shape[0] if f"{head}.bias" in state else None
     if rows == IMAGENET_CLASSES != own[f"{head}.bias"].shape[0]:
         state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias")}
     elif rows is not None and rows != own[f"{head}.bias"].shape[0]:
         raise ValueError(f"{path} was trained on {rows} classes, the data has {own[f'{head}.bias'].shape[0]}")
-    # counters that files of before PyTorch 0.4.1 lack, torchvision's IMAGENET1K_V1 among them, and nothing here uses
+    # files from before PyTorch 0.4.1, torchvision's IMAGENET1K_V1 among them, lack counters that nothing here uses
     state |= {key: value for key, value in own.items() if key.endswith(COUNTER) and key not in state}
     check_state(state, own, path)
     model.load_state_dict(state)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """Tensors of a .safetensors or a torch file; pickled code is refused. Raises ValueError naming the file."""
+    """Read a .safetensors or a torch file; pickled code is refused. Raises ValueError naming the file."""
     try:
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of bytes that are no pickle, torch raises whatever they lead to
+    except Exception as error:  # torch raises any type of error for bytes that are no pickle
         raise ValueError(f"{path} cannot be read as a file of plain tensors: {error}") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise ValueError(f"{path} is not a state dict: a dictionary of tensors is needed")
@@ -77,7 +83,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 
 def check_state(state: dict[str, Tensor], own: dict[str, Tensor], path: Path) -> None:
-    """Raises ValueError, naming the first difference, where `state` does not fit `own` leaf by leaf."""
+    """Raises ValueError, naming the first difference, if `state` does not have the names and shapes of `own`."""
     for key, value in own.items():
         if key not in state:
             raise ValueError(f"{path} is of another architecture: it lacks {key}")
@@ -87,9 +93,3 @@ def check_state(state: dict[str, Tensor], own: dict[str, Tensor], path: Path) ->
     for key in state:
         if key not in own:
             raise ValueError(f"{path} is of another architecture: it has {key}, which the model lacks")
-
-
-def _clean(key: str) -> str:
-    for prefix in (*PREFIXES, *PREFIXES):
-        key = key.removeprefix(prefix)
-    return key

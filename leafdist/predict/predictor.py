@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from leafdist.config.networks import network
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.distributed.runtime import AMP
@@ -75,7 +76,7 @@ class Predictor:
 
     def heat(self, inputs: Tensor, labels: Tensor) -> NDArray[np.float32]:
         """Grad-CAM of each photo on the whole square that was cropped, (B,resize,resize)."""
-        heat = grad_cam(self.model, inputs, labels)
+        heat = grad_cam(self.model, network(self.config.model.name), inputs, labels)
         margin = self.config.data.resize - heat.shape[-1]
         before = round(margin / 2)  # as in Augment's center crop
         return F.pad(heat, (before, margin - before) * 2).cpu().numpy()

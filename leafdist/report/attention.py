@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
@@ -23,7 +24,7 @@ def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> l
     data = loaded.config.data
     rows = torch.from_numpy(np.stack([decode(folder / path, data.resize, data.fit) for path in paths]))
     seen = Augment.from_config(data).for_evaluation()(rows)
-    heat = grad_cam(loaded.model, seen, torch.tensor(labels)).numpy()
+    heat = grad_cam(loaded.model, network(loaded.config.model.name), seen, torch.tensor(labels)).numpy()
     return [overlay(_seen(folder / path, loaded.config), one) for path, one in zip(paths, heat, strict=True)]
 
 
@@ -31,7 +32,7 @@ def places(run: Path) -> tuple[int, int]:
     """Pixels that the network sees of a side, and the places that its last maps divide them into."""
     config = read_config(run)
     pixels = config.data.side
-    return pixels, -(-pixels // 32) if config.model.name == "resnet50" else pixels // 8
+    return pixels, network(config.model.name).map_side(pixels)
 
 
 def _seen(path: Path, config: Config) -> Picture:

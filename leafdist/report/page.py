@@ -6,6 +6,7 @@ from datetime import datetime
 from importlib.resources import files as resources
 from string import Template
 
+from leafdist.config.networks import network
 from leafdist.pages.html import Html, join, tag
 from leafdist.pages.pictures import Pictures
 from leafdist.report.class_table import classes
@@ -44,10 +45,7 @@ def single(facts: Facts) -> str:
 def subtitle(facts: Facts) -> str:
     config, starts = facts.record.config, facts.record.starts
     when = f", started {datetime.fromisoformat(starts[0]['time']):%-d %B %Y}" if starts else ""
-    return f"{NETWORKS[config.model.name]}, {facts.record.state}{when}"
-
-
-NETWORKS = {"resnet50": "ResNet-50", "baseline": "Baseline CNN"}
+    return f"{network(config.model.name).title}, {facts.record.state}{when}"
 
 
 def missing(facts: Facts, gone: int) -> Html | None:

@@ -5,13 +5,14 @@ from typing import Any
 
 from leafdist.compare.compare import Comparison, compare
 from leafdist.compare.pair import Pair, Photo
+from leafdist.config.networks import network
 from leafdist.config.schema import KEYS, flatten, to_dict
 from leafdist.pages.html import Child, Html, tag
 from leafdist.pages.pictures import Pictures
 from leafdist.pages.words import THIN, count, data, duration, interval, many, number, percent, title_of
 from leafdist.report.contents import Facts
 from leafdist.report.curves import charts
-from leafdist.report.page import NETWORKS, Part, page
+from leafdist.report.page import Part, page
 
 SHOWN = 12  # photos a side
 Both = tuple[Facts, Facts]
@@ -28,7 +29,7 @@ def double(both: Both) -> str:
         ("photos", "Photos", _photos(both, comparison.pairs[0]) if comparison else None),
         ("configuration", "Configuration", _settings(both, names)),
     ]
-    below = " and ".join(f"{NETWORKS[facts.record.config.model.name]}, {facts.record.state}" for facts in both)
+    below = " and ".join(f"{network(facts.record.config.model.name).title}, {facts.record.state}" for facts in both)
     return page(f"{names[0]} and {names[1]}", below, [], parts)
 
 

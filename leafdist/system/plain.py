@@ -9,7 +9,7 @@ import types
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from leafdist.system import files
 
@@ -47,7 +47,8 @@ def _read(hint: Any, value: Any, name: str, source: object) -> Any:
         return _read_fields(hint, value, name, source)
     if origin in (Union, types.UnionType):
         rest = [one for one in inner if one is not types.NoneType]
-        return None if value is None else _read(rest[0], value, name, source)
+        named = any(get_origin(one) is Literal and value in get_args(one) for one in rest)  # such as "auto"
+        return value if value is None or named else _read(rest[0], value, name, source)
     if origin is tuple and isinstance(value, list):
         kinds = inner if Ellipsis not in inner else (inner[0],) * len(value)
         return tuple(_read(one, part, name, source) for one, part in zip(kinds, value, strict=True))

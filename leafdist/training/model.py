@@ -4,11 +4,12 @@ from pathlib import Path
 
 from torch import nn
 
+from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.data.plan import chunk, micro_batches, smallest_part
 from leafdist.distributed.runtime import Runtime
+from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
-from leafdist.models.resnet import trains_batchnorm
 from leafdist.models.weights import find_weights
 
 
@@ -38,7 +39,8 @@ def make_model(config: Config, num_classes: int, runtime: Runtime) -> nn.Module:
     settings = config.model
     weights: Path | None = None
     if settings.weights != "none":
-        weights = runtime.once_per_node(lambda: find_weights(settings.weights))
+        row = network(settings.name)
+        weights = runtime.once_per_node(lambda: find_weights(settings.weights, row))
     return runtime.everywhere(
         lambda: build_model(
             settings.name,

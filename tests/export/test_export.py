@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,12 @@ from safetensors.torch import load_file
 from torchvision.models import resnet50
 
 from leafdist.__main__ import main
+from leafdist.config.schema import from_dict, to_dict
 from leafdist.data.decode import decode
 from leafdist.export import onnx_file, tensors
-from leafdist.export.subject import Scores
+from leafdist.export.agreement import Agreement, Exported
+from leafdist.export.model_card import card
+from leafdist.export.subject import Scores, Subject
 from leafdist.predict.api import load_run
 from leafdist.runs import load
 from leafdist.runs.checkpoint import load_best
@@ -34,6 +38,7 @@ from tests.helpers.photos import CLASSES, draw
 from tests.helpers.untrained import untrained_run
 
 TEMPERATURE = 1.7
+SCORES = {"macro_f1": 0.3, "balanced_accuracy": 0.2, "top3_accuracy": 1.0}
 PRECISIONS = ["--precision", "fp32,fp16,int8"]
 
 
@@ -49,7 +54,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_calibration(made, Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1]["sha256"]))
     evaluation = {"split": "test", "images": 36, "correct": 12, "accuracy": 1 / 3, "interval": [0.2, 0.5]}
     rows = {name: {"images": 12, "precision": 0.5, "recall": 0.25, "f1": 1 / 3} for name in CLASSES}
-    files.write_json(made / "eval-test.json", evaluation | {"macro_f1": 0.3, "classes": rows, "data": "d" * 64})
+    files.write_json(made / "eval-test.json", evaluation | SCORES | {"classes": rows, "data": "d" * 64})
     assert main(["export", str(made), "--preprocess", *PRECISIONS]) == 0
     return made
 
@@ -164,11 +169,32 @@ def test_hugging_face_reads_the_card(run: Path) -> None:
     card = ModelCard.load(run / "export" / "README.md")
     assert card.data.eval_results is not None
     found = {result.metric_type: result.metric_value for result in card.data.eval_results}
-    assert found == {"accuracy": pytest.approx(1 / 3, abs=1e-6), "f1": pytest.approx(0.3)}
+    assert found == {
+        "accuracy": pytest.approx(1 / 3, abs=1e-6),
+        "f1": 0.3,
+        "balanced_accuracy": 0.2,
+        "top_3_accuracy": 1.0,
+    }
     assert card.data.pipeline_tag == "image-classification"
     row, digest = "| Corn___rust, common | 12 | 0.500 | 0.250 | 0.333 |", load_best(run)[1]["sha256"]
     for text in ("33.33 %", "20.00 % to 50.00 %", row, digest):
         assert text in card.text
+
+
+@pytest.mark.parametrize(
+    ("crop", "kind", "precision", "said"),
+    [(52, "random", "bf16", ["at random positions", "in bf16"]), (0, "random", "no", []), (52, "center", "no", [])],
+)
+def test_the_card_says_where_figures_differ(crop: int, kind: str, precision: str, said: list[str], run: Path) -> None:
+    subject = Subject.load(run, inside=True)
+    values = to_dict(subject.config)
+    values["data"] |= {"crop": crop, "eval_crop": kind}
+    values["train"] |= {"precision": precision}
+    changed = replace(subject, loaded=replace(subject.loaded, config=from_dict(values)))
+    made = Exported("model.pt2", "fp32", 1, "0" * 64, Agreement(1, 1, 0.0, 0.0), None)
+    notes = [line for line in card(changed, [made], "drawn").splitlines() if line.startswith("Measured")]
+    assert len(notes) == len(said)
+    assert all(words in note for words, note in zip(said, notes, strict=True))
 
 
 @pytest.mark.slow

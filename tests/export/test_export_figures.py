@@ -1,33 +1,19 @@
-"""What is said of an exported file: how it agrees with PyTorch, and where figures are not its own."""
-
-from types import SimpleNamespace
+"""What is said of an exported file: how it agrees with PyTorch."""
 
 import numpy as np
 import pytest
 
 from leafdist.export.agreement import Agreement, Judged
-from leafdist.export.model_card import measured_otherwise
-
-
-@pytest.mark.parametrize(
-    ("crop", "kind", "precision", "said"),
-    [(52, "random", "bf16", ["at random places", "in bf16"]), (0, "random", "no", []), (52, "center", "no", [])],
-)
-def test_card_marks_foreign_figures(crop: int, kind: str, precision: str, said: list[str]) -> None:
-    data, train = SimpleNamespace(crop=crop, eval_crop=kind), SimpleNamespace(precision=precision)
-    notes = measured_otherwise(SimpleNamespace(config=SimpleNamespace(data=data, train=train)))  # type: ignore[arg-type]
-    assert len(notes) == len(said)
-    assert all(words in note for words, note in zip(said, notes, strict=True))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_nan_score_is_never_right(precision: str) -> None:
     expected = np.ones((2, 3), np.float32)
     with pytest.raises(ValueError, match="was not kept"):
-        Agreement.of(expected, np.full_like(expected, np.nan)).check("model", precision)
+        Agreement.measure(expected, np.full_like(expected, np.nan)).check("model", precision)
 
 
 def test_what_a_precision_costs_is_counted() -> None:
     expected, found = np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)[[0, 1, 3, 2]]
-    judged = Judged.of(np.array([0, 1, 2, 0]), expected, found)
+    judged = Judged.measure(np.array([0, 1, 2, 0]), expected, found)
     assert str(judged) == "accuracy 0.5000 on 4 test photos, -25.00 points against fp32; same first answer on 2"

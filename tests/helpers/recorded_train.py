@@ -40,8 +40,8 @@ def recorded_step(self: TrainStep, step: int, batch: Batch) -> Sums:
 
 def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:
     result: Tensor = bytes_for(self, x)
-    assert self.place is not None
-    _, step, first = self.place
+    assert self.position is not None
+    _, step, first = self.position
     for row, mask in enumerate(result >= self.threshold):
         masks[f"step {step} layer {self.layer} row {first + row}"] = zlib.crc32(mask.contiguous().numpy().data)
     return result

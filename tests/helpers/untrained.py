@@ -20,7 +20,7 @@ HEADS = {512: 0.5, 2048: 0.004}  # deviation by features: classes far from equal
 
 def untrained_run(path: Path, model: str, classes: tuple[str, ...], **data: Any) -> Path:
     """Weights are drawn, so that answers differ between photos; `data`: settings of that section."""
-    network_config = ModelConfig(name=model, weights="none")  # type: ignore[arg-type]
+    network_config = ModelConfig(name=model, weights="none")
     given = Config(model=network_config, train=TrainConfig(precision="no"))
     config = resolve(replace(given, data=replace(given.data, **data)))
     network = build_model(model, len(classes), config.data.side)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from leafdist.models.resnet import ResNet50
+from leafdist.models.build import build_model
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import TINY, Program
 
@@ -80,7 +80,8 @@ def test_user_error_is_printed_once(count: int, program: Program, photos: Path) 
 
 
 @pytest.mark.parametrize(("state", "message"), [
-    (torch.nn.Linear(2, 2).state_dict(), "another architecture"), (ResNet50(5).state_dict(), "5 classes"),
+    (torch.nn.Linear(2, 2).state_dict(), "another architecture"),
+    (build_model("resnet50", 5, 64).state_dict(), "5 classes"),
 ])  # fmt: skip
 def test_weights_that_do_not_fit(
     state: dict[str, torch.Tensor], message: str, program: Program, photos: Path, tmp_path: Path

@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from leafdist.config.networks import NETWORKS, RESNET50
 from leafdist.models.build import build_model
 from leafdist.models.gradcam import grad_cam, overlay
 
@@ -13,7 +14,7 @@ from leafdist.models.gradcam import grad_cam, overlay
 def test_heat_has_picture_size_and_range(name: str, side: int) -> None:
     model = build_model(name, 4, side).eval()
     images = torch.rand(3, 3, side, side).contiguous(memory_format=torch.channels_last)
-    heat = grad_cam(model, images, torch.tensor([0, 1, 3]))
+    heat = grad_cam(model, NETWORKS[name], images, torch.tensor([0, 1, 3]))
     assert heat.shape == (3, side, side)
     assert heat.min() >= 0
     assert all(top in (0, 1) for top in heat.amax((1, 2)).tolist())
@@ -40,7 +41,9 @@ def test_only_the_class_region_is_hot() -> None:
     image = torch.zeros(1, 3, 64, 64)
     image[0, 0, 8:24, 8:24] = 1  # red above left
     image[0, 1, 40:56, 40:56] = 1  # green below right
-    red, green, none = grad_cam(spot_finder(), image.expand(3, -1, -1, -1), torch.tensor([1, 2, 0]))
+    red, green, none = grad_cam(
+        spot_finder(), NETWORKS["baseline"], image.expand(3, -1, -1, -1), torch.tensor([1, 2, 0])
+    )
     assert red[10:22, 10:22].mean() > 0.85
     assert red[36:, 36:].max() == 0
     assert green[42:54, 42:54].mean() > 0.85
@@ -62,13 +65,13 @@ def test_formula_matches_the_paper() -> None:
     gradient = torch.autograd.functional.jacobian(score, maps)
     expected = (gradient.mean((2, 3), keepdim=True) * maps).sum(1).relu()
     expected = nn.functional.interpolate(expected[None].float(), (64, 64), mode="bilinear")[0, 0]
-    torch.testing.assert_close(grad_cam(model, image, torch.tensor([2]))[0], expected / expected.max())
+    torch.testing.assert_close(grad_cam(model, RESNET50, image, torch.tensor([2]))[0], expected / expected.max())
 
 
 def test_works_with_frozen_layers_and_inference() -> None:
     model = build_model("resnet50", 3, 64, freeze="all").eval().requires_grad_(requires_grad=False)
     with torch.no_grad():
-        assert grad_cam(model, torch.rand(1, 3, 64, 64), torch.tensor([0])).shape == (1, 64, 64)
+        assert grad_cam(model, RESNET50, torch.rand(1, 3, 64, 64), torch.tensor([0])).shape == (1, 64, 64)
 
 
 def test_overlay_colours_only_the_hot() -> None:

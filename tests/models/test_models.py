@@ -4,13 +4,16 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from leafdist.config.networks import NETWORKS, RESNET50, Network
+from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
 from leafdist.models.dropout import BlockDropout, seek
-from leafdist.models.resnet import ResNet50, trains_batchnorm
+from leafdist.models.resnet import ResNet50
 from leafdist.models.small_maps import SmallMapConv2d, use_small_maps
 from leafdist.models.weights import find_weights
 from leafdist.training.optim import build_optimizer
@@ -124,7 +127,7 @@ def test_the_protocols_frozen_statistics_move() -> None:
 @pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_torchvision_weights_load_with_any_prefix(prefix: str, suffix: str, tmp_path: Path) -> None:
-    state = ResNet50(1000).state_dict()
+    state = build_model("resnet50", 1000, 64).state_dict()
     path = save({prefix + key: value for key, value in state.items()}, tmp_path / f"weights{suffix}")
     model = build_model("resnet50", 3, 64, weights=path)
     assert torch.equal(model.state_dict()["layer4.2.conv3.weight"], state["layer4.2.conv3.weight"])
@@ -132,7 +135,9 @@ def test_torchvision_weights_load_with_any_prefix(prefix: str, suffix: str, tmp_
 
 
 def test_weights_without_batch_counts_load(tmp_path: Path) -> None:
-    state = {key: value for key, value in ResNet50(1000).state_dict().items() if "num_batches" not in key}
+    state = {
+        key: value for key, value in build_model("resnet50", 1000, 64).state_dict().items() if "num_batches" not in key
+    }
     build_model("resnet50", 3, 64, weights=save(state, tmp_path / "weights.pth"))
 
 
@@ -152,23 +157,41 @@ def test_named_weights_come_from_hub_cache(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     path = tmp_path / "hub" / "checkpoints" / "resnet50-11ad3fa6.pth"
     path.parent.mkdir(parents=True)
-    torch.save(ResNet50(1000).state_dict(), path)
-    assert find_weights("IMAGENET1K_V2") == path
+    torch.save(build_model("resnet50", 1000, 64).state_dict(), path)
+    assert find_weights("IMAGENET1K_V2", RESNET50) == path
     build_model("resnet50", 3, 64, weights=path)
+
+
+@pytest.mark.parametrize("row", [row for row in NETWORKS.values() if row.torchvision])
+def test_weights_are_torchvisions(row: Network) -> None:
+    weights = torchvision.models.get_model_weights(row.torchvision)
+    assert {weight.name: weight.url for weight in weights} == row.weights
+
+
+@pytest.mark.parametrize("row", NETWORKS.values())
+def test_rows_describe_the_networks(row: Network) -> None:
+    """Head and last map exist, and the map has the side that the row says, for any picture."""
+    sides = dict[int, int]()
+    model = build_model(row.name, 3, pixels := 53).eval()
+    assert model.get_submodule(row.head).out_features == 3
+    model.get_submodule(row.last_map).register_forward_hook(lambda _, __, maps: sides.update({pixels: maps.shape[-1]}))
+    model(torch.rand(1, 3, pixels, pixels))
+    assert sides == {pixels: row.map_side(pixels)}
+    assert any(isinstance(module, BlockDropout) for module in model.modules()) == row.has_dropout
 
 
 def test_offline_error_names_file_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(ValueError, match=r"Put that file at .*resnet50-0676ba61\.pth"):
-        find_weights("IMAGENET1K_V1")
+        find_weights("IMAGENET1K_V1", RESNET50)
     with pytest.raises(ValueError, match="neither a file nor one of torchvision's"):
-        find_weights("IMAGENET9")
+        find_weights("IMAGENET9", RESNET50)
 
 
 @pytest.mark.parametrize(("model", "message"), [
     (nn.Linear(2, 2), "another architecture: it lacks conv1.weight"),
-    (ResNet50(4), "was trained on 4 classes, the data has 3"),
+    (build_model("resnet50", 4, 64), "was trained on 4 classes, the data has 3"),
 ])  # fmt: skip
 def test_weights_of_wrong_shape_are_refused(model: nn.Module, message: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=message):
