@@ -1,16 +1,17 @@
 """The figures that a reader looks for first, each with its 95 % interval, and what they can mean."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from leafdist.evaluation.intervals import wilson
+import numpy as np
+
+from leafdist.evaluation.intervals import RESAMPLES, wilson
 from leafdist.evaluation.scores import is_healthy
-from leafdist.pages.html import Child, Html, tag
-from leafdist.pages.words import THIN, count, data, interval, many, number, percent
-from leafdist.report.contents import Facts
+from leafdist.pages.words import count, interval, many, number, percent
+from leafdist.report.contents import Contents
+from leafdist.runs.results import Evaluation, Interval
 
 MANY = 2000  # photos from which on a second digit says something
-
 MEANING = {
     "yes": "Leaves of {split} photos were never seen in training, where their ids are known; they come from the same "
     "source and stand before the same background, so photos from elsewhere may do worse.",
@@ -21,140 +22,130 @@ MEANING = {
     "unknown": "Whether other photos of the same leaves were trained on is not known: "
     "on new leaves the model may do worse. A split by leaf tells how much.",
 }
-SPLIT = "leafdist split RAW DEST --groups FILE"
 
 
-def headline(facts: Facts) -> Html:
-    """The figures that a reader wants first."""
-    figures = [*_evaluated(facts), _best(facts)] if facts.evaluation else [_best(facts)]
-    order = sorted((figure for figure in figures if figure), key=lambda figure: 'class="hero"' not in figure)
-    return tag(
-        "section",
-        tag("h2", "Results", class_="unseen"),
-        tag("dl", order, class_="figures"),
-        meaning(facts),
-        _elsewhere(facts),
-    )
+@dataclass(frozen=True)
+class Figure:
+    """value: exact, as in the JSON under `key`; text: as people read it; kind: what the interval `range` is by."""
+
+    name: str
+    value: float
+    text: str
+    key: str
+    notes: tuple[str, ...]
+    range: str | None = None
+    kind: str = ""
+    hero: bool = False
 
 
-def meaning(facts: Facts) -> Html | None:
-    """One plain sentence on what the accuracy can mean."""
-    if not facts.evaluation:
+@dataclass(frozen=True)
+class Headline:
+    """The top of a report: figures, what the accuracy can mean, and evaluations on photos from elsewhere."""
+
+    figures: list[Figure]
+    meaning: str | None
+    by_leaf_helps: bool
+    elsewhere: list[Evaluation]
+
+
+def headline(contents: Contents) -> Headline:
+    """Collect the figures that a reader wants first."""
+    figures, result = [*_best(contents)], contents.evaluation
+    if result is None:
+        return Headline(figures, None, by_leaf_helps=False, elsewhere=[])
+    key = next((key for key in MEANING if result.leaf_disjoint.startswith(key)), "unknown")
+    found = [_accuracy(contents.split, result), _macro_f1(result), *_calibration(contents, result), *_healthy(result)]
+    meaning = MEANING[key].format(split=contents.split)
+    return Headline([*found, *figures], meaning, key in ("no", "unknown"), contents.elsewhere)
+
+
+def macro_f1_interval(result: Evaluation) -> Interval | None:
+    """The 95 % interval, by drawing the photos again as counts of the confusion matrix (bootstrap of Efron 1979)."""
+    if not result.images or not result.confusion:
         return None
-    told = str(facts.evaluation.get("leaf_disjoint", "unknown"))
-    key = next((key for key in MEANING if told.startswith(key)), "unknown")
-    way_out = [" ", tag("code", SPLIT)] if key in ("no", "unknown") else None
-    return tag("p", MEANING[key].format(split=facts.split), way_out, class_="meaning")
+    cells = np.array(result.confusion, np.float64)
+    photos = np.array([scores.images for scores in result.classes.values()], np.float64)
+    cells = np.column_stack([cells, photos - cells.sum(1)])  # unreadable ones are in no column
+    share = (cells / cells.sum()).ravel()
+    drawn = np.random.default_rng(0).multinomial(int(photos.sum()), share, RESAMPLES).reshape(-1, *cells.shape)
+    hits = np.einsum("rii->ri", drawn[:, :, :-1])
+    labelled = drawn.sum(2)
+    each, present = 2 * hits / np.maximum(labelled + drawn.sum(1)[:, :-1], 1), labelled > 0
+    low, high = np.quantile((each * present).sum(1) / present.sum(1), [0.025, 0.975])
+    return float(low), float(high)
 
 
-def _elsewhere(facts: Facts) -> Html | None:
-    """Photos from other sources: the honest test."""
-    if not facts.elsewhere:
-        return None
-    rows = [
-        tag("tr", tag("th", tag("code", found["elsewhere"]), scope="row"), [tag("td", cell) for cell in _other(found)])
-        for found in facts.elsewhere.values()
-    ]
-    names = ("Other photos", "Photos", "Accuracy", f"95{THIN}% interval", "Macro F1")
-    head = tag("thead", tag("tr", [tag("th", name, scope="col") for name in names]))
-    return tag("div", tag("table", head, tag("tbody", rows), class_="plain"), class_="scroll elsewhere")
-
-
-def _other(found: dict[str, Any]) -> list[Child]:
-    accuracy, f1 = found["accuracy"], found["macro_f1"]
-    bounds = interval(found.get("interval_by_leaf", found["interval"]))
-    return [count(found["images"]), data(accuracy, percent(accuracy)), bounds, data(f1, number(f1))]
-
-
-def _figure(name: str, value: Child, *notes: Child, hero: bool = False) -> Html:
-    details = [tag("dd", note, class_="note") for note in notes if note]
-    return tag("div", tag("dt", name), tag("dd", value, class_="value"), details, class_="hero" if hero else None)
-
-
-def _evaluated(facts: Facts) -> Iterator[Html]:
-    result: dict[str, Any] = facts.evaluation or {}
-    digits = 2 if result["images"] >= MANY else 1
-    kind = "interval_by_leaf" if "interval_by_leaf" in result else "interval"
-    yield _figure(
-        f"{facts.split.capitalize()} accuracy",
-        data(result["accuracy"], percent(result["accuracy"], digits), "accuracy"),
-        _between(result[kind], digits, " by leaf" if kind != "interval" else ""),
-        f"{count(result['correct'])} of {many(result['images'], 'photo')}" + _unreadable(result) + _views(result),
+def _accuracy(split: str, result: Evaluation) -> Figure:
+    digits = 2 if result.images >= MANY else 1
+    bounds = result.interval_by_leaf or result.interval
+    note = f"{count(result.correct)} of {many(result.images, 'photo')}"
+    note += f"; {result.unreadable} unreadable ones counted as wrong" if result.unreadable else ""
+    note += "; mean of four views of a photo (--tta)" if result.tta else ""
+    return Figure(
+        f"{split.capitalize()} accuracy",
+        result.accuracy,
+        percent(result.accuracy, digits),
+        "accuracy",
+        (note,),
+        range=interval(bounds, digits) if bounds else None,
+        kind=" by leaf" if result.interval_by_leaf else "",
         hero=True,
     )
-    yield _macro_f1(facts, result)
-    yield from _calibration(facts, result)
-    yield from _healthy(result)
 
 
-def _between(bounds: Sequence[float], digits: int = 1, kind: str = "") -> list[Child]:
-    return [f"95{THIN}% interval{kind} ", tag("span", interval(bounds, digits), class_="range")]
-
-
-def _by_photo(result: dict[str, Any]) -> str:
+def _by_photo(result: Evaluation) -> str:
     """Said of an interval that stands beside one by leaf: it is narrower than it should be."""
-    return " by photo" if "interval_by_leaf" in result else ""
+    return " by photo" if result.interval_by_leaf else ""
 
 
-def _views(result: dict[str, Any]) -> str:
-    return "; mean of four views of a photo (--tta)" if result.get("tta") else ""
+def _macro_f1(result: Evaluation) -> Figure:
+    bounds = macro_f1_interval(result)
+    present = sum(scores.images > 0 for scores in result.classes.values())
+    note = f"mean of {many(present, 'class', 'classes')}, each counting the same"
+    range_ = f"{number(bounds[0])} – {number(bounds[1])}" if bounds else None
+    text = number(result.macro_f1)
+    return Figure("Macro F1", result.macro_f1, text, "macro_f1", (note,), range_, _by_photo(result))
 
 
-def _unreadable(result: dict[str, Any]) -> str:
-    return f"; {result['unreadable']} unreadable ones counted as wrong" if result.get("unreadable") else ""
-
-
-def _macro_f1(facts: Facts, result: dict[str, Any]) -> Html:
-    bounds = facts.macro_f1_interval
-    present = sum(entry["images"] > 0 for entry in result["classes"].values())
-    range_ = tag("span", f"{number(bounds[0])} – {number(bounds[1])}", class_="range") if bounds else None
-    return _figure(
-        "Macro F1",
-        data(result["macro_f1"], number(result["macro_f1"]), "macro_f1"),
-        [f"95{THIN}% interval{_by_photo(result)} ", range_] if range_ else None,
-        f"mean of {many(present, 'class', 'classes')}, each counting the same",
-    )
-
-
-def _best(facts: Facts) -> Html:
-    meta = facts.meta
-    photos = facts.photos("val")
-    accuracy = meta["val_accuracy"]
-    return _figure(
+def _best(contents: Contents) -> Iterator[Figure]:
+    meta, photos = contents.meta, contents.photos("val")
+    if meta is None:
+        return
+    accuracy = meta.val_accuracy
+    yield Figure(
         "Best validation accuracy",
-        data(accuracy, percent(accuracy), "val_accuracy"),
-        _between(wilson(round(accuracy * photos), photos)) if photos else None,
-        f"epoch {meta['epoch'] + 1} of {len(facts.record.epochs)}",
-        hero=facts.evaluation is None,
+        accuracy,
+        percent(accuracy),
+        "val_accuracy",
+        (f"epoch {meta.epoch + 1} of {contents.epochs_done}",),
+        range=interval(wilson(round(accuracy * photos), photos)) if photos else None,
+        hero=contents.evaluation is None,
     )
 
 
-def _calibration(facts: Facts, result: dict[str, Any]) -> Iterator[Html]:
-    found = result.get("calibration")
-    if not found:
+def _calibration(contents: Contents, result: Evaluation) -> Iterator[Figure]:
+    name, found = "Calibration error", result.calibration
+    if found is None:
         return
-    before = f"{percent(found['ece'])} before"
-    if not facts.calibrated:
-        yield _figure("Calibration error", data(found["ece"], percent(found["ece"]), "ece"), "not calibrated")
+    if not contents.calibrated or found.ece_calibrated is None:
+        yield Figure(name, found.ece, percent(found.ece), "ece", ("not calibrated",))
         return
-    single = ", from single views" if result.get("tta") else ""
-    yield _figure(
-        "Calibration error",
-        data(found["ece_calibrated"], percent(found["ece_calibrated"]), "ece_calibrated"),
+    single = ", from single views" if result.tta else ""
+    notes = (
         "mean gap between confidence and accuracy",
-        f"{before} it was calibrated on {found['fitted_on']}{single}",
+        f"{percent(found.ece)} before it was calibrated on {found.fitted_on}{single}",
     )
+    yield Figure(name, found.ece_calibrated, percent(found.ece_calibrated), "ece_calibrated", notes)
 
 
-def _healthy(result: dict[str, Any]) -> Iterator[Html]:
-    found = result.get("healthy")
-    if not found:
+def _healthy(result: Evaluation) -> Iterator[Figure]:
+    found = result.healthy
+    if found is None:
         return
-    healthy = sum(entry["images"] for name, entry in result["classes"].items() if is_healthy(name))
-    missed = f"{count(found['missed'])} of {many(found['images'] - healthy, 'photo')} of diseased leaves called healthy"
-    yield _figure(
-        "Healthy or diseased",
-        data(found["accuracy"], percent(found["accuracy"]), "healthy"),
-        _between(found["interval"], kind=_by_photo(result)),
-        f"{missed}, {count(found['false_alarms'])} of {count(healthy)} of healthy ones called diseased",
+    healthy = sum(scores.images for name, scores in result.classes.items() if is_healthy(name))
+    note = (
+        f"{count(found.missed)} of {many(found.images - healthy, 'photo')} of diseased leaves called healthy, "
+        f"{count(found.false_alarms)} of {count(healthy)} of healthy ones called diseased"
     )
+    range_, text = interval(found.interval), percent(found.accuracy)
+    yield Figure("Healthy or diseased", found.accuracy, text, "healthy", (note,), range_, _by_photo(result))

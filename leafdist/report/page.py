@@ -1,82 +1,66 @@
-"""The page: its parts in the order in which a reader asks for them, in one file that needs no other."""
+"""The page of a run: its parts in the order in which a reader asks for them."""
 
-import base64
-import hashlib
+from collections.abc import Iterator
 from datetime import datetime
-from importlib.resources import files as resources
-from string import Template
 
-from leafdist.pages.html import Html, join, tag
 from leafdist.pages.pictures import Pictures
-from leafdist.report.class_table import classes
-from leafdist.report.conditions import configuration, environment
-from leafdist.report.contents import Facts
-from leafdist.report.curves import curves
-from leafdist.report.data_card import data_card
+from leafdist.pages.render import Section, render, render_page
+from leafdist.report.class_table import class_table
+from leafdist.report.contents import Contents
+from leafdist.report.curves import Curve, charts
 from leafdist.report.figures import headline
 from leafdist.report.gallery import gallery
 from leafdist.report.matrix import matrix
-from leafdist.report.reliability import calibration
-
-STYLES = ("page.css", "parts.css", "matrix.css", "print.css")
-SCRIPTS = ("charts.js", "tables.js", "matrix.js", "page.js")
-Part = tuple[str, str, Html | None]  # id, name in the table of contents, content
+from leafdist.report.reliability import reliability
+from leafdist.report.settings import settings
 
 
-def single(facts: Facts) -> str:
-    """The whole page of one run."""
-    pictures = Pictures(facts.folder, facts.record.config.data.fit)
-    confusion, photos = matrix(facts, pictures), gallery(facts, pictures)
-    parts: list[Part] = [
-        ("learning", "Learning", curves(facts) if facts.record.epochs else None),
-        ("confusion", "Confusion", confusion),
-        ("classes", "Classes", classes(facts)),
-        ("confidence", "Confidence", calibration(facts)),
-        ("photos", "Photos", photos),
-        ("data", "Data", data_card(facts)),
-        ("configuration", "Configuration", configuration(facts)),
-        ("environment", "Environment and cost", environment(facts)),
+def single(contents: Contents) -> str:
+    """The whole page of one run, as HTML."""
+    pictures = Pictures(contents.folder, contents.record.config.data.fit)
+    confusion, photos = matrix(contents, pictures), gallery(contents, pictures)
+    learning = (charts([Curve("", "main", contents)]), contents) if contents.record.epochs else None
+    sections = [
+        Section("learning", "Learning", "report/learning.html", learning),
+        Section("confusion", "Confusion", "report/matrix.html", confusion),
+        Section("classes", "Classes", "report/classes.html", class_table(contents)),
+        Section("confidence", "Confidence", "report/reliability.html", reliability(contents)),
+        Section("photos", "Photos", "report/gallery.html", photos),
+        Section("data", "Data", "report/data.html", contents),
+        Section("configuration", "Configuration", "report/settings.html", settings(contents)),
+        Section("environment", "Environment and cost", "report/environment.html", contents),
     ]
-    above = [missing(facts, len(pictures.gone)), headline(facts) if facts.meta else None]
-    return page(facts.record.name, subtitle(facts), above, parts)
+    found = headline(contents) if contents.meta else None
+    above = render("report/above.html", missing=[*missing(contents, pictures)], run=contents.path, headline=found)
+    return render_page(contents.record.name, subtitle(contents), above, sections)
 
 
-def subtitle(facts: Facts) -> str:
-    config, starts = facts.record.config, facts.record.starts
-    when = f", started {datetime.fromisoformat(starts[0]['time']):%-d %B %Y}" if starts else ""
-    return f"{NETWORKS[config.model.name]}, {facts.record.state}{when}"
+def subtitle(contents: Contents) -> str:
+    """Say which network it is, how it stands and when it was started."""
+    starts = contents.record.facts.starts
+    when = f", started {datetime.fromisoformat(starts[0].time):%-d %B %Y}" if starts else ""
+    return f"{contents.network.title}, {contents.record.state}{when}"
 
 
-NETWORKS = {"resnet50": "ResNet-50", "baseline": "Baseline CNN"}
-
-
-def missing(facts: Facts, gone: int) -> Html | None:
-    """What is not in the report, and the command that brings it."""
-    items = [tag("li", what, " ", tag("code", command)) for what, command in facts.missing()]
-    if gone and facts.folder.is_dir():
-        items.append(tag("li", f"{gone} photos that should be shown cannot be read in {facts.folder}."))
-    if not items:
-        return None
-    again = tag("p", "Then ", tag("code", f"leafdist report {facts.path}"), " writes this page again.")
-    return tag("aside", tag("h2", "Not in this report"), tag("ul", items), again, class_="missing")
-
-
-def page(title: str, below: str, above: list[Html | None], parts: list[Part]) -> str:
-    """One file of HTML that needs no other: styles, scripts and pictures inside."""
-    shown = [(key, name, content) for key, name, content in parts if content]
-    links = tag("ol", [tag("li", tag("a", name, href=f"#{key}")) for key, name, _ in shown])
-    script = join([Html(_asset(name)) for name in SCRIPTS])
-    return Template(_asset("page.html")).substitute(
-        title=tag("title", f"{title} · leafdist"),
-        heading=tag("h1", title),
-        subtitle=tag("p", below, class_="subtitle"),
-        contents=links,
-        main=join([*above, *(content for _, _, content in shown)]),
-        style="\n".join(_asset(name) for name in STYLES),
-        script=script,
-        hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-    )
-
-
-def _asset(name: str) -> str:
-    return (resources("leafdist.report") / "assets" / name).read_text(encoding="utf-8")
+def missing(contents: Contents, pictures: Pictures) -> Iterator[tuple[str, str]]:
+    """Yield what is not in the report, and the command that brings it, empty where there is none."""
+    evaluate, split, result = f"python evaluate.py {contents.path}", contents.split, contents.evaluation
+    if not contents.meta:
+        yield "A best checkpoint: no epoch has ended yet.", f"cat {contents.layout.facts}"
+    elif not result:
+        yield "The evaluation: confusion matrix, classes, confidence, photos.", evaluate
+    elif split != "test":
+        yield f"The evaluation on test; what stands here is of {split}.", evaluate
+    elif contents.answers is None:
+        yield f"predictions-{split}.csv: photos and their probabilities.", evaluate
+    if not result:
+        return
+    if contents.meta and result.checkpoint != contents.meta.sha256:
+        yield "The evaluation of this checkpoint: what stands here is of an earlier one.", evaluate
+    if not contents.folder.is_dir():
+        command = f"{evaluate} --split {split.partition('@')[0]} --data ROOT"
+        yield f"The photos: {contents.folder.absolute()} is not on this machine.", command
+    if not contents.calibrated:
+        yield "Calibrated probabilities: the photos of val were not at hand.", evaluate
+    if pictures.gone and contents.folder.is_dir():
+        yield f"{len(pictures.gone)} photos that should be shown cannot be read in {contents.folder}.", ""
