@@ -42,7 +42,7 @@ class RunFigures:
             interval=evaluation.bounds,
             best_val_accuracy=max((event.val_accuracy for event in run.epochs), default=None),
             epochs=len(run.epochs),
-            seconds=training_seconds(run),
+            seconds=sum(event.seconds for event in run.epochs),
             images_per_second=run.images_per_second,
             gpu_hours=run.gpu_hours,
             restarts=run.restarts,
@@ -129,8 +129,3 @@ def settings_that_differ(runs: Sequence[RunRecord]) -> dict[str, list[object]]:
     values = [flatten(to_dict(run.config)) for run in runs]
     rows = {key: [one[key] for one in values] for key in KEYS if key != "run.name"}
     return {key: row for key, row in rows.items() if any(value != row[0] for value in row)}
-
-
-def training_seconds(run: RunRecord) -> float:
-    """Seconds of the epochs that ended, with their validation."""
-    return sum(event.seconds for event in run.epochs)

@@ -34,7 +34,6 @@ class Pictures:
     def __init__(self, folder: Path, fit: Fit) -> None:
         self.folder, self.fit = folder, fit
         self.gone: set[str] = set()
-        self.found: set[str] = set()
 
     def photo(self, path: str, alt: str) -> Picture | None:
         """The photo as the network's resize sees it: a square."""
@@ -43,7 +42,6 @@ class Pictures:
         except UnreadablePhotoError:
             self.gone.add(path)
             return None
-        self.found.add(path)
         return picture(pixels, alt, path)
 
 

@@ -131,11 +131,6 @@ class Contents:
             return evaluation.images
         return self.record.facts.data[split].photos if split in self.record.facts.data else 0
 
-    @property
-    def epochs_done(self) -> int:
-        """How many epochs ended."""
-        return len(self.record.epochs)
-
     @cached_property
     def steps_per_epoch(self) -> float:
         """Optimizer steps per epoch; those that were logged before the first epoch ended."""

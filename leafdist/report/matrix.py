@@ -1,14 +1,13 @@
 """The confusion matrix as a grid to walk through, and the pairs that are confused most."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from leafdist.pages.pictures import Picture, Pictures
 from leafdist.pages.words import crop_of, title_of
-from leafdist.report.contents import Contents
-from leafdist.runs.results import Evaluation
+from leafdist.report.contents import Answers, Contents
+from leafdist.runs.results import ConfusedPair, Evaluation
 
 LISTED = 12  # photos of a cell that the page names
 LISTED_HITS = 4
@@ -19,68 +18,31 @@ Photos = dict[str, list[tuple[str, float]]]
 
 
 @dataclass(frozen=True)
-class Cell:
-    """photos: their number; level: strength of the colour, 0 to 1; style: CSS classes."""
-
-    photos: int
-    level: float
-    style: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Photos of one class that were taken for another: their number, and that of all photos of the class."""
-
-    label: str
-    predicted: str
-    photos: int
-    of: int
-    pictures: list[Picture]
-
-
-@dataclass(frozen=True)
 class Matrix:
-    """rows: cells per label, in the order of `classes`; script: what the page's script needs beyond them."""
+    """pairs: the most confused ones with some photos; script: what the page's script needs beyond the cells."""
 
-    split: str
-    classes: list[str]
-    rows: list[list[Cell]]
-    pairs: list[Pair]
+    result: Evaluation
+    pairs: list[tuple[ConfusedPair, list[Picture]]]
     script: dict[str, object]
 
 
 def matrix(contents: Contents, pictures: Pictures) -> Matrix | None:
     """Collect the confusion matrix; None before an evaluation."""
-    result = contents.evaluation
+    result, answers = contents.evaluation, contents.answers
     if result is None or not result.confusion:
         return None
-    rows = [_cells(label, row) for label, row in enumerate(result.confusion)]
-    about = [
+    classes = [
         {"title": title_of(name), "crop": crop_of(name), "images": scores.images, "name": name}
         for name, scores in result.classes.items()
     ]
-    script: dict[str, object] = {"classes": about, "photos": _photos(contents), "listed": LISTED}
-    return Matrix(contents.split, list(result.classes), rows, _pairs(contents, result, pictures), script)
+    photos = _photos(answers) if answers else {}
+    pairs = [(pair, _pictures(contents, pair, pictures)) for pair in result.confused[:PAIRS]]
+    return Matrix(result, pairs, {"classes": classes, "photos": photos, "listed": LISTED})
 
 
-def _cells(label: int, row: Sequence[int]) -> list[Cell]:
-    total = max(sum(row), 1)
-    return [_cell(value, value / total, diagonal=label == column) for column, value in enumerate(row)]
-
-
-def _cell(photos: int, share: float, *, diagonal: bool) -> Cell:
-    """A root scale shows small shares too. mid, deep: where dark and light need the other colour for the number."""
-    level = share**0.5
-    styles = {"hit": diagonal, "mid": level > (0.74 if diagonal else 0.63), "deep": level > 0.84}
-    return Cell(photos, level, " ".join(name for name, wanted in styles.items() if wanted))
-
-
-def _photos(contents: Contents) -> Photos:
+def _photos(answers: Answers) -> Photos:
     """`label,predicted` of a cell to its photos and confidences, those of which the model is surest first."""
-    answers = contents.answers
     found: Photos = {}
-    if answers is None:
-        return found
     order = np.argsort(-answers.confidence, kind="stable")
     wrong = answers.predicted != answers.labels
     listed = 0
@@ -92,11 +54,10 @@ def _photos(contents: Contents) -> Photos:
     return {key: cell for key, cell in found.items() if cell}
 
 
-def _pairs(contents: Contents, result: Evaluation, pictures: Pictures) -> list[Pair]:
-    index, answers, pairs = contents.classes.index, contents.answers, []
-    for one in result.confused[:PAIRS]:
-        rows = answers.rows_of(index(one.label), index(one.predicted))[:PAIR_PHOTOS] if answers else []
-        alt = f"A photo of {title_of(one.label)}"
-        shown = [found for row in rows if answers and (found := pictures.photo(answers.paths[row], alt))]
-        pairs.append(Pair(one.label, one.predicted, one.images, result.classes[one.label].images, shown))
-    return pairs
+def _pictures(contents: Contents, pair: ConfusedPair, pictures: Pictures) -> list[Picture]:
+    answers, index = contents.answers, contents.classes.index
+    if answers is None:
+        return []
+    rows = answers.rows_of(index(pair.label), index(pair.predicted))[:PAIR_PHOTOS]
+    shown = (pictures.photo(answers.paths[row], f"A photo of {title_of(pair.label)}") for row in rows)
+    return [picture for picture in shown if picture]

@@ -1,17 +1,14 @@
 """The page of a run: its parts in the order in which a reader asks for them."""
 
-from collections.abc import Iterator
 from datetime import datetime
 
 from leafdist.pages.pictures import Pictures
 from leafdist.pages.render import Section, render, render_page
-from leafdist.report.class_table import class_table
 from leafdist.report.contents import Contents
 from leafdist.report.curves import Curve, charts
-from leafdist.report.figures import headline
 from leafdist.report.gallery import gallery
+from leafdist.report.macro_f1 import macro_f1_interval
 from leafdist.report.matrix import matrix
-from leafdist.report.reliability import reliability
 from leafdist.report.settings import settings
 
 
@@ -20,18 +17,20 @@ def single(contents: Contents) -> str:
     pictures = Pictures(contents.folder, contents.record.config.data.fit)
     confusion, photos = matrix(contents, pictures), gallery(contents, pictures)
     learning = (charts([Curve("", "main", contents)]), contents) if contents.record.epochs else None
+    result = contents.evaluation
     sections = [
         Section("learning", "Learning", "report/learning.html", learning),
         Section("confusion", "Confusion", "report/matrix.html", confusion),
-        Section("classes", "Classes", "report/classes.html", class_table(contents)),
-        Section("confidence", "Confidence", "report/reliability.html", reliability(contents)),
+        Section("classes", "Classes", "report/classes.html", contents if result and result.classes else None),
+        Section("confidence", "Confidence", "report/reliability.html", contents if contents.calibration else None),
         Section("photos", "Photos", "report/gallery.html", photos),
         Section("data", "Data", "report/data.html", contents),
         Section("configuration", "Configuration", "report/settings.html", settings(contents)),
         Section("environment", "Environment and cost", "report/environment.html", contents),
     ]
-    found = headline(contents) if contents.meta else None
-    above = render("report/above.html", missing=[*missing(contents, pictures)], run=contents.path, headline=found)
+    f1_interval = macro_f1_interval(result) if result else None
+    above = render("report/missing.html", contents=contents, gone=len(pictures.gone))
+    above += render("report/headline.html", contents=contents, f1_interval=f1_interval) if contents.meta else ""
     return render_page(contents.record.name, subtitle(contents), above, sections)
 
 
@@ -40,27 +39,3 @@ def subtitle(contents: Contents) -> str:
     starts = contents.record.facts.starts
     when = f", started {datetime.fromisoformat(starts[0].time):%-d %B %Y}" if starts else ""
     return f"{contents.network.title}, {contents.record.state}{when}"
-
-
-def missing(contents: Contents, pictures: Pictures) -> Iterator[tuple[str, str]]:
-    """Yield what is not in the report, and the command that brings it, empty where there is none."""
-    evaluate, split, result = f"python evaluate.py {contents.path}", contents.split, contents.evaluation
-    if not contents.meta:
-        yield "A best checkpoint: no epoch has ended yet.", f"cat {contents.layout.facts}"
-    elif not result:
-        yield "The evaluation: confusion matrix, classes, confidence, photos.", evaluate
-    elif split != "test":
-        yield f"The evaluation on test; what stands here is of {split}.", evaluate
-    elif contents.answers is None:
-        yield f"predictions-{split}.csv: photos and their probabilities.", evaluate
-    if not result:
-        return
-    if contents.meta and result.checkpoint != contents.meta.sha256:
-        yield "The evaluation of this checkpoint: what stands here is of an earlier one.", evaluate
-    if not contents.folder.is_dir():
-        command = f"{evaluate} --split {split.partition('@')[0]} --data ROOT"
-        yield f"The photos: {contents.folder.absolute()} is not on this machine.", command
-    if not contents.calibrated:
-        yield "Calibrated probabilities: the photos of val were not at hand.", evaluate
-    if pictures.gone and contents.folder.is_dir():
-        yield f"{len(pictures.gone)} photos that should be shown cannot be read in {contents.folder}.", ""

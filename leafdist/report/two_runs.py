@@ -3,39 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from leafdist.compare.compare import Comparison, compare, settings_that_differ, training_seconds
+from leafdist.compare.compare import Comparison, compare, settings_that_differ
 from leafdist.compare.pair import Pair, Photo
 from leafdist.pages.pictures import Picture, Pictures
 from leafdist.pages.render import Section, render_page
-from leafdist.pages.words import THIN, count, duration, interval, many, number, percent, points, title_of
+from leafdist.pages.words import THIN, points, title_of
 from leafdist.report.contents import Contents
 from leafdist.report.curves import Curve, charts
 from leafdist.system.plain import to_plain
 
 SHOWN = 12  # photos per side
 Both = tuple[Contents, Contents]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A figure in the table of both runs: exact, as text, and what stands below it; `key` as in the JSON."""
-
-    value: float
-    text: str
-    key: str | None = None
-    note: str | None = None
-
-
-@dataclass(frozen=True)
-class Results:
-    """rows: a name to the cell of each run; difference, verdict: None where they cannot be compared, `remarks` why."""
-
-    names: Sequence[str]
-    rows: dict[str, list[Cell | None]]
-    difference: float | None
-    verdict: str
-    counts: str
-    remarks: list[str]
 
 
 @dataclass(frozen=True)
@@ -52,8 +30,10 @@ def double(both: Both) -> str:
     names = _names(both)
     comparison, reason = _comparison(both)
     pair = comparison.pairs[0] if comparison else None
+    results = {"names": names, "both": both, "pair": pair, "verdict": _verdict(pair) if pair else reason}
+    results |= {"remarks": comparison.remarks() if comparison else []}
     sections = [
-        Section("results", "Results", "two_runs/results.html", _results(both, names, comparison, reason)),
+        Section("results", "Results", "two_runs/results.html", results),
         Section("learning", "Learning", "two_runs/learning.html", _learning(both, names)),
         Section("classes", "Classes", "two_runs/classes.html", pair),
         Section("photos", "Photos", "two_runs/photos.html", _photos(both, pair) if pair else None),
@@ -96,54 +76,6 @@ def _comparison(both: Both) -> tuple[Comparison | None, str]:
         return compare([first.path, second.path], first.split), ""
     except ValueError as error:
         return None, f"The answers cannot be compared photo by photo: {error}"
-
-
-def _results(both: Both, names: Sequence[str], comparison: Comparison | None, reason: str) -> Results:
-    columns = [_scores(one) | _cost(one) for one in both]
-    rows = {key: [column.get(key) for column in columns] for column in columns for key in column}
-    if comparison is None:
-        return Results(names, rows, None, reason, "", [])
-    pair = comparison.pairs[0]
-    counts = (
-        f" {pair.first} alone gets {many(pair.only_first, 'photo')} right, {pair.second} alone "
-        f"{count(pair.only_second)}; both {count(pair.both)}, neither {count(pair.neither)}."
-    )
-    return Results(names, rows, pair.difference, _verdict(pair), counts, comparison.remarks())
-
-
-def _scores(one: Contents) -> dict[str, Cell]:
-    """What is known of a run's quality, in the order of the table."""
-    found, result, meta = dict[str, Cell](), one.evaluation, one.meta
-    if result:
-        bounds = result.interval_by_leaf or result.interval
-        note = f"95{THIN}% interval {interval(bounds, 2)}" if bounds else None
-        found[f"{one.split.capitalize()} accuracy"] = _share(result.accuracy, "accuracy", note)
-        found["Macro F1"] = Cell(result.macro_f1, number(result.macro_f1), "macro_f1")
-        if result.healthy:
-            found["Healthy or diseased"] = _share(result.healthy.accuracy)
-        if result.calibration:
-            after = result.calibration.ece_calibrated if one.calibrated else None
-            found["Calibration error"] = _share(result.calibration.ece if after is None else after)
-        found["Photos"] = Cell(result.images, count(result.images))
-    if meta:
-        note = f"epoch {meta.epoch + 1} of {one.epochs_done}"
-        found["Best validation accuracy"] = _share(meta.val_accuracy, "val_accuracy", note)
-    return found
-
-
-def _share(value: float, key: str | None = None, note: str | None = None) -> Cell:
-    return Cell(value, percent(value, 2), key, note)
-
-
-def _cost(one: Contents) -> dict[str, Cell]:
-    record, seconds = one.record, training_seconds(one.record)
-    found = {"Time of training": Cell(seconds, duration(seconds))}
-    if record.images_per_second:
-        found["Images a second"] = Cell(record.images_per_second, number(record.images_per_second, 0))
-    for kind, name in (("cuda", "GPU hours"), ("cpu", "Process hours on CPUs")):
-        if kind in record.device_hours:
-            found[name] = Cell(record.device_hours[kind], number(record.device_hours[kind], 2))
-    return found
 
 
 def _verdict(pair: Pair) -> str:
