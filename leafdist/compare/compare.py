@@ -1,6 +1,6 @@
 """`leafdist compare`: which run is better on the same photos, how surely, and what else differs between them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -119,12 +119,11 @@ def compare(runs: Sequence[Path], split: str = "test", groups: Path | None = Non
 
 def leaf_numbers(paths: Sequence[str], groups: Path) -> Ints:
     """Number the leaves, and return that of each photo. Raises ValueError for a wrong file."""
-    leaves = leaves_of_paths(paths, groups)
-    numbers = {leaf: number for number, leaf in enumerate(dict.fromkeys(leaves))}
-    return np.array([numbers[leaf] for leaf in leaves], np.int64)
+    names = [repr(leaf) for leaf in leaves_of_paths(paths, groups)]
+    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
-def settings_that_differ(runs: Sequence[RunRecord]) -> dict[str, list[object]]:
+def settings_that_differ(runs: Sequence[RunRecord]) -> Mapping[str, Sequence[object]]:
     """Keys of the configuration that differ, with the value in each run."""
     values = [flatten(to_dict(run.config)) for run in runs]
     rows = {key: [one[key] for one in values] for key in KEYS if key != "run.name"}

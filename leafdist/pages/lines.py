@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import groupby
 
 from leafdist.pages.axis import Axis, around
@@ -62,20 +61,10 @@ class Chart:
         self.title = title + (", logarithmic" if self.y.log else "")
         self.spoken = f"{title} by {x_name}: {'; '.join(self._told())}"
 
-    @cached_property
-    def kept(self) -> list[str]:
-        """Say which epoch is kept, for each line that shows it."""
-        return [f"epoch {line.best[0]:g} is kept" for line in self.lines if line.best]
-
     @property
     def x_ticks(self) -> list[float]:
         """Values to write below the chart, beside the name of the axis."""
         return [value for value in self.x.ticks(5) if self.x(value) < self.right - 34 or value == self.x.high]
-
-    @property
-    def frame(self) -> dict[str, object]:
-        """What the script needs to find a value under the pointer."""
-        return {"x": [self.x.low, self.x.high, self.x.start, self.x.end], "unit": self.scale.unit, "axis": self.x_name}
 
     @property
     def values(self) -> list[dict[str, list[float | None]]]:

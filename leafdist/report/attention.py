@@ -1,4 +1,4 @@
-"""Where the network looked, for some photos: what it said and, if that is wrong, what it missed."""
+"""The parts of a photo that speak for a class: what the network said and, if that is wrong, what it missed."""
 
 from pathlib import Path
 

@@ -3,18 +3,18 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.data.split_report import SplitReport
+from leafdist.prepare.audit.finding import Finding
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.results import CalibrationScores, Evaluation
 from leafdist.runs.typed_record import RunRecord
 from leafdist.system import files, plain
 
 SPLITS = ("test", "val", "train")  # the first that is evaluated is shown
-Record = TypeVar("Record")
 
 
 @dataclass(frozen=True)
@@ -37,28 +37,11 @@ NETWORKS = {
 
 
 @dataclass(frozen=True)
-class SplitReport:
-    """split.json of the data: digests of the splits, and the number of photos per class and split."""
-
-    digests: dict[str, str]
-    classes: dict[str, dict[str, int]]
-
-
-@dataclass(frozen=True)
-class AuditFinding:
-    """A finding of `leafdist audit`."""
-
-    level: str
-    kind: str
-    text: str
-
-
-@dataclass(frozen=True)
 class Audit:
     """audit.json: what was found in the data, and what an accuracy on it can mean."""
 
     verdict: list[str]
-    findings: list[AuditFinding]
+    findings: list[Finding]
 
 
 @dataclass(frozen=True)
@@ -178,7 +161,7 @@ class Contents:
     @property
     def training_photos(self) -> dict[str, int]:
         """Training photos per class, where split.json is of the photos that were evaluated."""
-        report = _read(SplitReport, self.root / "split.json")
+        report = SplitReport.read(self.root)
         digest = report.digests.get(self.split) if report else None
         if not report or not digest or not self.evaluation or digest != self.evaluation.split_digest:
             return {}
@@ -187,7 +170,8 @@ class Contents:
     @cached_property
     def audit(self) -> Audit | None:
         """The audit that lies beside the run, or beside the data."""
-        return _read(Audit, self.layout.audit) or _read(Audit, self.root / "audit.json")
+        paths = (self.layout.audit, self.root / "audit.json")
+        return next((plain.read(Audit, path) for path in paths if path.is_file()), None)
 
     @cached_property
     def set_aside(self) -> list[PhotoSetAside]:
@@ -195,7 +179,3 @@ class Contents:
         path = self.layout.set_aside
         rows = files.read_json(path) if path.is_file() else []
         return [plain.from_plain(PhotoSetAside, row, path) for row in rows]
-
-
-def _read(kind: type[Record], path: Path) -> Record | None:
-    return plain.read(kind, path) if path.is_file() else None

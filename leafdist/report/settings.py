@@ -1,6 +1,7 @@
 """The settings of a run, beside those that it would have by default."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from leafdist.config.schema import KEYS, Config, ModelConfig, flatten, resolve, to_dict
@@ -37,7 +38,7 @@ def yaml_text(value: object) -> str:
     return str(value) if isinstance(value, str) and value else json.dumps(value)
 
 
-def _defaults(config: Config) -> dict[str, object]:
+def _defaults(config: Config) -> Mapping[str, object]:
     """What this network would have; what only the machine decides counts as left alone."""
     plain = flatten(to_dict(resolve(Config(model=ModelConfig(name=config.model.name)))))
     return plain | {"model.name": Config().model.name, "train.precision": config.train.precision}
