@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.runs.record import RunRecord
-
-NEEDED = {"accuracy", "interval", "data"}
+from leafdist.runs.results import Evaluation
+from leafdist.runs.typed_record import RunRecord
 
 
 @dataclass(frozen=True)
 class Answers:
-    """In path order. predicted: empty where the photo is unreadable, which is wrong."""
+    """The answers in path order; predicted is empty where the photo is unreadable, which is wrong."""
 
     run: RunRecord
-    evaluation: dict[str, Any]
+    evaluation: Evaluation
     paths: list[str]
     labels: list[str]
     predicted: list[str]
@@ -26,57 +24,59 @@ class Answers:
 
     @property
     def hits(self) -> NDArray[np.bool_]:
+        """Whether each answer is right (n,)."""
         return np.array([answer == label for answer, label in zip(self.predicted, self.labels, strict=True)])
 
 
 def read_all(runs: Sequence[Path], split: str) -> list[Answers]:
-    """Raises ValueError where some have nothing to be compared by."""
+    """Read the answers of several runs on the same photos. Raises ValueError where some have none."""
     if len(runs) < 2:
         raise ValueError(f"only {runs[0]} given: a comparison needs two runs or more, such as {runs[0]} runs/resnet50")
-    places = [run.resolve() for run in runs]
-    if twice := {run for run, place in zip(runs, places, strict=True) if places.count(place) > 1}:
+    folders = [run.resolve() for run in runs]
+    if twice := {run for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1}:
         raise ValueError(f"{min(twice)} is given twice: name each run once")
     first = read(runs[0], split)
-    several = [first, *(read(run, split, first.evaluation["data"]) for run in runs[1:])]
+    several = [first, *(read(run, split, first.evaluation.data) for run in runs[1:])]
     for other in several[1:]:
-        check_same_photos(several[0], other, split)
+        check_same_photos(first, other, split)
     return several
 
 
 def read(path: Path, split: str, data: str | None = None) -> Answers:
-    """The answers of an evaluated run on a split, or on the photos of digest `data` by whatever name: what is one run's
-    own split is `<split>@<folder>` to another. Raises ValueError where there are none, or of an older form."""
+    """Read a run's answers on a split, or on the photos of digest `data` by whatever name.
+
+    What is one run's own split is `<split>@<folder>` to another. Raises ValueError where there are none, or where the
+    evaluation is of an old release.
+    """
     run = RunRecord.open(path)
-    if data and run.evaluations.get(split, {}).get("data") != data:
-        split = next((name for name, found in run.evaluations.items() if found.get("data") == data), split)
+    if data and (split not in run.evaluations or run.evaluations[split].data != data):
+        split = next((name for name, found in run.evaluations.items() if found.data == data), split)
     if split not in run.evaluations:
         known = ", ".join(run.evaluations) or "nothing yet"
-        place, _, root = split.partition("@")
-        way = f"run python evaluate.py {path} --split {place}{' --data ROOT' if root else ''}"
+        name, _, root = split.partition("@")
+        way = f"run python evaluate.py {path} --split {name}{' --data ROOT' if root else ''}"
         raise ValueError(f"{path} has no eval-{split}.json, {known} is evaluated there: {way}")
-    if missing := NEEDED - set(run.evaluations[split]):
-        raise ValueError(f"{path}/eval-{split}.json has no {min(missing)}: it is older. Run evaluate.py {path} again")
+    evaluation = run.evaluations[split]
+    if missing := [name for name in ("data", "interval") if getattr(evaluation, name) is None]:
+        raise ValueError(f"{path}/eval-{split}.json has no {missing[0]}: it is older. Run evaluate.py {path} again")
     rows = run.predictions(split)
     paths, labels, predicted = ([row[name] for row in rows] for name in ("path", "label", "predicted"))
-    confidence = np.array([float(row["confidence"]) for row in rows])
-    return Answers(run, run.evaluations[split], paths, labels, predicted, confidence)
+    return Answers(run, evaluation, paths, labels, predicted, np.array([float(row["confidence"]) for row in rows]))
 
 
 def check_same_photos(first: Answers, other: Answers, split: str) -> None:
     """Raises ValueError where the digests of names and sizes, or the names, differ."""
-    same = first.evaluation.get("data") == other.evaluation.get("data")
-    if not same or (first.paths, first.labels) != (other.paths, other.labels):
-        counts = f"{len(first.paths)} and {len(other.paths)} photos, digests {_short(first)} and {_short(other)}"
-        place = split.partition("@")[0]
-        raise ValueError(
-            f"{first.run.path} and {other.run.path} were evaluated on different photos ({counts}): a paired comparison "
-            f"needs the same. Run python evaluate.py {first.run.path} {other.run.path} --split {place} --data ROOT, "
-            f"then compare them with --split {place}@ROOT"
-        )
-
-
-def _short(answers: Answers) -> str:
-    return str(answers.evaluation.get("data"))[:8]
+    digests = first.evaluation.data, other.evaluation.data
+    if digests[0] == digests[1] and (first.paths, first.labels) == (other.paths, other.labels):
+        return
+    short = " and ".join(str(digest)[:8] for digest in digests)
+    counts = f"{len(first.paths)} and {len(other.paths)} photos, digests {short}"
+    name = split.partition("@")[0]
+    raise ValueError(
+        f"{first.run.path} and {other.run.path} were evaluated on different photos ({counts}): a paired comparison "
+        f"needs the same. Run python evaluate.py {first.run.path} {other.run.path} --split {name} --data ROOT, "
+        f"then compare them with --split {name}@ROOT"
+    )
 
 
 def names_of(several: Sequence[Answers]) -> list[str]:

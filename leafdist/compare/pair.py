@@ -2,19 +2,20 @@
 
 import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from leafdist.compare.answers import Answers
 from leafdist.compare.significance import BEYOND_CHANCE, Ints, holm, mcnemar, mean_interval, sign_flips
+from leafdist.runs.results import Interval
 from leafdist.system import files
 
 
-class ClassDifference(NamedTuple):
-    """Of the photos with one label; accuracies from 0 to 1; p corrected for the number of classes."""
+@dataclass(frozen=True)
+class ClassDifference:
+    """The photos with one label; accuracies from 0 to 1; p corrected for the number of classes."""
 
     name: str
     images: int
@@ -25,8 +26,9 @@ class ClassDifference(NamedTuple):
     p: float
 
 
-class Photo(NamedTuple):
-    """That one of the two runs gets right. predicted, confidence: of the run that is wrong."""
+@dataclass(frozen=True, order=True)
+class Photo:
+    """A photo that one of the two runs gets right; predicted, confidence: of the run that is wrong."""
 
     path: str
     label: str
@@ -47,7 +49,7 @@ class Pair:
     first: str
     second: str
     difference: float
-    interval: tuple[float, float]
+    interval: Interval
     unit: str
     both: int
     neither: int
@@ -58,18 +60,19 @@ class Pair:
     photos: list[Photo]
 
     @property
+    def beyond_chance(self) -> bool:
+        """Whether chance alone would rarely part the two so far."""
+        return self.p < BEYOND_CHANCE
+
+    @property
     def telling(self) -> list[ClassDifference]:
         """Classes that differ beyond chance, largest difference first."""
         found = [one for one in self.classes if one.p < BEYOND_CHANCE]
         return sorted(found, key=lambda one: -abs(one.second - one.first))
 
-    def json(self) -> dict[str, Any]:
-        """Plain values; of the photos the number."""
-        return asdict(self) | {"classes": [one._asdict() for one in self.classes], "photos": len(self.photos)}
-
 
 def compare_two(names: Sequence[str], answers: Sequence[Answers], leaves: Ints | None) -> Pair:
-    """The two must be of the same photos; leaves: a number for each of these."""
+    """Compare two runs on the same photos; leaves: a number for each of these."""
     first, second = (one.hits for one in answers)
     gains = second.astype(np.int64) - first
     return Pair(
@@ -89,14 +92,14 @@ def compare_two(names: Sequence[str], answers: Sequence[Answers], leaves: Ints |
 
 
 def chance(gains: Ints, leaves: Ints | None) -> float:
-    """p, by photo or by leaf. gains: 1 where only the second is right, -1 where only the first is."""
+    """p by photo or by leaf; gains: 1 where only the second is right, -1 where only the first is."""
     if leaves is None:
         return mcnemar(int((gains < 0).sum()), int((gains > 0).sum()))
     return sign_flips(np.bincount(leaves, weights=gains).astype(np.int64))
 
 
 def class_differences(answers: Sequence[Answers], leaves: Ints | None) -> list[ClassDifference]:
-    """Class by class, with chances corrected for their number (Holm 1979)."""
+    """Compare class by class, with chances corrected for their number (Holm 1979)."""
     first, second = (one.hits for one in answers)
     gains = second.astype(np.int64) - first
     labels = np.array(answers[0].labels)
@@ -105,42 +108,34 @@ def class_differences(answers: Sequence[Answers], leaves: Ints | None) -> list[C
     chances = holm([chance(gains[mask], None if leaves is None else leaves[mask]) for mask in masks])
     return [
         ClassDifference(
-            str(name),
-            int(mask.sum()),
-            float(first[mask].mean()),
-            float(second[mask].mean()),
-            int((gains[mask] < 0).sum()),
-            int((gains[mask] > 0).sum()),
-            p,
+            name=str(name),
+            images=int(mask.sum()),
+            first=float(first[mask].mean()),
+            second=float(second[mask].mean()),
+            only_first=int((gains[mask] < 0).sum()),
+            only_second=int((gains[mask] > 0).sum()),
+            p=p,
         )
         for name, mask, p in zip(names, masks, chances, strict=True)
     ]
 
 
 def photos_of(names: Sequence[str], answers: Sequence[Answers], gains: Ints) -> list[Photo]:
-    """The photos that one of the two gets right alone; `gains` is +1 where the second does, -1 the first."""
+    """List the photos that one of the two gets right alone; gains: 1 where the second does, -1 where the first does."""
     found = []
-    for place in np.flatnonzero(gains):
-        right = int(gains[place] > 0)
+    for row in np.flatnonzero(gains):
+        right = int(gains[row] > 0)
         good, bad = answers[right], answers[1 - right]
-        found.append(
-            Photo(
-                path=good.paths[place],
-                label=good.labels[place],
-                right=names[right],
-                wrong=names[1 - right],
-                predicted=bad.predicted[place],
-                confidence=float(bad.confidence[place]),
-                right_confidence=float(good.confidence[place]),
-            )
-        )
+        sure = float(bad.confidence[row]), float(good.confidence[row])
+        about = good.paths[row], good.labels[row], names[right], names[1 - right], bad.predicted[row]
+        found.append(Photo(*about, *sure))
     return sorted(found, key=lambda photo: -photo.confidence)
 
 
 def write_photos(path: Path, pairs: Iterable[Pair]) -> None:
-    """CSV with the fields of Photo, every photo that one of a pair gets right and the other wrong."""
+    """Write a CSV of every photo that one of a pair gets right and the other wrong, with the fields of Photo."""
     with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(Photo._fields)
+        writer.writerow(field.name for field in fields(Photo))
         for pair in pairs:
-            writer.writerows(sorted(pair.photos))
+            writer.writerows(astuple(photo) for photo in sorted(pair.photos))

@@ -48,9 +48,9 @@ def mean_interval(values: Ints, groups: Ints, seed: int = 0) -> tuple[float, flo
 
 
 def holm(chances: Sequence[float]) -> list[float]:
-    """p-values for several questions at once (Holm 1979): below 0.05 one of them is wrongly so in 5 % of cases."""
+    """Correct p-values for their number (Holm 1979): below 0.05 one of them is wrongly so in 5 % of cases."""
     adjusted, least = [0.0] * len(chances), 0.0
-    for rank, place in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
-        least = max(least, min(1.0, (len(chances) - rank) * chances[place]))
-        adjusted[place] = least
+    for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
+        least = max(least, min(1.0, (len(chances) - rank) * chances[index]))
+        adjusted[index] = least
     return adjusted

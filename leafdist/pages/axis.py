@@ -18,11 +18,20 @@ class Axis:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        place, low, high = (math.log(one) if self.log else one for one in (value, self.low, self.high))
-        return round(self.start + (self.end - self.start) * (place - low) / ((high - low) or 1), 1)
+        value, low, high = (math.log(one) if self.log else one for one in (value, self.low, self.high))
+        return round(self.start + (self.end - self.start) * (value - low) / ((high - low) or 1), 1)
 
     def ticks(self, wanted: int = 4) -> list[float]:
-        return log_ticks(self.low, self.high) if self.log else straight_ticks(self.low, self.high, wanted)
+        """Return round values on the axis, about as many as wanted."""
+        low, high = self.low, self.high
+        if self.log:
+            powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            steps = (1, 2, 5) if high / low < 2000 else (1,)
+            ticks = [10.0**power * one for power in powers for one in steps]
+            return [tick for tick in ticks if low <= tick <= high]
+        step = _step(low, high, wanted) if high > low else 1.0
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        return [round(multiple * step, 12) for multiple in range(first, last + 1)]
 
 
 def around(values: Iterable[float], start: float, end: float, *, zero: bool = False, log: bool = False) -> Axis:
@@ -32,28 +41,8 @@ def around(values: Iterable[float], start: float, end: float, *, zero: bool = Fa
     if log and low > 0 and high / low > LOG_FROM:
         return Axis(low / 1.15, high * 1.15, start, end, log=True)
     low = 0.0 if zero or low == high else low
-    step = tick_step(low, high if high > low else low + (abs(low) or 1.0), 4)
+    step = _step(low, high if high > low else low + (abs(low) or 1.0), 4)
     return Axis(math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step or step, start, end)
-
-
-def tick_step(low: float, high: float, wanted: int) -> float:
-    """1, 2, 2.5 or 5 times a power of ten."""
-    rough = (high - low) / wanted
-    power: float = 10.0 ** math.floor(math.log10(rough))
-    return next(power * one for one in (1, 2, 2.5, 5, 10) if power * one >= rough * (1 - 1e-9))
-
-
-def straight_ticks(low: float, high: float, wanted: int) -> list[float]:
-    step = tick_step(low, high, wanted) if high > low else 1.0
-    first = math.ceil(low / step - 1e-9)
-    return [round(place * step, 12) for place in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    steps = (1, 2, 5) if high / low < 2000 else (1,)
-    ticks = [10.0**power * one for power in powers for one in steps]
-    return [tick for tick in ticks if low <= tick <= high]
 
 
 def short(value: float) -> str:
@@ -64,3 +53,10 @@ def short(value: float) -> str:
         digits, power = f"{value:.2e}".split("e")
         return f"{float(digits):g}e{int(power)}"
     return f"{value:.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def _step(low: float, high: float, wanted: int) -> float:
+    """1, 2, 2.5 or 5 times a power of ten."""
+    rough = (high - low) / wanted
+    power: float = 10.0 ** math.floor(math.log10(rough))
+    return next(power * one for one in (1, 2, 2.5, 5, 10) if power * one >= rough * (1 - 1e-9))

@@ -1,42 +1,65 @@
-"""Photos as small JPEGs in the page itself, each only once."""
+"""Photos as small JPEGs in the page itself."""
 
 import base64
 import io
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.data.decode import Fit, decode
-from leafdist.pages.html import Html, tag
+from leafdist.data.decode import Fit, decode, turned
 from leafdist.system.errors import UnreadablePhotoError
 
+THUMBNAIL = 112  # pixels of the longer side
 SIDE = 144  # pixels, for a gallery shown at 72 to 144 of them
 QUALITY = 78
 
 
+@dataclass(frozen=True)
+class Picture:
+    """An image in a page: its content, what it shows in words, and the photo that it is of."""
+
+    source: str
+    alt: str
+    width: int
+    height: int
+    path: str | None = None
+
+
 class Pictures:
-    """Of the folder of one split; a photo that is gone gives None, and is counted."""
+    """The photos below one folder; those that cannot be read give None and are kept in `gone`."""
 
     def __init__(self, folder: Path, fit: Fit) -> None:
         self.folder, self.fit = folder, fit
         self.gone: set[str] = set()
-        self.found: set[str] = set()
 
-    def photo(self, path: str, alt: str, **attributes: object) -> Html | None:
-        """The whole photo as the network's resize sees it: a square."""
+    def photo(self, path: str, alt: str) -> Picture | None:
+        """The photo as the network's resize sees it: a square."""
         try:
             pixels = decode(self.folder / path, SIDE, self.fit)
         except UnreadablePhotoError:
             self.gone.add(path)
             return None
-        self.found.add(path)
-        return picture(pixels, alt, data_path=path, **attributes)
+        return picture(pixels, alt, path)
 
 
-def picture(pixels: NDArray[np.uint8], alt: str, **attributes: object) -> Html:
+def thumbnail(path: Path) -> Picture | None:
+    """The photo as it is, upright and small; None where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
+            upright = turned(image).convert("RGB")
+    except Exception:  # noqa: BLE001 - a damaged photo may raise anything in a decoder; whoever shows it says what
+        return None
+    upright.thumbnail((THUMBNAIL, THUMBNAIL))
+    return picture(np.asarray(upright), path.name)
+
+
+def picture(pixels: NDArray[np.uint8], alt: str, path: str | None = None) -> Picture:
+    """Encode pixels (h,w,3) as a JPEG."""
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "JPEG", quality=QUALITY, optimize=True)
     source = f"data:image/jpeg;base64,{base64.b64encode(content.getvalue()).decode()}"
-    return tag("img", src=source, alt=alt, width=SIDE, height=SIDE, **attributes)
+    return Picture(source, alt, pixels.shape[1], pixels.shape[0], path)

@@ -1,4 +1,4 @@
-"""Where the network looked, for some photos: what it said and, if that is wrong, what it missed."""
+"""The parts of a photo that speak for a class: what the network said and, if that is wrong, what it missed."""
 
 from pathlib import Path
 
@@ -7,37 +7,26 @@ import torch
 from numpy.typing import NDArray
 
 from leafdist.config.networks import network
-from leafdist.config.schema import Config
+from leafdist.config.schema import DataConfig
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.models.gradcam import grad_cam, overlay
 from leafdist.pages.pictures import SIDE
-from leafdist.runs.folder import read_config
 from leafdist.runs.load import load_run
 
-Picture = NDArray[np.uint8]
 
-
-def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> list[Picture]:
-    """Of each photo with the class asked about, the part that the network sees with its heat over it."""
+def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> list[NDArray[np.uint8]]:
+    """For each photo and class: the part that the network sees (h,w,3), with the heat of the class over it."""
     loaded = load_run(run)
     data = loaded.config.data
     rows = torch.from_numpy(np.stack([decode(folder / path, data.resize, data.fit) for path in paths]))
     seen = Augment.from_config(data).for_evaluation()(rows)
     heat = grad_cam(loaded.model, network(loaded.config.model.name), seen, torch.tensor(labels)).numpy()
-    return [overlay(_seen(folder / path, loaded.config), one) for path, one in zip(paths, heat, strict=True)]
+    return [overlay(_seen(folder / path, data), one) for path, one in zip(paths, heat, strict=True)]
 
 
-def places(run: Path) -> tuple[int, int]:
-    """Pixels that the network sees of a side, and the places that its last maps divide them into."""
-    config = read_config(run)
-    pixels = config.data.side
-    return pixels, network(config.model.name).map_side(pixels)
-
-
-def _seen(path: Path, config: Config) -> Picture:
+def _seen(path: Path, data: DataConfig) -> NDArray[np.uint8]:
     """The middle that evaluation crops, at the size of the page's pictures."""
-    data = config.data
-    whole = round(SIDE * data.resize / data.side)
-    start = (whole - SIDE) // 2
-    return decode(path, whole, data.fit)[start : start + SIDE, start : start + SIDE]
+    side = round(SIDE * data.resize / data.side)
+    start = (side - SIDE) // 2
+    return decode(path, side, data.fit)[start : start + SIDE, start : start + SIDE]

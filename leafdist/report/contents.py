@@ -1,30 +1,43 @@
-"""All that a report tells of a run, read once, and what is missing for it, with the command that brings it."""
+"""What a report tells of a run, read once from its folder."""
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.evaluation.intervals import RESAMPLES
-from leafdist.runs.record import RunRecord
-from leafdist.system import files
+from leafdist.config.networks import network
+from leafdist.data.split_report import SplitReport
+from leafdist.prepare.audit.finding import Finding
+from leafdist.runs.layout import RunLayout
+from leafdist.runs.results import CalibrationScores, Evaluation
+from leafdist.runs.typed_record import RunRecord
+from leafdist.system import files, plain
 
 SPLITS = ("test", "val", "train")  # the first that is evaluated is shown
 
 
-class Missing(NamedTuple):
-    """command: what brings it."""
+@dataclass(frozen=True)
+class Audit:
+    """audit.json: what was found in the data, and what an accuracy on it can mean."""
 
-    what: str
-    command: str
+    verdict: list[str]
+    findings: list[Finding]
+
+
+@dataclass(frozen=True)
+class PhotoSetAside:
+    """A photo that could not be read, so that training went on without it."""
+
+    split: str
+    path: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Answers:
-    """A row a photo: labels, predicted (-1: unreadable) (n,); confidence (n,); probabilities (n,C), where kept."""
+    """A row per photo: labels, predicted (-1: unreadable) (n,); confidence (n,); probabilities (n,C), where kept."""
 
     paths: list[str]
     labels: NDArray[np.int64]
@@ -34,61 +47,65 @@ class Answers:
 
     @property
     def wrong(self) -> NDArray[np.bool_]:
+        """Whether a photo was read and given a wrong class (n,)."""
         return np.asarray((self.predicted != self.labels) & (self.predicted >= 0))
 
-    def of_pair(self, label: int, predicted: int) -> list[int]:
-        """Places of those photos, the surest first."""
-        places = np.flatnonzero((self.labels == label) & (self.predicted == predicted))
-        return [int(place) for place in places[np.argsort(-self.confidence[places], kind="stable")]]
+    def rows_of(self, label: int, predicted: int) -> list[int]:
+        """Rows of the photos of one label with one answer, the surest first."""
+        rows = np.flatnonzero((self.labels == label) & (self.predicted == predicted))
+        return [int(row) for row in rows[np.argsort(-self.confidence[rows], kind="stable")]]
 
-    def of_label(self, place: int) -> float | None:
-        """Probability that the model gave to what is right."""
-        return None if self.probabilities is None else float(self.probabilities[place, self.labels[place]])
+    def probability_of_label(self, row: int) -> float | None:
+        """The probability that the model gave to what is right."""
+        return None if self.probabilities is None else float(self.probabilities[row, self.labels[row]])
 
 
-class Facts:
-    """All that a report says of a run, read once from its folder. Raises ValueError where it is none."""
+class Contents:
+    """All that a report says of the run in folder `path`. Raises ValueError where it is no run."""
 
-    def __init__(self, run: Path) -> None:
-        self.path = run
-        self.record = RunRecord.open(run)
-        self.meta: dict[str, Any] = self.record.meta or {}
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.layout = RunLayout(path)
+        self.record = RunRecord.open(path)
+        self.network = network(self.record.config.model.name)
+        self.meta = self.record.meta
         evaluations = self.record.evaluations
-        self.elsewhere = {split: found for split, found in evaluations.items() if "elsewhere" in found}
-        self.split = next((split for split in (*SPLITS, *self.elsewhere) if split in evaluations), "test")
-        self.evaluation: dict[str, Any] | None = evaluations.get(self.split)
+        self.elsewhere = [found for found in evaluations.values() if found.elsewhere]
+        other = (name for name, found in evaluations.items() if found.elsewhere)
+        self.split = next((split for split in (*SPLITS, *other) if split in evaluations), "test")
+        self.evaluation: Evaluation | None = evaluations.get(self.split)
 
     @property
     def classes(self) -> list[str]:
-        return list(self.evaluation["classes"] if self.evaluation else self.record.run.get("classes", []))
+        """Names of the classes, in the order of their labels."""
+        return list((self.evaluation and self.evaluation.classes) or self.record.facts.classes)
 
     @property
     def root(self) -> Path:
-        """Where the photos lay when they were evaluated, or trained on."""
-        return Path((self.evaluation or {}).get("root") or self.record.config.data.root)
+        """The folder of the split folders at the evaluation, or else at the training."""
+        return Path((self.evaluation and self.evaluation.root) or self.record.config.data.root)
 
     @property
     def folder(self) -> Path:
-        """Of the photos that were evaluated: class/file."""
-        return Path((self.evaluation or {}).get("elsewhere") or self.root / self.split)
+        """The folder of the photos that were evaluated: class/file."""
+        return Path((self.evaluation and self.evaluation.elsewhere) or self.root / self.split)
 
     def photos(self, split: str) -> int:
-        """0 where it is not known."""
-        evaluation = self.record.evaluations.get(split)
-        known: dict[str, Any] = self.record.run.get("data", {})
-        return int(evaluation["images"] if evaluation else known.get(split, {}).get("photos", 0))
+        """The number of photos in a split; 0 where it is not known."""
+        if evaluation := self.record.evaluations.get(split):
+            return evaluation.images
+        return self.record.facts.data[split].photos if split in self.record.facts.data else 0
 
     @cached_property
     def steps_per_epoch(self) -> float:
-        first = next((row for row in self.record.epochs if row["epoch"] == 0), None)
-        last = self.record.steps[-1]["step"] if self.record.steps else 1
-        return float(first["step"] if first else last)
+        """Optimizer steps per epoch; those that were logged before the first epoch ended."""
+        first = next((event.step for event in self.record.epochs if event.epoch == 0), None)
+        return float(first or (self.record.steps[-1].step if self.record.steps else 1))
 
     @property
     def restarted_at(self) -> list[float]:
-        """In epochs."""
-        steps = [start.get("step") for start in self.record.starts[1:]]
-        return [step / self.steps_per_epoch for step in steps if step is not None]
+        """The epochs at which the run was started again, with fractions."""
+        return [start.step / self.steps_per_epoch for start in self.record.facts.starts[1:]]
 
     @cached_property
     def temperature(self) -> float | None:
@@ -97,89 +114,50 @@ class Facts:
         return None if found is None else found.temperature
 
     @property
+    def calibration(self) -> CalibrationScores | None:
+        """Scores of the confidences; None in an evaluation of an old release."""
+        return self.evaluation.calibration if self.evaluation else None
+
+    @property
     def calibrated(self) -> bool:
-        """Whether the evaluation knew that temperature too."""
-        found = (self.evaluation or {}).get("calibration") or {}
-        return self.temperature is not None and "ece_calibrated" in found
+        """Whether the evaluation knew the temperature too."""
+        found = self.calibration
+        return self.temperature is not None and found is not None and found.ece_calibrated is not None
 
     @cached_property
     def answers(self) -> Answers | None:
-        """Calibrated where that is possible; None where the table is not there."""
-        if not self.evaluation or not (self.path / f"predictions-{self.split}.csv").is_file():
+        """The answer on each photo, calibrated where that is possible; None without the table of predictions."""
+        if not self.evaluation or not self.layout.predictions(self.split).is_file():
             return None
         rows = self.record.predictions(self.split)
-        place = {name: number for number, name in enumerate(self.classes)}
-        predicted = np.array([place.get(row["predicted"], -1) for row in rows])
+        index = {name: number for number, name in enumerate(self.classes)}
+        predicted = np.array([index.get(row["predicted"], -1) for row in rows])
         confidence = np.array([float(row["confidence"] or 0) for row in rows])
-        values = self._probabilities()
-        if values is not None:
+        values = None
+        if self.layout.probabilities(self.split).is_file():
+            values = self.record.probabilities(self.split).at(self.temperature or 1.0)
             confidence = np.where(predicted >= 0, np.nan_to_num(values[np.arange(len(rows)), predicted]), 0.0)
-        labels = np.array([place[row["label"]] for row in rows])
+        labels = np.array([index[row["label"]] for row in rows])
         return Answers([row["path"] for row in rows], labels, predicted, confidence, values)
-
-    def _probabilities(self) -> NDArray[np.float64] | None:
-        if not (self.path / f"probabilities-{self.split}.csv").is_file():
-            return None
-        return self.record.probabilities(self.split).at(self.temperature or 1.0)
-
-    @cached_property
-    def macro_f1_interval(self) -> tuple[float, float] | None:
-        """By drawing the photos again, as counts of the confusion matrix: the percentile bootstrap of Efron 1979."""
-        result = self.evaluation
-        if not result or not result["images"]:
-            return None
-        cells = np.array(result["confusion"], np.float64)
-        photos = np.array([entry["images"] for entry in result["classes"].values()], np.float64)
-        cells = np.column_stack([cells, photos - cells.sum(1)])  # unreadable ones are in no column
-        share = (cells / cells.sum()).ravel()
-        drawn = np.random.default_rng(0).multinomial(int(photos.sum()), share, RESAMPLES).reshape(-1, *cells.shape)
-        hits = np.einsum("rii->ri", drawn[:, :, :-1])
-        labelled = drawn.sum(2)
-        each, present = 2 * hits / np.maximum(labelled + drawn.sum(1)[:, :-1], 1), labelled > 0
-        low, high = np.quantile((each * present).sum(1) / present.sum(1), [0.025, 0.975])
-        return float(low), float(high)
-
-    @cached_property
-    def split_report(self) -> dict[str, Any]:
-        """split.json of the data, where it still lies there."""
-        path = self.root / "split.json"
-        return dict(files.read_json(path)) if path.is_file() else {}
 
     @property
     def training_photos(self) -> dict[str, int]:
-        """Of each class, as split.json has it, if that is what was evaluated."""
-        report, result = self.split_report, self.evaluation or {}
-        digest = report.get("digests", {}).get(self.split)
-        if not digest or digest != result.get("split_digest"):
+        """Training photos per class, where split.json is of the photos that were evaluated."""
+        report = SplitReport.read(self.root)
+        digest = report.digests.get(self.split) if report else None
+        if not report or not digest or not self.evaluation or digest != self.evaluation.split_digest:
             return {}
-        return {name: counts["train"] for name, counts in report["classes"].items()}
+        return {name: counts["train"] for name, counts in report.classes.items()}
 
     @cached_property
-    def audit(self) -> dict[str, Any] | None:
-        places = [folder / "audit.json" for folder in (self.path, self.root)]
-        return next((dict(files.read_json(path)) for path in places if path.is_file()), None)
+    def audit(self) -> Audit | None:
+        """The audit that lies beside the run, or beside the data."""
+        paths = (self.layout.audit, self.root / "audit.json")
+        return next((plain.read(Audit, path) for path in paths if path.is_file()), None)
 
     @cached_property
-    def set_aside(self) -> list[dict[str, str]]:
-        path = self.path / "set-aside.json"
-        return list(files.read_json(path)) if path.is_file() else []
-
-    def missing(self) -> list[Missing]:
-        evaluate = f"python evaluate.py {self.path}"
-        found = []
-        if not self.meta:
-            found.append(Missing("A best checkpoint: no epoch has ended yet.", f"cat {self.path}/run.json"))
-        elif not self.evaluation:
-            found.append(Missing("The evaluation: confusion matrix, classes, confidence, photos.", evaluate))
-        elif self.split != "test":
-            found.append(Missing(f"The evaluation on test; what stands here is of {self.split}.", evaluate))
-        elif self.answers is None:
-            found.append(Missing(f"predictions-{self.split}.csv: photos and their probabilities.", evaluate))
-        if self.meta and self.evaluation and self.evaluation.get("checkpoint") != self.meta["sha256"]:
-            found.append(Missing("The evaluation of this checkpoint: what stands here is of an earlier one.", evaluate))
-        if self.evaluation and not self.folder.is_dir():
-            command = f"{evaluate} --split {self.split.partition('@')[0]} --data ROOT"
-            found.append(Missing(f"The photos: {self.folder.absolute()} is not on this machine.", command))
-        if self.evaluation and not self.calibrated:
-            found.append(Missing("Calibrated probabilities: the photos of val were not at hand.", evaluate))
-        return found
+    def set_aside(self) -> list[PhotoSetAside]:
+        """Photos that training went on without."""
+        path = self.layout.set_aside
+        rows = files.read_json(path) if path.is_file() else []
+        return [plain.from_plain(PhotoSetAside, row, path) for row in rows]

@@ -1,13 +1,13 @@
 """How the training went: loss and accuracy, learning rate, throughput, and every epoch as a table."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from leafdist.pages.axis import short
-from leafdist.pages.html import Html, tag
-from leafdist.pages.lines import Line, Scale, line_chart
-from leafdist.pages.words import THIN, data, duration, number, percent
-from leafdist.report.contents import Facts
+from leafdist.pages.lines import Chart, Line, Scale
+from leafdist.pages.words import THIN, percent
+from leafdist.report.contents import Contents
+from leafdist.runs.events import EpochEvent, StepEvent
 
 LOSS = Scale(short, short, log=True)
 SHARE = Scale(lambda value: f"{100 * value:.3g}{THIN}%", percent, "percent")
@@ -16,77 +16,51 @@ RATE_IN_STEPS = Scale(short, short, log=True)  # of ten or more, one below the o
 SPEED = Scale(short, short, zero=True)
 
 
-def curves(facts: Facts) -> Html:
-    runs = [("", "main", facts)]
-    return tag("section", tag("h2", "Learning", id="learning"), charts(runs), epochs_table(facts))
+@dataclass(frozen=True)
+class Curve:
+    """One run in the charts; prefix: its name in the legend, empty where it is alone; style: `main` or `other`."""
+
+    prefix: str
+    style: str
+    contents: Contents
+
+    def losses(self) -> Iterator[Line]:
+        """Yield the loss in training and on val; of a run alone each logged step too."""
+        if not self.prefix:
+            yield self.steps("train, steps", lambda event: event.loss, "other-faint")
+        yield self._line("train", lambda event: event.train_loss)
+        yield self._line("val", lambda event: event.val_loss)
+
+    def accuracies(self) -> Iterator[Line]:
+        """Yield the accuracy in training and on val."""
+        yield self._line("train", lambda event: event.train_accuracy)
+        yield self._line("val", lambda event: event.val_accuracy)
+
+    def steps(self, name: str, value: Callable[[StepEvent], float], style: str | None = None) -> Line:
+        """Draw a value of the logged steps, over epochs."""
+        events = self.contents.record.steps
+        x = [event.step / self.contents.steps_per_epoch for event in events]
+        return Line(f"{self.prefix}{name}", x, [value(event) for event in events], style or self.style)
+
+    def _line(self, side: str, value: Callable[[EpochEvent], float]) -> Line:
+        """Draw one run's train in grey and val in colour; two runs in a colour each, train dashed."""
+        events, meta = self.contents.record.epochs, self.contents.meta
+        x, y = [event.epoch + 1.0 for event in events], [value(event) for event in events]
+        if side == "train":
+            return Line(f"{self.prefix}train", x, y, f"{self.style}-dashed" if self.prefix else "other")
+        best = next((i for i, event in enumerate(events) if meta and event.epoch == meta.epoch), None)
+        return Line(f"{self.prefix}val", x, y, self.style, None if best is None else (x[best], y[best]))
 
 
-def charts(runs: list[tuple[str, str, Facts]]) -> Html:
-    """Of one run or of several over each other: a prefix of the legend, `main` or `other`, and the run."""
-    marks = [at for _, _, facts in runs for at in facts.restarted_at] if len(runs) == 1 else []
-    dropping = all(facts.record.config.optim.schedule == "step" for _, _, facts in runs)
-    parts = [
-        line_chart("Loss", "epoch", [line for run in runs for line in _losses(*run)], LOSS, marks),
-        line_chart("Accuracy", "epoch", [line for run in runs for line in _accuracies(*run)], SHARE, marks),
-        line_chart(
-            "Learning rate",
-            "epoch",
-            [_steps(*run, key="lr", name="rate") for run in runs],
-            RATE_IN_STEPS if dropping else RATE,
-            marks,
-        ),
-        line_chart(
-            "Images a second",
-            "epoch",
-            [_steps(*run, key="images_per_second", name="images/s") for run in runs],
-            SPEED,
-            marks,
-        ),
+def charts(curves: Sequence[Curve]) -> list[Chart]:
+    """Draw the charts of one run, or of several over each other."""
+    marks = curves[0].contents.restarted_at if len(curves) == 1 else []
+    dropping = all(curve.contents.record.config.optim.schedule == "step" for curve in curves)
+    rates = [curve.steps("rate", lambda event: event.lr) for curve in curves]
+    speeds = [curve.steps("images/s", lambda event: event.images_per_second) for curve in curves]
+    return [
+        Chart("Loss", "epoch", [line for curve in curves for line in curve.losses()], LOSS, marks),
+        Chart("Accuracy", "epoch", [line for curve in curves for line in curve.accuracies()], SHARE, marks),
+        Chart("Learning rate", "epoch", rates, RATE_IN_STEPS if dropping else RATE, marks),
+        Chart("Images a second", "epoch", speeds, SPEED, marks),
     ]
-    return tag("div", parts, class_="charts")
-
-
-def _losses(prefix: str, style: str, facts: Facts) -> Iterator[Line]:
-    if not prefix:
-        yield _steps(prefix, "other-faint", facts, key="loss", name="train, steps")
-    yield from _pair(prefix, style, facts, "loss")
-
-
-def _accuracies(prefix: str, style: str, facts: Facts) -> Iterator[Line]:
-    yield from _pair(prefix, style, facts, "accuracy")
-
-
-def _pair(prefix: str, style: str, facts: Facts, what: str) -> Iterator[Line]:
-    """One run: train in grey, val in colour. Two runs: a colour each, train dashed."""
-    train_style = f"{style}-dashed" if prefix else "other"
-    for side, look in (("train", train_style), ("val", style)):
-        rows = [row for row in facts.record.epochs if row.get(f"{side}_{what}") is not None]
-        places = [(row["epoch"] + 1.0, float(row[f"{side}_{what}"])) for row in rows]
-        kept = [place for row, place in zip(rows, places, strict=True) if row["epoch"] == facts.meta.get("epoch")]
-        best = kept[0] if kept and side == "val" else None
-        yield Line(f"{prefix}{side}", [x for x, _ in places], [y for _, y in places], look, best)
-
-
-def _steps(prefix: str, style: str, facts: Facts, *, key: str, name: str) -> Line:
-    rows = [row for row in facts.record.steps if row.get(key) is not None]
-    x = [row["step"] / facts.steps_per_epoch for row in rows]
-    return Line(f"{prefix}{name}", x, [float(row[key]) for row in rows], style)
-
-
-def epochs_table(facts: Facts) -> Html:
-    head = ("epoch", "train loss", "val loss", "train accuracy", "val accuracy", "time")
-    rows = [_epoch(row, best=row["epoch"] == facts.meta.get("epoch")) for row in facts.record.epochs]
-    header = tag("thead", tag("tr", [tag("th", name, scope="col") for name in head]))
-    table = tag("div", tag("table", header, tag("tbody", rows), class_="plain"), class_="scroll")
-    return tag("details", tag("summary", "Every epoch in figures"), table)
-
-
-def _epoch(row: dict[str, Any], *, best: bool) -> Html:
-    losses = [row.get("train_loss"), row.get("val_loss")]
-    shares = [row.get("train_accuracy"), row.get("val_accuracy")]
-    cells = [data(value, number(value)) if value is not None else "–" for value in losses]
-    cells += [data(value, percent(value, 2)) if value is not None else "–" for value in shares]
-    name = tag("th", str(row["epoch"] + 1), " best" if best else "", scope="row")
-    return tag(
-        "tr", name, [tag("td", cell) for cell in cells], tag("td", duration(row["seconds"])), class_=best and "best"
-    )

@@ -17,6 +17,8 @@ from leafdist.compare.pair import ClassDifference
 from leafdist.compare.text import chosen, clock
 from leafdist.config.schema import from_dict, resolve, to_dict
 from leafdist.evaluation.intervals import wilson
+from leafdist.runs.events import EpochEvent, StepEvent
+from leafdist.system.plain import to_plain
 
 CLASSES = ("Apple___healthy", "Apple___rust", "Corn___rust", "Grape___scab")
 EACH = 100  # photos a class
@@ -30,11 +32,15 @@ def make_run(
     config = resolve(from_dict({"model": {"name": "baseline"}, "run": {"name": path.name}, **settings}))
     (path / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
     start = {"time": "2026-01-01T00:00:00+00:00", "step": 0, "world_size": 1, "device": "cpu", "host": "here"}
-    run = {"state": "finished", "starts": [start, start | {"step": 5}], "data": {"train": {"digest": trained}}}
+    run = {
+        "state": "finished",
+        "starts": [start, start | {"step": 5}],
+        "data": {"train": {"photos": 900, "digest": trained}},
+    }
     (path / "run.json").write_text(json.dumps(run))
-    events: list[dict[str, Any]] = [{"event": "step", "epoch": 0, "step": 5, "loss": 1.0, "images_per_second": 250.0}]
-    for epoch in range(config.train.epochs):
-        events.append({"event": "epoch", "epoch": epoch, "step": 10, "val_accuracy": epoch / 100, "seconds": 60.0})
+    step = StepEvent(epoch=0, step=5, loss=1.0, lr=0.1, images_per_second=250.0)
+    epochs = [EpochEvent(epoch, 10, 1.0, 0.5, 1.0, epoch / 100, 60.0) for epoch in range(config.train.epochs)]
+    events = [{"event": "step"} | to_plain(step), *({"event": "epoch"} | to_plain(epoch) for epoch in epochs)]
     (path / "metrics.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
     rows = [(label, number, (label, number) in set(wrong)) for label in range(len(CLASSES)) for number in range(EACH)]
     correct = sum(not bad for *_, bad in rows)
@@ -128,7 +134,7 @@ def test_what_cannot_be_compared_is_refused(
     if change == "remove":
         evaluation.unlink()
     if change == "old":
-        evaluation.write_text(json.dumps({"accuracy": 1, "images": 400, "data": "a"}))
+        evaluation.write_text(json.dumps({"split": "test", "accuracy": 1, "images": 400, "data": "a"}))
     assert main(["compare", str(first), str(first if change == "same" else second)]) == 2
     error = capsys.readouterr().err
     assert message in error

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from leafdist.evaluation.intervals import by_leaf, wilson
-from leafdist.report.contents import Facts
+from leafdist.report.macro_f1 import macro_f1_interval
+from leafdist.runs.results import ClassScores, Evaluation
 
 
 @pytest.mark.parametrize(("correct", "images", "low", "high"), [
@@ -18,10 +19,10 @@ def test_wilson_interval_matches_the_literature(correct: int, images: int, low: 
 @pytest.mark.parametrize("photos", [1, 2, 30])
 def test_perfect_macro_f1_lies_inside_interval(photos: int) -> None:
     """A class that a drawn data set lacks is no class without a hit."""
-    facts = object.__new__(Facts)
-    classes = {str(name): {"images": photos} for name in range(33)}
-    facts.evaluation = {"images": 33 * photos, "confusion": (photos * np.eye(33)).tolist(), "classes": classes}
-    assert facts.macro_f1_interval == (1.0, 1.0)
+    classes = {str(name): ClassScores(photos) for name in range(33)}
+    confusion = (photos * np.eye(33, dtype=int)).tolist()
+    result = Evaluation(split="test", images=33 * photos, accuracy=1.0, classes=classes, confusion=confusion)
+    assert macro_f1_interval(result) == (1.0, 1.0)
 
 
 def test_interval_by_leaf_covers_the_truth() -> None:

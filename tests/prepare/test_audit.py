@@ -175,7 +175,7 @@ def test_command_writes_json_and_offline_page(root: Path, tmp_path: Path, capsys
     assert html.count("data:image/jpeg;base64,") == 10
     assert "&lt;&amp;4.jpg" in html
     assert "<&" not in html
-    assert not re.search(r"""(src|href)=(?!"data:)|https?://|<script|@import|url\(""", html)
+    assert not re.search(r"""(src|href)=(?!"(?:data:|#))|https?://|<script|@import|url\(""", html)
 
 
 def test_broken_photo_has_no_picture(root: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from leafdist.__main__ import main
 from leafdist.compare.compare import compare
 from leafdist.report import write as report
-from leafdist.report.contents import Facts
+from leafdist.report.contents import Contents
 from leafdist.report.two_runs import calibrated
 from leafdist.runs.checkpoint import load_best, save_best
 from tests.helpers.drawn_run import draw_run
@@ -84,7 +84,7 @@ def test_the_page_needs_nothing_else(run: Path) -> None:
 def test_class_names_are_escaped_everywhere(run: Path) -> None:
     text = text_of(run)
     assert "<spot>" not in text
-    assert '&lt;spot&gt; &amp; "rot"' in text
+    assert "&lt;spot&gt; &amp; &#34;rot&#34;" in text
 
 
 @pytest.mark.parametrize(
@@ -167,12 +167,12 @@ def test_two_runs_stand_side_by_side(
 
 
 def test_both_pages_show_one_confidence(run: Path, tmp_path: Path) -> None:
-    both = Facts(run), Facts(draw_run(tmp_path / "other", CLASSES, 200, Facts(run).root, seed=5))
-    shown = calibrated(both, compare([facts.path for facts in both]).pairs[0])
+    both = Contents(run), Contents(draw_run(tmp_path / "other", CLASSES, 200, Contents(run).root, seed=5))
+    shown = calibrated(both, compare([one.path for one in both]).pairs[0])
     sure = {
-        facts.record.name: dict(zip(facts.answers.paths, facts.answers.confidence, strict=True))
-        for facts in both
-        if facts.answers
+        one.record.name: dict(zip(one.answers.paths, one.answers.confidence, strict=True))
+        for one in both
+        if one.answers
     }
     assert len(shown) > 20
     for photo in shown:

@@ -1,0 +1,86 @@
+"""HTML from templates: everything that is written into a page is escaped."""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files as resources
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from leafdist.evaluation.intervals import wilson
+from leafdist.evaluation.scores import is_healthy
+from leafdist.pages import words
+from leafdist.pages.axis import Axis
+
+STYLES = ("page.css", "parts.css", "matrix.css", "audit.css", "print.css")
+SCRIPTS = ("charts.js", "tables.js", "matrix.js", "page.js")
+FILTERS = (
+    words.percent,
+    words.number,
+    words.points,
+    words.count,
+    words.many,
+    words.interval,
+    words.duration,
+    words.moment,
+    words.crop_of,
+    words.disease_of,
+    words.title_of,
+    words.plain,
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page: its id, its name in the contents, its template, and `value`, which the template shows."""
+
+    key: str
+    name: str
+    template: str
+    value: object
+
+
+def render(template: str, **values: object) -> str:
+    """Fill in a template of pages/templates/; text is escaped."""
+    return _environment().get_template(template).render(values)
+
+
+def render_page(title: str, subtitle: str, above: str, sections: Sequence[Section], *, scripts: bool = True) -> str:
+    """A page in one file that loads nothing: `above` is HTML, sections without a value are left out.
+
+    The page allows the one script that stands in it, by its hash, and no other.
+    """
+    script = "".join(_asset(name) for name in SCRIPTS) if scripts else ""
+    return render(
+        "page.html",
+        title=title,
+        subtitle=subtitle,
+        above=Markup(above),
+        sections=[section for section in sections if section.value is not None],
+        style=Markup("\n".join(_asset(name) for name in STYLES)),
+        script=Markup(script),
+        hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("leafdist.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({function.__name__: function for function in FILTERS})
+    environment.globals.update(THIN=words.THIN, Axis=Axis, wilson=wilson)
+    environment.tests["healthy"] = is_healthy
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
+    return environment
+
+
+def _asset(name: str) -> str:
+    return (resources("leafdist.pages") / "assets" / name).read_text(encoding="utf-8")
