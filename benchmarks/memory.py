@@ -20,10 +20,7 @@ from leafdist.data.loader import Loader
 from leafdist.data.names import Names
 from leafdist.data.source import PackSource
 from leafdist.distributed.runtime import Runtime
-from leafdist.runs.tracker import NullTracker
 from leafdist.training.model import make_model
-from leafdist.training.progress import Progress
-from leafdist.training.state import Lap
 from leafdist.training.trainer import Trainer
 
 CLASSES, COUNTS = 33, (40_000, 4_000_000)
@@ -55,11 +52,9 @@ def train(count: int, steps: int) -> float:
         with pack.open("wb") as file:
             file.truncate(count * config.data.resize**2 * 3)
         source = PackSource(make_index(Path(folder), count), config.data.resize, pack)
-        model = make_model(config.model, CLASSES, config.data.resize, 0, runtime)
+        model = make_model(config, CLASSES, runtime)
         job = Trainer(config, model, {"train": Loader(source, runtime.device, 0)}, runtime, Path(folder))
-        job.tracker, job.lap, job.progress = NullTracker(), Lap(), Progress(1, 0, shown=False)
-        job.total_steps = steps
-        job.train_epoch()
+        job.train_first(steps)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -15,11 +15,8 @@ from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig,
 from leafdist.data import open as sources
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs import checkpoint
-from leafdist.runs.tracker import NullTracker
 from leafdist.training import trainer
 from leafdist.training.model import make_model
-from leafdist.training.progress import Progress
-from leafdist.training.state import Lap
 
 TURNS, SAVE_EVERY = 9, 50
 
@@ -27,15 +24,13 @@ TURNS, SAVE_EVERY = 9, 50
 def seconds(config: Config, runtime: Runtime, *, guarded: bool) -> float:
     """Of one epoch, with a checkpoint every 50 steps and a look at signals every 4, or with neither."""
     config = replace(config, train=replace(config.train, save_every=SAVE_EVERY if guarded else 0))
-    trainer.HEED_EVERY = 4 if guarded else 10**9
+    trainer.POLL_EVERY = 4 if guarded else 10**9
     loaders = sources.open_loaders(config.data, ("train", "val"), runtime)
     classes = len(loaders["train"].source.index.classes)
-    model = make_model(config.model, classes, config.data.side, 0, runtime)
+    model = make_model(config, classes, runtime)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "metrics.jsonl").touch()
         job = trainer.Trainer(config, model, loaders, runtime, Path(folder))
-        job.tracker, job.lap = NullTracker(), Lap()
-        job.progress = Progress(job.total_steps, 0, shown=False)
         began = time.perf_counter()
         job.train_epoch()
         took = time.perf_counter() - began

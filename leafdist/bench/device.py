@@ -1,34 +1,93 @@
 """What the device does: the ceiling of a network fed with one constant batch, training, evaluation."""
 
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from leafdist.bench.timing import Case
 from leafdist.config.schema import Config
-from leafdist.data import open as sources
 from leafdist.data.augment import Augment
-from leafdist.distributed.runtime import Runtime, resolve_precision
+from leafdist.data.open import open_loaders
+from leafdist.distributed.runtime import Precision, Runtime, autocast, resolve_precision
 from leafdist.evaluation.evaluate import evaluate
+from leafdist.models.build import build_model
 from leafdist.models.dropout import seek
-from leafdist.runs.tracker import NullTracker
 from leafdist.training.model import make_model
 from leafdist.training.optim import build_optimizer
-from leafdist.training.progress import Progress
-from leafdist.training.state import Lap, TrainState
 from leafdist.training.trainer import Trainer
 
-Precision = Literal["no", "bf16", "fp16"]
-BATCH = 256  # of the ceiling of evaluation
+BATCH = 256  # photos per constant batch of an evaluation
+CLASSES = 38  # of the network in `training_rate`: a few more or less change nothing
 NEVER = 1e9  # minutes between checkpoints
 
 
+class ConstantBatch:
+    """Trains `model` on one batch of `rows` photos in the device's memory, and does nothing else."""
+
+    def __init__(self, config: Config, model: nn.Module, device: torch.device, rows: int, classes: int) -> None:
+        self.config, self.rows, self.device = config, rows, device
+        self.model, self.pixels = _placed(config, model, device, rows)
+        self.labels = torch.arange(rows, device=device) % classes
+        self.network = self.model.train()
+        self.optimizer = build_optimizer(self.model, config.optim)
+
+    def compiled(self, mode: str) -> "ConstantBatch":
+        """Use torch.compile in this mode from now on."""
+        self.network = torch.compile(self.model, dynamic=False, mode=mode)  # type: ignore[assignment]
+        return self
+
+    def step(self, number: int) -> None:
+        """Take one optimizer step: forward, backward, update."""
+        seek(self.model, self.config.seed, number, 0)
+        with autocast(self.device, self.config.train.precision):
+            logits = self.network(self.pixels)
+        F.cross_entropy(logits.float(), self.labels).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def train(self, batches: int) -> int:
+        """Take so many steps; returns the number of photos."""
+        for number in range(batches):
+            self.step(number)
+        return batches * self.rows
+
+
+def training_rate(config: Config, rows: int, threads: int, seconds: float) -> float:
+    """Photos per second that one process trains on, measured for `seconds` on one batch of `rows` in memory.
+
+    `threads` are used on a CPU. No process group is needed; the network has random weights.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        torch.set_num_threads(threads)
+    config = replace(config, train=replace(config.train, precision=resolve_precision(config.train.precision)))
+    model = build_model(config.model.name, CLASSES, config.data.side, dropout=config.model.dropout)
+    batch = ConstantBatch(config, model, device, rows, CLASSES)
+
+    def timed_step(number: int) -> float:
+        began = time.perf_counter()
+        batch.step(number)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter() - began
+
+    first = timed_step(0)
+    if first >= seconds:  # too slow for a warm-up
+        return rows / first
+    spent, steps = 0.0, 0
+    while spent < seconds:
+        steps += 1
+        spent += timed_step(steps)
+    return rows * steps / spent
+
+
 def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:
-    """In each precision and memory format that the device has, and compiled as configured otherwise."""
+    """One case per precision and memory format of the device, then the configured ones compiled."""
     cuda = runtime.device.type == "cuda"
     precisions: list[Precision] = ["no"]
     if cuda or resolve_precision("auto") == "bf16":
@@ -50,50 +109,26 @@ def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:
 
 
 def ceiling(config: Config, classes: int, runtime: Runtime, compiled: str = "") -> Case:
-    """Forward, backward and update on one constant batch, and nothing else. `compiled`: a mode of torch.compile."""
-    model, pixels = _model_and_pixels(config, classes, runtime, config.train.batch_size)
-    model.train()
-    labels = torch.arange(config.train.batch_size, device=runtime.device) % classes
-    optimizer = build_optimizer(model, config.optim)
-    network = torch.compile(model, dynamic=False, mode=compiled) if compiled else model
-
-    def work(batches: int) -> int:
-        for step in range(batches):
-            seek(model, config.seed, step, 0)
-            with runtime.autocast(config.train.precision):
-                logits = network(pixels)
-            F.cross_entropy(logits.float(), labels).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-        return batches * config.train.batch_size
-
+    """Training on one constant batch; `compiled` is a mode of torch.compile."""
+    model = make_model(config, classes, runtime)
+    batch = ConstantBatch(config, model, runtime.device, config.train.batch_size, classes)
     name = f"{config.train.precision}, {'channels_last' if config.train.channels_last else 'contiguous'}"
-    return Case(f"{name}, compile={compiled}" if compiled else name, work)
+    return Case(f"{name}, compile={compiled}", batch.compiled(compiled).train) if compiled else Case(name, batch.train)
 
 
 def training(config: Config, runtime: Runtime, name: str) -> Case:
     """The trainer itself, from its loader to its logged losses."""
     config = replace(config, train=replace(config.train, save_minutes=NEVER, epochs=1))
-    loaders = sources.open_loaders(config.data, ("train",), runtime)
-    index = loaders["train"].source.index
-    model = make_model(config.model, len(index.classes), config.data.side, config.seed, runtime)
-    job = Trainer(config, model, loaders, runtime, Path(tempfile.gettempdir()))
-    job.tracker, job.lap, job.progress = NullTracker(), Lap(), Progress(1, 0, shown=False)
-
-    def work(batches: int) -> int:
-        job.state, job.total_steps = TrainState(), batches
-        job.train_epoch()
-        job.sums.collect(runtime, job.state.epoch_totals)
-        return int(job.state.epoch_totals.rows)
-
-    return Case(name, work)
+    loaders = open_loaders(config.data, ("train",), runtime)
+    model = make_model(config, len(loaders["train"].source.index.classes), runtime)
+    return Case(name, Trainer(config, model, loaders, runtime, Path(tempfile.gettempdir())).train_first)
 
 
 def evaluations(config: Config, runtime: Runtime) -> list[Case]:
     """The network alone on one constant batch, then evaluation of photos of the val split."""
-    (loader,) = sources.open_loaders(config.data, ("val",), runtime).values()
+    (loader,) = open_loaders(config.data, ("val",), runtime).values()
     index = loader.source.index
-    model, pixels = _model_and_pixels(config, len(index.classes), runtime, BATCH)
+    model, pixels = _placed(config, make_model(config, len(index.classes), runtime), runtime.device, BATCH)
     augment = Augment.from_config(config.data).for_evaluation()
     precision = config.train.precision
 
@@ -112,11 +147,8 @@ def evaluations(config: Config, runtime: Runtime) -> list[Case]:
     return [Case("constant batch", constant), Case("photos", photos)]
 
 
-def _model_and_pixels(
-    config: Config, classes: int, runtime: Runtime, rows: int
-) -> tuple[torch.nn.Module, torch.Tensor]:
-    side = config.data.side
+def _placed(config: Config, model: nn.Module, device: torch.device, rows: int) -> tuple[nn.Module, Tensor]:
+    """The network on its device, and random pixels (rows,3,side,side), both in the configured memory format."""
     layout = torch.channels_last if config.train.channels_last else torch.contiguous_format
-    model = make_model(config.model, classes, side, config.seed, runtime)
-    pixels = torch.rand((rows, 3, side, side), device=runtime.device).contiguous(memory_format=layout)
-    return model.to(runtime.device, memory_format=layout), pixels  # type: ignore[call-overload]
+    pixels = torch.rand((rows, 3, config.data.side, config.data.side), device=device)
+    return model.to(device, memory_format=layout), pixels.contiguous(memory_format=layout)  # type: ignore[call-overload]

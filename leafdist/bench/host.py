@@ -18,7 +18,7 @@ from leafdist.data import pack
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.data.index import Index
-from leafdist.data.plan import EpochPlan
+from leafdist.data.plan import EpochPlan, Share
 from leafdist.distributed.runtime import Runtime
 
 
@@ -34,10 +34,13 @@ def _folder(config: Config, runtime: Runtime, workers: int) -> Case:
     plan = EpochPlan(len(loader.source.index), config.train.batch_size, 0, 0)
 
     def work(batches: int) -> int:
-        lists = [plan.share(batch % len(plan)).indices for batch in range(batches)]
-        return sum(len(images) for images, _, _ in loader.batches(lists))
+        return sum(len(batch.images) for batch in loader.batches(_shares(plan, batches)))
 
     return Case(f"folder, {workers} worker(s)", work)
+
+
+def _shares(plan: EpochPlan, batches: int) -> list[Share]:
+    return [plan.share(batch % len(plan)) for batch in range(batches)]
 
 
 def _pack(config: Config, runtime: Runtime) -> list[Case]:
@@ -49,15 +52,13 @@ def _pack(config: Config, runtime: Runtime) -> list[Case]:
     compiled = torch.compile(augment, dynamic=True)
 
     def gather(batches: int) -> int:
-        lists = [plan.share(batch % len(plan)).indices for batch in range(batches)]
-        return sum(len(images) for images, _, _ in loader.batches(lists))
+        return sum(len(batch.images) for batch in loader.batches(_shares(plan, batches)))
 
     def augmented(batches: int, *, fused: bool) -> int:
-        shares = [plan.share(batch % len(plan)) for batch in range(batches)]
         photos = 0
-        for share, (images, _, _) in zip(shares, loader.batches(share.indices for share in shares), strict=True):
-            draws = torch.from_numpy(share.draws).to(images.device)
-            photos += len((compiled if fused else augment)(images, draws))
+        for batch in loader.batches(_shares(plan, batches)):
+            draws = torch.from_numpy(batch.share.draws).to(batch.images.device)
+            photos += len((compiled if fused else augment)(batch.images, draws))
         return photos
 
     cases = [Case("pack, gather", gather), Case("pack, gather and augment", lambda n: augmented(n, fused=False))]

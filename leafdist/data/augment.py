@@ -41,7 +41,7 @@ class Augment:
         return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
     def window(self, images: Tensor, draws: Tensor | None) -> Tensor:
-        """Flipped and cropped: uint8 (B,H,W,3) -> uint8 (B,h,w,3)."""
+        """Flip and crop: uint8 (B,H,W,3) -> uint8 (B,h,w,3)."""
         _, height, width, _ = images.shape
         if draws is None:
             top, left = self._center(height), self._center(width)
@@ -53,12 +53,12 @@ class Augment:
         return (self._copied if images.device.type == "cpu" else self._gathered)(images, flipped, starts)
 
     def _copied(self, images: Tensor, flipped: tuple[Tensor, Tensor], starts: tuple[Tensor, Tensor]) -> Tensor:
-        """A strided copy a photo, pixels as items: on a CPU six times as fast as a gather."""
+        """One strided copy per photo, pixels as items: on a CPU six times as fast as a gather."""
         photos = images.numpy().view(PIXEL)[..., 0]
         height, width = (self.crop or side for side in photos.shape[1:])
         window = np.empty((len(photos), height, width), PIXEL)
-        places = zip(*(column.tolist() for column in (*flipped, *starts)), strict=True)
-        for target, photo, (down, across, top, left) in zip(window, photos, places, strict=True):
+        draws = zip(*(column.tolist() for column in (*flipped, *starts)), strict=True)
+        for target, photo, (down, across, top, left) in zip(window, photos, draws, strict=True):
             turned = photo[:: -1 if down else 1, :: -1 if across else 1]
             target[:] = turned[top : top + height, left : left + width]
         return torch.from_numpy(window.view(np.uint8).reshape(*window.shape, 3))
@@ -82,6 +82,7 @@ class Augment:
         return round((size - self.crop) / 2.0) if self.crop else 0
 
     def for_evaluation(self) -> "Augment":
+        """The same crop and normalisation, without what is drawn."""
         return Augment(crop=self.crop, normalize=self.normalize)
 
 

@@ -1,24 +1,23 @@
-"""Feeds a rank its rows: PyTorch's DataLoader over index lists that the plan drew, on to the device."""
+"""Feeds a rank its rows: PyTorch's DataLoader over the shares that the plan drew, on to the device."""
 
 import atexit
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.system import processes as children
 from leafdist.system.errors import UnreadablePhotoError
 
-Batch = tuple[Tensor, Tensor, Tensor]
-Indices = NDArray[np.int64]
 SLICE = 4096  # photos of a pack that are in the host's memory on their way to the device
 
 
@@ -26,19 +25,41 @@ class LoaderError(OSError):
     """A worker process is gone."""
 
 
-class _Rows(Dataset["Batch | UnreadablePhotoError"]):
-    """One item is one batch: no collation, one transfer a batch between processes."""
+@dataclass(frozen=True)
+class Batch:
+    """The photos of a share: images uint8 (B,H,W,3), labels and indices int64 (B,), on one device."""
+
+    share: Share
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+
+    @property
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Everything that lies on the device."""
+        return self.images, self.labels, self.indices
+
+    def to(self, device: torch.device) -> "Batch":
+        """Start to copy it to `device`; the host does not wait."""
+        return Batch(self.share, *(tensor.to(device, non_blocking=True) for tensor in self.tensors))
+
+    def pin_memory(self) -> "Batch":
+        """Copy it to pinned memory; called by DataLoader."""
+        return Batch(self.share, *(tensor.pin_memory() for tensor in self.tensors))
+
+
+class _Shares(Dataset["Batch | UnreadablePhotoError"]):
+    """One item is one batch: no collation, and one transfer per batch between processes."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
 
-    def __getitem__(self, indices: Indices) -> Batch | UnreadablePhotoError:
+    def __getitem__(self, share: Share) -> Batch | UnreadablePhotoError:
         try:
-            rows = self.source.read(indices)
+            rows = self.source.read(share.indices)
         except UnreadablePhotoError as error:
             return error  # raised by a worker, it would reach the user wrapped in two tracebacks
-        images, labels, places = (torch.from_numpy(np.ascontiguousarray(array)) for array in rows)
-        return images, labels, places
+        return Batch(share, *(torch.from_numpy(np.ascontiguousarray(array)) for array in (*rows, share.indices)))
 
 
 def _prepare(_: int) -> None:
@@ -52,31 +73,29 @@ def _prepare_beside_training(worker: int) -> None:
 
 
 class _Planned(Sampler[Any]):
-    """Index lists set anew for each pass, so that workers live as long as the run."""
+    """Shares set anew for each pass, so that workers live as long as the run."""
 
-    batches: Iterable[Indices] = ()
+    shares: Iterable[Share] = ()
 
-    def __iter__(self) -> Iterator[Indices]:
-        return iter(self.batches)
+    def __iter__(self) -> Iterator[Share]:
+        return iter(self.shares)
 
 
 class Loader:
-    """`for images, labels, indices in loader.batches(lists_of_indices)`, on `device`, in that order.
+    """Batches of `source` on `device`, in the order of the shares asked for.
 
-    uint8 (B,H,W,3), int64 (B,), int64 (B,). Only the folder source uses worker processes: a pack is one gather.
+    Only the folder source uses worker processes: reading a pack is one gather. `resident` keeps the pack on the device.
     """
 
     def __init__(self, source: Source, device: torch.device, workers: int, *, resident: bool = False) -> None:
         self.source, self.device = source, device
-        self.pack: Tensor | None = None
-        if resident and isinstance(source, PackSource):
-            self.pack = _moved(source, device)
+        self.pack = _moved(source, device) if resident and isinstance(source, PackSource) else None
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.sampler = _Planned()
         workers = workers if isinstance(source, FolderSource) else 0
         prepare = _prepare_beside_training if device.type == "cpu" else _prepare
         self.loader = DataLoader(
-            _Rows(source),
+            _Shares(source),
             batch_size=None,
             sampler=self.sampler,
             num_workers=workers,
@@ -86,17 +105,16 @@ class Loader:
             pin_memory=device.type == "cuda",
         )
 
-    def batches(self, indices: Iterable[Indices] | Sequence[Indices]) -> Iterator[Batch]:
-        """A batch a list. Raises UnreadablePhotoError or LoaderError."""
+    def batches(self, shares: Iterable[Share]) -> Iterator[Batch]:
+        """One batch per share. Raises UnreadablePhotoError, or LoaderError where a worker is gone."""
         if self.pack is not None:
             labels = torch.from_numpy(self.source.index.labels.astype(np.int64)).to(self.device)  # as they are now
-            yield from _gather(self.pack, labels, indices)
-            return
-        yield from _copied_ahead(self._read(indices), self.stream) if self.stream else self._read(indices)
+            return _gather(self.pack, labels, shares)
+        return _copied_ahead(self._read(shares), self.stream) if self.stream else self._read(shares)
 
-    def _read(self, indices: Iterable[Indices]) -> Iterator[Batch]:
-        """In the host's memory, pinned where a GPU is to have it."""
-        self.sampler.batches = indices
+    def _read(self, shares: Iterable[Share]) -> Iterator[Batch]:
+        """Batches in the host's memory, pinned where a GPU is to have them."""
+        self.sampler.shares = shares
         with children.deaf(), _explained():
             batches = iter(self.loader)
         if self.loader.num_workers:
@@ -113,39 +131,34 @@ class Loader:
 
 
 def _moved(source: PackSource, device: torch.device) -> Tensor:
-    """The whole pack in the device's memory; in the host's a slice at a time."""
-    count, side = len(source.index), source.read(np.arange(1))[0].shape[1]
-    pack = torch.empty((count, side, side, 3), dtype=torch.uint8, device=device)
-    for start in range(0, count, SLICE):
-        rows = np.arange(start, min(start + SLICE, count))
-        pack[start : start + len(rows)] = torch.from_numpy(source.read(rows)[0])
+    """The whole pack in the device's memory; no more than a slice of it is in the host's at a time."""
+    pack = torch.empty(source.rows.shape, dtype=torch.uint8, device=device)
+    for start in range(0, len(pack), SLICE):
+        pack[start : start + SLICE] = torch.from_numpy(np.array(source.rows[start : start + SLICE]))
     return pack
 
 
-def _gather(images: Tensor, labels: Tensor, indices: Iterable[Indices]) -> Iterator[Batch]:
-    """From a pack in the device's memory: what crosses to it are the indices."""
-    for rows in indices:
-        places = torch.from_numpy(rows).to(images.device, non_blocking=True)
-        yield images[places], labels[places], places
+def _gather(images: Tensor, labels: Tensor, shares: Iterable[Share]) -> Iterator[Batch]:
+    """Batches from a pack in the device's memory: only the indices cross to it."""
+    for share in shares:
+        indices = torch.from_numpy(share.indices).to(images.device, non_blocking=True)
+        yield Batch(share, images[indices], labels[indices], indices)
 
 
 def _copied_ahead(batches: Iterator[Batch], stream: torch.cuda.Stream) -> Iterator[Batch]:
-    """Each batch crosses to the device on this stream, while the one before it is worked on."""
-    device = stream.device
-    waiting: deque[tuple[list[Tensor], torch.cuda.Event]] = deque()
+    """Each batch crosses to the device on `stream` while the one before it is worked on."""
+    waiting: deque[tuple[Batch, torch.cuda.Event]] = deque()
 
     def hand_over() -> Batch:
-        tensors, copied = waiting.popleft()
+        batch, copied = waiting.popleft()
         copied.wait()  # the device does, not the host
-        for tensor in tensors:
-            tensor.record_stream(torch.cuda.current_stream(device))
-        images, labels, places = tensors
-        return images, labels, places
+        for tensor in batch.tensors:
+            tensor.record_stream(torch.cuda.current_stream(stream.device))
+        return batch
 
     for batch in batches:
         with torch.cuda.stream(stream):
-            moved = [tensor.to(device, non_blocking=True) for tensor in batch]
-            waiting.append((moved, stream.record_event()))
+            waiting.append((batch.to(stream.device), stream.record_event()))
         if len(waiting) > 1:
             yield hand_over()
     while waiting:

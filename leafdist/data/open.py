@@ -16,6 +16,7 @@ from leafdist.data.index import Index
 from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
+from leafdist.data.photo_facts import DataFacts, SplitFacts
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.data.stage import stage, stage_pack
@@ -28,7 +29,7 @@ DEVICE_SHARE = 0.25  # of a GPU's free memory, at most, for packs that nobody as
 def open_loaders(
     data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
 ) -> dict[str, Loader]:
-    """A loader a split; classes are those of the first split where none are given."""
+    """One loader per split; classes are those of the first split where none are given."""
     sources = open_sources(data, splits, runtime, classes)
     resident = runtime.everywhere(lambda: on_device(data, sources, runtime))
     return {
@@ -53,7 +54,7 @@ def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) ->
 def open_sources(
     data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
 ) -> dict[str, Source]:
-    """Scanned by one process, staged and packed by one process a node; the others wait as long as it takes."""
+    """Scan by one process, stage and pack by one process per node; the others wait as long as it takes."""
     root, cache, make_pack = locate(data, runtime)
     folder = cache_folder(root, cache)
 
@@ -84,9 +85,10 @@ def open_sources(
 
 
 def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None, Callable[..., Path]]:
-    """Where the photos are read, the folder for packs, and what makes a pack: with `data.stage`, on this node's disk.
+    """The folder of the photos, the folder for packs, and the function that makes a pack.
 
-    Of a folder whose packs are all that is read, these alone are copied. Raises ValueError.
+    With `data.stage` both folders are on this node's disk; packs of a folder are copied without its photos. Raises
+    ValueError.
     """
     root = runtime.once(lambda: fold_root(Path(data.root), data.fold))
     if not data.stage:
@@ -101,7 +103,7 @@ def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None, Callab
 
 
 def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
-    """Raises ValueError where some node lacks what the first one has."""
+    """Raises ValueError where a node lacks one of `paths`, which the first node has."""
 
     def check() -> None:
         if missing := [path for path in paths if not path.exists()]:
@@ -111,36 +113,33 @@ def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
 
 
 def workers(data: DataConfig, runtime: Runtime) -> int:
-    """Worker processes of a rank that reads from the folder."""
+    """Number of worker processes per rank that read from the folder."""
     return runtime.cpus if data.workers == "auto" else int(data.workers)
 
 
-def data_facts(loaders: dict[str, Loader]) -> dict[str, Any]:
-    """What a run is bound to besides its configuration: the class list and the photos of each split."""
+def data_facts(loaders: dict[str, Loader]) -> DataFacts:
+    """The class list and the photos of each split."""
     indexes = {split: loader.source.index for split, loader in loaders.items()}
-    return {
-        "classes": list(indexes["train"].classes),
-        "data": {split: {"photos": len(index), "digest": index.digest} for split, index in indexes.items()},
-    }
+    splits = {split: SplitFacts(len(index), index.digest) for split, index in indexes.items()}
+    return DataFacts(list(indexes["train"].classes), splits)
 
 
-def counts(loaders: dict[str, Loader]) -> dict[str, Any]:
-    """Photos of each split, and how many were set aside."""
-    indexes = {split: loader.source.index for split, loader in loaders.items()}
-    return {
-        "photos": {split: len(index) for split, index in indexes.items()},
-        "set_aside": {split: len(index.set_aside) for split, index in indexes.items()},
-    }
+def set_aside(loaders: dict[str, Loader]) -> dict[str, int]:
+    """How many photos of each split cannot be read."""
+    return {split: len(loader.source.index.set_aside) for split, loader in loaders.items()}
 
 
-def note_set_aside(loaders: dict[str, Loader], run: Path, runtime: Runtime) -> None:
-    """`set-aside.json` in the run folder: each photo that is not trained on or counts as wrong, with the reason."""
-    aside = {split: loader.source.index.set_aside for split, loader in loaders.items()}
-    rows = [{"split": split, "path": photo.name, "reason": photo.reason} for split in aside for photo in aside[split]]
+def note_set_aside(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> None:
+    """Write to `path` which photos are not trained on or count as wrong, and why; no file where there are none."""
+    rows = [
+        {"split": split, "path": photo.name, "reason": photo.reason}
+        for split, loader in loaders.items()
+        for photo in loader.source.index.set_aside
+    ]
     if rows:
-        runtime.once(lambda: files.write_json(run / "set-aside.json", rows))
-        counts = ", ".join(f"{len(photos)} of {split}" for split, photos in aside.items())
-        runtime.say(f"photos set aside: {counts}, listed in {run / 'set-aside.json'}. Those of val count as wrong")
+        runtime.once(lambda: files.write_json(path, rows))
+        counts = ", ".join(f"{count} of {split}" for split, count in set_aside(loaders).items())
+        runtime.say(f"photos set aside: {counts}, listed in {path}. Those of val count as wrong")
 
 
 def origin(index: Index) -> dict[str, Any]:

@@ -27,9 +27,9 @@ class Purpose(IntEnum):
     DROPOUT = 3
 
 
-def stream_key(seed: int, *place: int) -> NDArray[np.uint64]:
+def stream_key(seed: int, *stream: int) -> NDArray[np.uint64]:
     """A 128-bit Philox key for a stream; NumPy promises that SeedSequence never changes."""
-    return np.random.SeedSequence((seed, *place)).generate_state(2, np.uint64).astype(np.uint64)
+    return np.random.SeedSequence((seed, *stream)).generate_state(2, np.uint64).astype(np.uint64)
 
 
 def uniform_rows(key: NDArray[np.uint64], first: int, count: int) -> NDArray[np.float64]:
@@ -42,7 +42,7 @@ def uniform_rows(key: NDArray[np.uint64], first: int, count: int) -> NDArray[np.
 class Share:
     """One rank's part of one global batch.
 
-    indices (b,) int64: samples to read; draws (b, 4) float64; first: place of the first row in the global batch;
+    indices (b,) int64: samples to read; draws (b, 4) float64; first: position of the first row in the global batch;
     total: rows of the global batch; empty: True where the one row is a stand-in of weight zero.
     """
 
@@ -51,6 +51,11 @@ class Share:
     first: int
     total: int
     empty: bool
+
+    @classmethod
+    def undrawn(cls, indices: NDArray[np.int64]) -> "Share":
+        """Samples to read for evaluation: a batch of its own, without draws."""
+        return cls(indices, np.empty((0, DRAWS)), 0, len(indices), empty=False)
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -85,7 +90,7 @@ class EpochPlan:
         self._draws = stream_key(seed, epoch, Purpose.AUGMENT)
 
     def __len__(self) -> int:
-        """Batches an epoch; the last, partial one counts."""
+        """Batches per epoch; the last, partial one counts."""
         return math.ceil(self.num_samples / self.global_batch)
 
     def share(self, batch: int, rank: int = 0, world: int = 1) -> Share:

@@ -1,4 +1,4 @@
-"""Where uint8 rows come from: the folder itself or a pack, behind one interface, byte for byte the same."""
+"""Reads photos as rows of uint8 from the folder itself or from a pack: one interface, byte for byte the same."""
 
 from pathlib import Path
 from typing import Protocol
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from leafdist.data.decode import Fit, decode
 from leafdist.data.index import Index
 
-Rows = tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]
+Rows = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
 class Source(Protocol):
@@ -18,21 +18,22 @@ class Source(Protocol):
     index: Index
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
-        """(uint8 (B,H,W,3), labels int64 (B,), indices int64 (B,))."""
+        """Images uint8 (B,H,W,3) and labels int64 (B,). Raises UnreadablePhotoError."""
         ...
 
 
 class FolderSource:
-    """Decodes on demand."""
+    """Decodes photos when they are read."""
 
     def __init__(self, index: Index, side: int, fit: Fit = "stretch") -> None:
         self.index, self.side, self.fit = index, side, fit
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
+        """Decode these photos; see Source."""
         images = np.empty((len(indices), self.side, self.side, 3), np.uint8)
         for row, index in enumerate(indices):
             images[row] = decode(self.index.folder / self.index.names[index], self.side, self.fit)
-        return images, self.index.labels[indices].astype(np.int64), indices
+        return images, self.index.labels[indices].astype(np.int64)
 
 
 class PackSource:
@@ -43,4 +44,5 @@ class PackSource:
         self.rows = np.memmap(pack, np.uint8, mode="r", shape=(len(index), side, side, 3))
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
-        return self.rows[indices], self.index.labels[indices].astype(np.int64), indices
+        """Gather these photos; see Source."""
+        return self.rows[indices], self.index.labels[indices].astype(np.int64)

@@ -1,7 +1,6 @@
 """How a program starts and ends: one exit for all ranks, one message for all users."""
 
 import os
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -17,10 +16,7 @@ GOODBYE = timedelta(seconds=30)
 
 
 def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: float, deterministic: bool) -> int:
-    """Run `job` as one of the processes of the launch; returns the exit status.
-
-    What all ranks raise together is printed by rank 0; what one rank met, by itself. A bug keeps its traceback.
-    """
+    """Run `job` as one of the processes of the launch; returns the exit status. A bug keeps its traceback."""
     runtime: Runtime | None = None
     try:
         runtime = Runtime(precision=precision, timeout_minutes=timeout_minutes, deterministic=deterministic)
@@ -28,32 +24,40 @@ def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: floa
     except Interrupted as stop:
         assert runtime
         seconds = f", {signals.seconds_since():.1f} s after the signal" if signals.received() else ""
-        runtime.say(f"{stop}; leaving with status {INTERRUPTED}{seconds}. The same command goes on from here")
+        runtime.say(f"{stop}; leaving with status {INTERRUPTED}{seconds}. The same command resumes from here")
         runtime.close()
         return INTERRUPTED
-    except KeyboardInterrupt:  # of a program that does not heed signals
-        if os.environ.get("RANK", "0") == "0":
-            console.say_aside("stopped")
+    except KeyboardInterrupt:  # of a program that installs no signal handlers
+        _say_on_rank_0("stopped")
         return STOPPED
-    except (UnreadablePhotoError, OSError, PeerError) as error:  # met by this rank alone
-        print(f"rank {runtime.rank if runtime else '?'}: error: {error}", file=sys.stderr, flush=True)
-        return error.status if isinstance(error, PeerError) else WRONG if isinstance(error, OSError) else WRONG_INPUT
-    except (ValueError, FloatingPointError, SaveError) as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"error: {error}", file=sys.stderr, flush=True)
-        leave_after_error(runtime)
-        return WRONG_INPUT if isinstance(error, ValueError) else WRONG
+    except (PeerError, UnreadablePhotoError, OSError) as error:  # met by this rank alone
+        console.say_aside(f"rank {runtime.rank if runtime else '?'}: error: {error}")
+        return _status(error)
+    except (ValueError, FloatingPointError, SaveError) as error:  # raised by all ranks together
+        _say_on_rank_0(f"error: {error}")
+        _wait_for_message(runtime)
+        return _status(error)
     runtime.close()
     return DONE
 
 
-def leave_after_error(runtime: Runtime | None) -> None:
-    """Wait for rank 0's message to be out before the launcher, seeing one rank gone, ends the rest."""
-    if runtime is None or runtime.control is None:
-        return
-    try:
-        dist.monitored_barrier(runtime.control, timeout=GOODBYE)
-    except RuntimeError as error:
-        print(f"rank {runtime.rank}: another rank did not come to the exit: {error}", file=sys.stderr, flush=True)
-    else:
-        dist.destroy_process_group()
+def _status(error: Exception) -> int:
+    if isinstance(error, PeerError):
+        return error.status
+    return WRONG_INPUT if isinstance(error, ValueError) else WRONG
+
+
+def _wait_for_message(runtime: Runtime | None) -> None:
+    """Wait until rank 0 has printed: a launcher ends all ranks once one is gone."""
+    if runtime and runtime.control:
+        try:
+            dist.monitored_barrier(runtime.control, timeout=GOODBYE)
+        except RuntimeError as late:
+            console.say_aside(f"rank {runtime.rank}: another rank did not reach the exit: {late}")
+        else:
+            dist.destroy_process_group()
+
+
+def _say_on_rank_0(text: str) -> None:
+    if os.environ.get("RANK", "0") == "0":  # there may be no Runtime yet
+        console.say_aside(text)

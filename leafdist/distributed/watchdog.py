@@ -1,7 +1,7 @@
-"""A thread beside each rank: says that the rank is alive, and when one failed, which was first and why.
+"""A thread beside each rank that shows that the rank is alive, and finds out which rank failed first and why.
 
 A rank that dies or throws breaks the others' collectives with errors that name no rank, or on GPUs with no error: they
-wait. What is needed to name it goes through the store of the process group: a heartbeat a rank, and the first failure.
+wait. The ranks share a store, which holds what is needed to name it: a heartbeat per rank, and the first failure.
 """
 
 import faulthandler
@@ -15,19 +15,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from leafdist.system.errors import INTERRUPTED, WRONG, WRONG_INPUT
 from leafdist.system.signals import Interrupted
 
-HEARTBEAT = 1.0  # seconds
-MUSTER = 5.0  # seconds that ranks have to say that they are leaving too
-SILENT = 30  # own heartbeats without one of the next rank, or of the store, that are too many
+if TYPE_CHECKING:
+    from torch.distributed import Store  # type: ignore[attr-defined]
+
+HEARTBEAT = 1.0  # seconds between heartbeats
+SILENT = 30  # heartbeats of our own without one of the next rank, or without the store, after which it is dead
+CHECK_IN = 5.0  # seconds that the ranks have to check in after a collective broke
 GRACE = 20.0  # seconds from another rank's failure to the end of a rank that hangs in a collective
-FAILED = "failure"  # its key in the store
+FAILURE = "failure"  # key of the first failure; empty where it was taken back
 DIED = "it died without a word (killed, out of memory?)"
 GONE = "it is gone, and with it the store that all ranks share"
-OVER = b"over"  # in place of a heartbeat, of a rank that has left in peace
+LEFT = "left"  # replaces the heartbeat of a rank that has left as it should
 BROKEN = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out|timeout|socket", re.IGNORECASE)
 
 Abandon = Callable[[str, bool], None]
@@ -43,94 +46,91 @@ class Failure:
 
 
 class PeerError(RuntimeError):
-    """Another rank failed. `lost` where it died or hung, which is worth another try, against where it threw."""
+    """Another rank failed. `lost` where it died or hung, which is worth another try, and not where it threw."""
 
     def __init__(self, failure: Failure) -> None:
         self.status, self.lost = failure.status, failure.status == INTERRUPTED
         super().__init__(f"rank {failure.rank} was the first to fail: {failure.reason}")
 
 
-class Store(Protocol):
-    """What is used of torch.distributed's Store."""
+class Watchdog(threading.Thread):
+    """Watches over `rank` and the next of `world` ranks; `stall`: seconds without `beat` that are too many.
 
-    def set(self, key: str, value: str) -> None: ...
-    def get(self, key: str) -> bytes: ...
-    def check(self, keys: list[str]) -> bool: ...
-    def compare_set(self, key: str, expected: str, desired: str) -> bytes: ...
+    One process has no store.
+    """
 
-
-class Sentinel(threading.Thread):
-    """Of rank `rank` of `world`; `stall` is how many seconds without `beat` are too many. No store: one process."""
-
-    def __init__(self, store: Store | None, rank: int, world: int, stall: float) -> None:
-        super().__init__(name="sentinel", daemon=True)
+    def __init__(self, store: "Store | None", rank: int, world: int, stall: float) -> None:
+        super().__init__(name="watchdog", daemon=True)
         self.store, self.rank, self.world, self.stall = store, rank, world, stall
         self.abandon: Abandon = lambda reason, lost: None
-        self._last = time.monotonic()
+        self._last_beat = time.monotonic()
         self._ended = threading.Event()
-        self._told = False
+        self._stacks_printed = False
         self._failure_seen: float | None = None
-        self._next, self._silent = b"", 0  # the next rank's heartbeat, and for how many of our own it has not changed
-        self._charge = ""  # the failure that we told of
+        self._next_heartbeat, self._missed = "", 0  # of the next rank, and how many of ours it has not changed
+        self._reported = ""  # the death of the next rank, as we reported it
 
     def beat(self) -> None:
-        """The main thread gets on."""
-        self._last = time.monotonic()
+        """Tell that the main thread makes progress."""
+        self._last_beat = time.monotonic()
 
     def stop(self) -> None:
-        """When the work is over, and before the store goes."""
+        """End the thread once the work is over, before the store goes."""
         self._ended.set()
         if self.is_alive():
             self.join()
-            with suppress(RuntimeError):  # the store is gone, and nobody looks at it
+            with suppress(RuntimeError):  # the store is gone: nobody reads it any more
                 if self.store:
-                    self.store.set(f"alive/{self.rank}", OVER.decode())
+                    self.store.set(f"alive/{self.rank}", LEFT)
 
     def run(self) -> None:
-        """The thread: at once, and then once a second."""
+        """Send a heartbeat and check the others, at once and then once per second."""
         for count in itertools.count():
-            self._look_at_main()
+            self._check_main_thread()
             try:
                 if self.store:
                     self.store.set(f"alive/{self.rank}", str(count))
-                    self._look_at_next()
-                    self._look_at_others()
+                    self._check_next_rank()
+                    self._check_failure()
                 elif self.world > 1:
-                    self._miss_the_store()
-            except RuntimeError:  # the store's process is gone: the main thread meets the same and says so, in time
-                self.store, self._silent = None, 0
+                    self._check_without_store()
+            except RuntimeError:  # the store's process is gone; the main thread meets that too, and reports it
+                self.store, self._missed = None, 0
             if self._ended.wait(HEARTBEAT):
                 return
 
-    def _look_at_main(self) -> None:
-        idle = time.monotonic() - self._last
-        if idle > self.stall and not self._told:
-            self._told = True
+    def _check_main_thread(self) -> None:
+        idle = time.monotonic() - self._last_beat
+        if idle > self.stall and not self._stacks_printed:
+            self._stacks_printed = True
             print(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:", file=sys.stderr, flush=True)
             faulthandler.dump_traceback(sys.stderr, all_threads=True)
 
-    def _look_at_next(self) -> None:
-        """Tell all when the next rank has died: NCCL does not. By heartbeats and no clock, which runs on while a job is
-        suspended."""
-        neighbour = (self.rank + 1) % self.world
-        pulse = self._pulse(neighbour)
-        self._silent = self._silent + 1 if pulse == self._next and pulse not in (b"", OVER) else 0
-        self._next = pulse
-        assert self.store
-        if self._silent == SILENT:
-            self._charge = json.dumps(asdict(Failure(neighbour, DIED, INTERRUPTED)))
-            self.store.compare_set(FAILED, "", self._charge)
-        elif self._charge and not self._silent:  # it was asleep
-            self.store.compare_set(FAILED, self._charge, "")
-            self._charge = ""
+    def _check_next_rank(self) -> None:
+        """Report the next rank once it is dead, which NCCL does not, and take that back where it was only asleep.
 
-    def _miss_the_store(self) -> None:
-        self._silent += 1
-        if self._silent > SILENT and time.monotonic() - self._last > SILENT * HEARTBEAT:
+        Counts heartbeats: a clock would run on while a job is suspended.
+        """
+        neighbour = (self.rank + 1) % self.world
+        heartbeat = self._read(f"alive/{neighbour}")
+        silent = heartbeat == self._next_heartbeat and heartbeat not in ("", LEFT)
+        self._missed = self._missed + 1 if silent else 0
+        self._next_heartbeat = heartbeat
+        assert self.store
+        if self._missed == SILENT:
+            self._reported = json.dumps(asdict(Failure(neighbour, DIED, INTERRUPTED)))
+            self.store.compare_set(FAILURE, "", self._reported)
+        elif self._reported and not self._missed:
+            self.store.compare_set(FAILURE, self._reported, "")
+            self._reported = ""
+
+    def _check_without_store(self) -> None:
+        self._missed += 1
+        if self._missed > SILENT and time.monotonic() - self._last_beat > SILENT * HEARTBEAT:
             self._leave(Failure(0, GONE, INTERRUPTED))
 
-    def _look_at_others(self) -> None:
-        """End a rank whose main thread hangs in a collective that will never complete."""
+    def _check_failure(self) -> None:
+        """End this rank where another one failed and the main thread hangs in a collective that cannot complete."""
         if (failure := self._first_failure()) is None or failure.rank == self.rank:
             self._failure_seen = None
             return
@@ -148,7 +148,7 @@ class Sentinel(threading.Thread):
 
     @contextmanager
     def watching(self, abandon: Abandon) -> Iterator[None]:
-        """What fails inside is reported to the others; what fails because of them becomes a PeerError.
+        """Report to the others what fails inside; turn what fails because of them into a PeerError.
 
         `abandon(reason, lost)` is called before a rank that hangs because of another one is ended; see PeerError.
         """
@@ -163,7 +163,7 @@ class Sentinel(threading.Thread):
             if self.world == 1 or not BROKEN.search(str(error)):
                 self._report(error)
                 raise
-            raise PeerError(self._first_to_fail(error)) from error
+            raise PeerError(self._find_failure(error)) from error
         except Exception as error:
             self._report(error)
             raise
@@ -171,42 +171,45 @@ class Sentinel(threading.Thread):
             self.stop()
 
     def _report(self, error: Exception) -> None:
-        reason = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
-        failure = Failure(self.rank, reason, WRONG_INPUT if isinstance(error, ValueError) else WRONG)
+        ours = not isinstance(error, ValueError)
+        reason = f"{type(error).__name__}: {error}" if ours else str(error)
+        failure = Failure(self.rank, reason, WRONG if ours else WRONG_INPUT)
         if self.store:
-            self.store.compare_set(FAILED, "", json.dumps(asdict(failure)))
+            self.store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
 
-    def _first_failure(self) -> Failure | None:
-        assert self.store
-        told = self.store.get(FAILED) if self.store.check([FAILED]) else b""  # empty: taken back
-        return Failure(**json.loads(told)) if told else None
-
-    def _first_to_fail(self, error: RuntimeError) -> Failure:
-        """Who threw; else who does not come to the muster, and whether it still breathes."""
+    def _find_failure(self, error: RuntimeError) -> Failure:
+        """The first failure: a reported one, else a rank that did not check in (dead if its heartbeat stopped)."""
         gone = Failure(0, GONE, INTERRUPTED)
-        others = [rank for rank in range(self.world) if rank != self.rank]
         if self.store is None:
             return gone
         try:
-            self.store.set(f"left/{self.rank}", "")
-            before = {rank: self._pulse(rank) for rank in others}
-            deadline = time.monotonic() + MUSTER
-            missing = others
-            while missing and time.monotonic() < deadline and self._first_failure() is None:
-                time.sleep(HEARTBEAT / 4)
-                missing = [rank for rank in others if not self.store.check([f"left/{rank}"])]
-            if failure := self._first_failure():
-                return failure
-            if not missing:
-                return Failure(self.rank, f"the connection between the ranks broke: {error}", INTERRUPTED)
-            dead = [rank for rank in missing if self._pulse(rank) == before[rank]]
-            if dead:  # others may be missing because they wait for a dead one
-                return Failure(dead[0], DIED, INTERRUPTED)
-            return Failure(missing[0], "it hangs (its stacks are above)", INTERRUPTED)
+            return self._reported_or_missing() or Failure(
+                self.rank, f"the connection between the ranks broke: {error}", INTERRUPTED
+            )
         except RuntimeError:
             return gone
 
-    def _pulse(self, rank: int) -> bytes:
+    def _reported_or_missing(self) -> Failure | None:
         assert self.store
-        key = f"alive/{rank}"
-        return self.store.get(key) if self.store.check([key]) else b""
+        missing = [rank for rank in range(self.world) if rank != self.rank]
+        self.store.set(f"left/{self.rank}", "")
+        before = {rank: self._read(f"alive/{rank}") for rank in missing}
+        deadline = time.monotonic() + CHECK_IN
+        while missing and time.monotonic() < deadline and self._first_failure() is None:
+            time.sleep(HEARTBEAT / 4)
+            missing = [rank for rank in missing if not self.store.check([f"left/{rank}"])]
+        if (failure := self._first_failure()) or not missing:
+            return failure
+        dead = [rank for rank in missing if self._read(f"alive/{rank}") == before[rank]]
+        if dead:  # others may be missing because they wait for a dead one
+            return Failure(dead[0], DIED, INTERRUPTED)
+        return Failure(missing[0], "it hangs (its stacks are above)", INTERRUPTED)
+
+    def _first_failure(self) -> Failure | None:
+        found = self._read(FAILURE)
+        return Failure(**json.loads(found)) if found else None
+
+    def _read(self, key: str) -> str:
+        """The value of `key` in the store; empty where there is none."""
+        assert self.store
+        return self.store.get(key).decode() if self.store.check([key]) else ""

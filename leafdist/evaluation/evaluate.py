@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from leafdist.data.augment import Augment
 from leafdist.data.index import Index
 from leafdist.data.loader import Batch, Loader
-from leafdist.data.plan import Purpose, stream_key, uniform_rows
+from leafdist.data.plan import Purpose, Share, stream_key, uniform_rows
 from leafdist.distributed.runtime import Runtime, cast_once
 from leafdist.evaluation.metrics import Predictions
 
@@ -42,7 +42,7 @@ def evaluate(
     """
 
     def judge(batch: Batch) -> None:
-        images, labels, rows = batch
+        images, labels, rows = batch.tensors
         draws = None
         if random_crop_seed is not None:
             key = stream_key(random_crop_seed, 0, Purpose.EVALUATE)
@@ -61,7 +61,7 @@ def evaluate(
     model.eval()
     network = cast_once(model, precision)
     with _batch_a_core(runtime) as run:
-        batches = loader.batches(mine)
+        batches = loader.batches(map(Share.undrawn, mine))
         at_once = together(runtime)
         (rounds,) = runtime.highest(-(-len(mine) // at_once))
         for _ in range(rounds):

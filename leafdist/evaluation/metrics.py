@@ -4,54 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
-from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import scores
 from leafdist.evaluation.intervals import wilson
-
-
-@dataclass
-class Totals:
-    """Sums over samples, in float64 on the host and in step order: the same however often they were collected."""
-
-    loss: float = 0.0
-    correct: float = 0.0
-    rows: float = 0.0
-
-    def add(self, loss: float, correct: float, rows: float) -> None:
-        self.loss += loss
-        self.correct += correct
-        self.rows += rows
-
-    @property
-    def mean_loss(self) -> float:
-        return self.loss / self.rows
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.rows
-
-
-class StepSums:
-    """Sums of each step, left on the device until `collect`, where one reduction brings them all."""
-
-    def __init__(self) -> None:
-        self.steps: list[Tensor] = []
-
-    def push(self, loss: Tensor, correct: Tensor, rows: int) -> None:
-        """Sums over this rank's rows of one step, scalars."""
-        self.steps.append(torch.stack([loss, correct.to(loss.dtype), torch.full_like(loss, rows)]))
-
-    def collect(self, runtime: Runtime, *totals: Totals) -> None:
-        if self.steps:
-            # float64: exact for float32 summands, so that no order of the ranks shows
-            for step in runtime.sum(torch.stack(self.steps).double()).tolist():
-                for total in totals:
-                    total.add(*step)
-        self.steps = []
 
 
 @dataclass(frozen=True)

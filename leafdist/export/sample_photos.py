@@ -10,6 +10,7 @@ from leafdist.config.schema import DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.loader import Loader
 from leafdist.data.open import open_loaders
+from leafdist.data.plan import Share
 from leafdist.data.walk import photos_below
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import BATCH
@@ -55,9 +56,9 @@ class Photos:
             return
         places, size = np.arange(len(loader.source.index)), BATCH["cpu"]
         with console.bar(len(places), "photo", "test") as bar:
-            for images, labels, _ in loader.batches([places[start : start + size] for start in places[::size]]):
-                yield images.cpu().numpy(), labels.cpu().numpy()
-                bar.update(len(labels))
+            for batch in loader.batches(Share.undrawn(places[start : start + size]) for start in places[::size]):
+                yield batch.images.cpu().numpy(), batch.labels.cpu().numpy()
+                bar.update(len(batch.labels))
 
     def _loader(self, split: str) -> Loader | None:
         if not has_split(self.data, split, self.runtime):

@@ -18,7 +18,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from leafdist.runs.facts import CheckpointMeta
 from leafdist.system import files
+from leafdist.system.plain import to_plain
 
 FORMAT = 1
 KEEP = 2  # generations of last/
@@ -154,9 +156,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor])
             entry[name] = torch.empty_like(parameter).copy_(value) if same else value.clone()
 
 
-def save_best(folder: Path, tensors: dict[str, Tensor], meta: dict[str, Any]) -> None:
-    """Replace the best checkpoint in one rename."""
-    meta = {"format": FORMAT, **meta, "sha256": _digest(tensors)}
+def save_best(folder: Path, tensors: dict[str, Tensor], about: CheckpointMeta | dict[str, Any]) -> None:
+    """Replace the best checkpoint in one rename; the digest of `about` is filled in here."""
+    meta = {"format": FORMAT, **to_plain(about), "sha256": _digest(tensors)}
     with files.atomic_path(folder / "model.safetensors") as temporary:
         save_file(tensors, temporary, {"leafdist": json.dumps(meta)})
     files.write_json(folder / "meta.json", meta)

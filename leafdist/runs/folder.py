@@ -17,10 +17,13 @@ import yaml
 from filelock import FileLock, Timeout
 
 from leafdist.config.schema import Config, differences, from_dict, to_dict
+from leafdist.data.photo_facts import DataFacts
 from leafdist.distributed.watchdog import PeerError
+from leafdist.runs.facts import RunFacts, RunResult
 from leafdist.runs.tracker import Tracker, wandb_id
 from leafdist.system import files, locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG
+from leafdist.system.plain import from_plain, to_plain
 from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
@@ -33,19 +36,27 @@ class RunFolder:
 
     _held: ClassVar[list[FileLock]] = []  # to the end of the process: a checkpoint may still be on its way
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, config: Config, about: DataFacts) -> None:
+        self.path, self.config, self.about = path, config, about
+
+    @classmethod
+    def open(cls, path: Path, config: Config, facts: DataFacts, say: Callable[[str], None]) -> "RunFolder":
+        """Check, lock, and check what the job before left. Raises ValueError."""
+        folder = cls(path, config, facts)
+        folder.check(lambda line: None)
+        folder.lock(say)
+        folder.check(say)
+        return folder
+
+    @property
+    def facts(self) -> RunFacts:
+        """What run.json says now."""
+        return from_plain(RunFacts, self.record, self.path / "run.json")
 
     @property
     def record(self) -> dict[str, Any]:
         path = self.path / "run.json"
         return dict(files.read_json(path)) if path.exists() else {"state": "new", "starts": []}
-
-    def open(self, config: Config, facts: dict[str, Any], say: Callable[[str], None]) -> None:
-        """Check, lock, and check what the job before left. Raises ValueError."""
-        self.check(config, facts, lambda line: None)
-        self.lock(say)
-        self.check(config, facts, say)
 
     def lock(self, say: Callable[[str], None]) -> None:
         """For as long as this process lives; a lock file that a dead job left is not locked. Raises ValueError."""
@@ -59,8 +70,9 @@ class RunFolder:
                 f"started {last.get('time')}). Wait for its end, or set another run.name"
             ) from None
 
-    def check(self, config: Config, facts: dict[str, Any], say: Callable[[str], None]) -> None:
-        """Whether `config` on data with `facts` may go on in this folder. Raises ValueError that lists what differs."""
+    def check(self, say: Callable[[str], None]) -> None:
+        """Whether this configuration on these photos may go on here. Raises ValueError that lists what differs."""
+        config, facts = self.config, to_plain(self.about)
         if not (self.path / "config.yaml").exists():
             if self.path.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise ValueError(f"{self.path} is not empty and not a run folder. Set run.name to something else")
@@ -78,8 +90,9 @@ class RunFolder:
         for line in free:
             say(f"changed since the last start: {line}")
 
-    def start(self, config: Config, facts: dict[str, Any], world: int, device: str, step: int) -> None:
+    def start(self, world: int, device: str, step: int) -> None:
         """Save the resolved configuration and record this start."""
+        config, facts = self.config, to_plain(self.about)
         self.path.mkdir(parents=True, exist_ok=True)
         for leftover in self.path.rglob(".*.tmp"):  # of a kill while writing
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
@@ -101,12 +114,12 @@ class RunFolder:
         files.write_json(self.path / "run.json", record)
 
     @contextmanager
-    def ending(self, tracker: Tracker, *, active: bool) -> Iterator[dict[str, Any]]:
-        """Close the tracker and record how the run ended; yields the dictionary to put its results in."""
+    def ending(self, tracker: Tracker, *, active: bool) -> Iterator[Callable[[RunResult], None]]:
+        """Close the tracker and record how the run ended; yields what takes its results."""
         result: dict[str, Any] = {}
         state, reason = "failed", None
         try:
-            yield result
+            yield lambda found: result.update(to_plain(found))
             state = "finished"
         except BaseException as error:
             state, reason = state_after(error), str(error) or type(error).__name__

@@ -12,7 +12,7 @@ from leafdist.system import files
 class Tracker(Protocol):
     """Takes the events of metrics.jsonl."""
 
-    def log(self, event: dict[str, Any]) -> None:
+    def log(self, event: Any) -> None:
         """Take one event."""
 
     def close(self, exit_code: int, summary: dict[str, Any]) -> None:
@@ -22,7 +22,7 @@ class Tracker(Protocol):
 class NullTracker:
     """Tracker of the ranks that do not speak."""
 
-    def log(self, event: dict[str, Any]) -> None:
+    def log(self, event: Any) -> None:
         """Drop it."""
 
     def close(self, exit_code: int, summary: dict[str, Any]) -> None:

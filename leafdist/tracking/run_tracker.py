@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from leafdist.config.schema import Config, flatten, to_dict
 from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system.network import reason_of
+from leafdist.system.plain import to_plain
 from leafdist.tracking.background import Aside
 from leafdist.tracking.charts import cut_back
 from leafdist.tracking.showcase import Showcase
@@ -57,7 +58,9 @@ class RunTracker:
         self._say = say
         self._each(lambda guest: guest.start(kept, place))
 
-    def log(self, event: dict[str, Any]) -> None:
+    def log(self, event: Any) -> None:
+        if not isinstance(event, dict):
+            event = {"event": event.event} | {key: value for key, value in to_plain(event).items() if value is not None}
         valid = json.loads(json.dumps(event), parse_constant=lambda _: None)  # JSON has no NaN and no infinity
         self._file.write(json.dumps(valid) + "\n")
         self._file.flush()

@@ -23,22 +23,22 @@ class Writer:
         return self._error is not None
 
     def submit(self, work: Callable[[], None]) -> None:
-        """Never raises: how it went is learnt from `broken` and `wait`."""
+        """Run `work` in the background. Never raises: `broken` and `wait` tell how it went."""
         while self._pending and (self._pending[0].done() or len(self._pending) >= WAITING):
             self._pending.popleft().result()
         self._pending.append(self._pool.submit(self._run, work))
 
     def wait(self) -> None:
-        """Until all is on the disk. Raises SaveError."""
+        """Wait until everything is on disk. Raises SaveError."""
         while self._pending:
             self._pending.popleft().result()
         if self._error is not None:
             raise SaveError(
-                f"saving failed: {self._error}. The checkpoints before that are whole: mend it, then run the same again"
+                f"saving failed: {self._error}. Earlier checkpoints are intact. Fix the cause, then rerun the command"
             ) from self._error
 
     def _run(self, work: Callable[[], None]) -> None:
-        """Nothing is written after a failure: a later file would speak of an earlier one that is not there."""
+        """Run `work` unless one failed before: a later file would refer to an earlier one that is not there."""
         if self.broken:
             return
         try:

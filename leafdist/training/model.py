@@ -4,7 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
-from leafdist.config.schema import Config, ModelConfig
+from leafdist.config.schema import Config
 from leafdist.data.plan import chunk, micro_batches, smallest_part
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
@@ -12,73 +12,73 @@ from leafdist.models.resnet import trains_batchnorm
 from leafdist.models.weights import find_weights
 
 
-def make_model(config: ModelConfig, num_classes: int, pixels: int, seed: int, runtime: Runtime) -> nn.Module:
-    """The network with its pretrained weights, found or downloaded by one process a node."""
+def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: Runtime) -> nn.Module:
+    """Build the network and tell the user how it is trained. Raises ValueError where BatchNorm cannot be trained so."""
+    train, world = config.train, runtime.world
+    rows = chunk(train.batch_size, 0, world).stop
+    parts = len(micro_batches(rows, train.accumulate, train.max_rows))
+    runtime.say(
+        f"{world} process(es) on {runtime.device.type}, precision {runtime.precision}, {runtime.cpus} CPU(s) each; "
+        f"batch {train.batch_size} = {world} x {rows} rows at most, in {parts} micro-batch(es); "
+        f"{num_samples} photos to train on"
+    )
+    model = make_model(config, num_classes, runtime)
+    check_batchnorm(model, config, num_samples, world)
+    check_sync_batchnorm(model, config, num_samples, world)
+    if world > 1 and not train.sync_batchnorm and trains_batchnorm(model):
+        runtime.say(
+            "BatchNorm takes its statistics from each process's own rows; with --train.sync_batchnorm true, from those "
+            "of all processes, as one process does"
+        )
+    return model
+
+
+def make_model(config: Config, num_classes: int, runtime: Runtime) -> nn.Module:
+    """Build the configured network; its pretrained weights are found or downloaded by one process per node."""
+    settings = config.model
     weights: Path | None = None
-    if config.weights != "none":
-        weights = runtime.once_per_node(lambda: find_weights(config.weights))
+    if settings.weights != "none":
+        weights = runtime.once_per_node(lambda: find_weights(settings.weights))
     return runtime.everywhere(
         lambda: build_model(
-            config.name,
+            settings.name,
             num_classes,
-            pixels,
-            seed=seed,
-            dropout=config.dropout,
-            freeze=config.freeze,
-            frozen_batchnorm=config.frozen_batchnorm,
+            config.data.side,
+            seed=config.seed,
+            dropout=settings.dropout,
+            freeze=settings.freeze,
+            frozen_batchnorm=settings.frozen_batchnorm,
             weights=weights,
         )
     )
 
 
 def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
-    """Raises ValueError where trainable BatchNorm would see one value a channel: its variance would be undefined."""
+    """Raises ValueError where trainable BatchNorm would see one value per channel: its variance is undefined."""
     train = config.train
-    if train.sync_batchnorm and world > 1:  # each part is that of all processes
+    if train.sync_batchnorm and world > 1:  # statistics are those of all processes' rows
         rows = min(num_samples, train.batch_size, num_samples % train.batch_size or train.batch_size)
     else:
         rows = smallest_part(num_samples, train.batch_size, world, train.accumulate, train.max_rows)
     if rows == 1 and config.data.side <= 32 and trains_batchnorm(model):
         raise ValueError(
-            f"train.batch_size={config.train.batch_size} over {world} process(es) leaves a rank with one row of "
+            f"train.batch_size={train.batch_size} over {world} process(es) leaves a rank with one row of "
             f"{config.data.side} pixels: no variance for BatchNorm. Change the batch size, or data.crop above 32"
         )
 
 
 def check_sync_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
-    """Raises ValueError where some process would have fewer parts in a step: the others would wait for it in vain."""
+    """Raises ValueError where a process would have fewer parts in a step: the others would wait for it in vain."""
     train, size = config.train, config.train.batch_size
     if not train.sync_batchnorm or world == 1 or not trains_batchnorm(model):
         return
     for total in {min(size, num_samples), num_samples % size or size}:
-        shares = [chunk(total, rank, world) for rank in (0, world - 1)]
-        parts = [
-            micro_batches(max(1, s.stop - s.start), config.train.accumulate, config.train.max_rows) for s in shares
-        ]
-        if len(parts[0]) != len(parts[1]):
-            raise ValueError(
-                f"train.sync_batchnorm=true: a batch of {total} photos gives {len(parts[0])} part(s) to one of {world} "
-                f"processes and {len(parts[1])} to another. Change train.batch_size={size}, accumulate or max_rows"
-            )
-
-
-def describe(config: Config, num_samples: int, runtime: Runtime) -> None:
-    """What a reader of a batch log needs to know first."""
-    batch, world = config.train.batch_size, runtime.world
-    rows = len(range(batch)[chunk(batch, 0, world)])
-    micro = len(micro_batches(rows, config.train.accumulate, config.train.max_rows))
-    runtime.say(
-        f"{world} process(es) on {runtime.device.type}, precision {runtime.precision}, "
-        f"{runtime.cpus} CPU(s) each; "
-        f"batch {batch} = {world} x {rows} rows at most, in {micro} micro-batch(es); "
-        f"{num_samples} photos to train on"
-    )
-
-
-def describe_batchnorm(model: nn.Module, config: Config, runtime: Runtime) -> None:
-    """Where the number of processes matters, and what to do about it."""
-    if runtime.world > 1 and not config.train.sync_batchnorm and trains_batchnorm(model):
-        runtime.say(
-            "BatchNorm takes its statistics from each process's own rows; --train.sync_batchnorm true: from those of "
-            "all, as one process does"
+        rows = [chunk(total, rank, world) for rank in (0, world - 1)]
+        first, last = (
+            len(micro_batches(max(1, own.stop - own.start), train.accumulate, train.max_rows)) for own in rows
         )
+        if first != last:
+            raise ValueError(
+                f"train.sync_batchnorm=true: a batch of {total} photos gives {first} part(s) to one of {world} "
+                f"processes and {last} to another. Change train.batch_size={size}, accumulate or max_rows"
+            )

@@ -3,55 +3,47 @@
 import sys
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import Any
 
+from leafdist.runs.events import EpochEvent, StepEvent
 from leafdist.system import console
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 
 class Progress:
-    """Steps of the whole run, images a second, and the time left."""
+    """Steps of the whole run, images per second, and the time left."""
 
     def __init__(self, total_steps: int, start: int, *, shown: bool) -> None:
         self.shown, self.total, self.start = shown, total_steps, start
         self.began = time.monotonic()
-        self.bar: tqdm[Any] | None = None
-        if shown and console.on_terminal(sys.stderr):
-            self.bar = console.bar(total_steps, "step", start=start)
+        on_terminal = shown and console.on_terminal(sys.stderr)
+        self.bar: Any = console.bar(total_steps, "step", start=start) if on_terminal else None
 
-    def step(self, event: dict[str, Any]) -> None:
-        """Show a `step` event."""
+    def step(self, event: StepEvent) -> None:
+        """Show how the last steps went."""
         if self.bar is not None:
-            self.bar.update(event["step"] - self.bar.n)
-            self.bar.set_postfix(loss=f"{event['loss']:.4f}", images_per_second=f"{event['images_per_second']:.0f}")
+            self.bar.update(event.step - self.bar.n)
+            self.bar.set_postfix(loss=f"{event.loss:.4f}", images_per_second=f"{event.images_per_second:.0f}")
         elif self.shown:
-            done = event["step"] - self.start
-            left = (self.total - event["step"]) * (time.monotonic() - self.began) / max(1, done)
+            done = event.step - self.start
+            left = (self.total - event.step) * (time.monotonic() - self.began) / max(1, done)
             console.say(
-                f"epoch {event['epoch'] + 1} step {event['step']}/{self.total} loss {event['loss']:.4f} "
-                f"lr {event['lr']:.2e} {event['images_per_second']:.0f} images/s, {_clock(left)} left"
+                f"epoch {event.epoch + 1} step {event.step}/{self.total} loss {event.loss:.4f} "
+                f"lr {event.lr:.2e} {event.images_per_second:.0f} images/s, {timedelta(seconds=int(left))} left"
             )
 
-    def epoch(self, event: dict[str, Any], *, best: bool) -> None:
-        """Show an `epoch` event."""
+    def epoch(self, event: EpochEvent, *, best: bool) -> None:
+        """Show how the epoch went."""
         if not self.shown:
             return
         with self.bar.external_write_mode(sys.stdout) if self.bar is not None else nullcontext():
             console.say(
-                f"epoch {event['epoch'] + 1}: train loss {event['train_loss']:.4f} "
-                f"accuracy {event['train_accuracy']:.4f}, "
-                f"val loss {event['val_loss']:.4f} accuracy {event['val_accuracy']:.4f}{' (best)' if best else ''}, "
-                f"{event['seconds']:.1f} s"
+                f"epoch {event.epoch + 1}: train loss {event.train_loss:.4f} accuracy {event.train_accuracy:.4f}, "
+                f"val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}{' (best)' if best else ''}, "
+                f"{event.seconds:.1f} s"
             )
 
     def close(self) -> None:
+        """Leave the bar as it is."""
         if self.bar is not None:
             self.bar.close()
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"

@@ -1,16 +1,19 @@
-"""Where a training stands: what a checkpoint holds besides weights and optimizer."""
+"""What a checkpoint holds besides weights and optimizer: where the training stands."""
 
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any
 
-from leafdist.evaluation.metrics import Totals
+from leafdist.runs.facts import RunResult
+from leafdist.training.sums import Totals
 
 
 @dataclass
 class TrainState:
-    """Integers, sums and times; `batch` counts batches of the current epoch, `step` optimizer steps of the run."""
+    """Integers, sums and times; `batch` counts batches of the current epoch, `step` optimizer steps of the run.
+
+    `scaler` is that of the gradients, which fp16 alone has; it is filled in when the state is saved.
+    """
 
     epoch: int = 0
     batch: int = 0
@@ -19,17 +22,14 @@ class TrainState:
     epoch_seconds: float = 0.0
     best_epoch: int = -1
     best_accuracy: float = -1.0
-    best_loss: float = float("inf")
+    best_loss: float = math.inf
     epoch_totals: Totals = field(default_factory=Totals)
     log_totals: Totals = field(default_factory=Totals)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "TrainState":
-        totals = {name: Totals(**values[name]) for name in ("epoch_totals", "log_totals")}
-        return cls(**{**values, **totals})
+    scaler: dict[str, float] | None = None
 
     @property
-    def place(self) -> tuple[int, int]:
+    def position(self) -> tuple[int, int]:
+        """Epoch and step."""
         return self.epoch, self.step
 
     def better(self, accuracy: float, loss: float) -> bool:
@@ -41,17 +41,12 @@ class TrainState:
         return True
 
     def end_epoch(self) -> None:
+        """Go to the first batch of the next epoch."""
         self.epoch, self.batch, self.epoch_seconds, self.epoch_totals = self.epoch + 1, 0, 0.0, Totals()
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> RunResult:
         """The run in a few numbers."""
-        return {
-            "steps": self.step,
-            "seconds": self.seconds,
-            "best_epoch": self.best_epoch,
-            "best_val_accuracy": self.best_accuracy,
-            "best_val_loss": self.best_loss,
-        }
+        return RunResult(self.step, self.seconds, self.best_epoch, self.best_accuracy, self.best_loss)
 
 
 class Lap:
@@ -61,6 +56,24 @@ class Lap:
         self.last = time.monotonic()
 
     def add(self, state: TrainState) -> None:
+        """Add the seconds since the last call to the run's and the epoch's."""
         now = time.monotonic()
-        state.seconds, state.epoch_seconds = state.seconds + now - self.last, state.epoch_seconds + now - self.last
-        self.last = now
+        passed, self.last = now - self.last, now
+        state.seconds, state.epoch_seconds = state.seconds + passed, state.epoch_seconds + passed
+
+
+class Meter:
+    """Counts photos per second since it was made or last read."""
+
+    def __init__(self) -> None:
+        self.began, self.photos = time.monotonic(), 0
+
+    def add(self, photos: int) -> None:
+        """Count those of one step."""
+        self.photos += photos
+
+    def read(self) -> float:
+        """Photos per second; counting begins anew."""
+        photos, seconds = self.photos, time.monotonic() - self.began
+        self.began, self.photos = self.began + seconds, 0
+        return photos / seconds

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +9,7 @@ from torch import Tensor, nn
 
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
+from leafdist.data.loader import Batch
 from leafdist.data.plan import Share, micro_batches
 from leafdist.distributed.runtime import Runtime
 from leafdist.models import batchnorm
@@ -17,7 +17,7 @@ from leafdist.models.dropout import seek
 from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
 
 Sums = tuple[Tensor, Tensor, int]
-SCALES = 25  # bad steps in a row under fp16: from the scale 65536 down to where none helps
+SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, no scale helps
 
 
 class TrainStep:
@@ -29,7 +29,7 @@ class TrainStep:
         self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.model, config.optim)
         self.wrapped = runtime.wrap(self.model, sync_batchnorm=config.train.sync_batchnorm)
-        # static: a graph each for the few sizes of a share; a stand-in row runs without, in a mode of its own
+        # static: one graph for each of the few sizes of a share; a stand-in row runs uncompiled, in its own mode
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         self.augment = Augment.from_config(config.data)
         self.scaler = runtime.scaler
@@ -40,13 +40,14 @@ class TrainStep:
         """Learning rate of optimizer step `step`."""
         return learning_rate(self.config.optim, step, self.steps_per_epoch, self.config.train.epochs)
 
-    def __call__(self, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
-        """Update the weights with uint8 (b,H,W,3) and int64 (b,); returns this rank's sums of loss, hits and rows."""
+    def __call__(self, step: int, batch: Batch) -> Sums:
+        """Update the weights as optimizer step `step`; returns this rank's sums of loss, hits and rows."""
+        share = batch.share
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(step)
         statistics = batchnorm.snapshot(self.model) if self.scaler.is_enabled() else None  # a bad step may pass then
         with batchnorm.stand_in(self.model) if share.empty else nullcontext():
-            loss, correct = self._accumulate(step, share, images, labels)
+            loss, correct = self._accumulate(step, share, batch.images, batch.labels)
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.model.parameters(), self.config.train.clip_norm)
@@ -84,30 +85,28 @@ class TrainStep:
         self.scaler.scale(loss * (self.runtime.world / share.total)).backward()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum() * int(weight)
 
-    def scaler_state(self) -> dict[str, Any]:
-        """What a checkpoint holds of the gradient scaling: nothing but under fp16."""
-        return {"scaler": self.scaler.state_dict()} if self.scaler.is_enabled() else {}
-
-    def load_scaler(self, values: dict[str, Any] | None) -> None:
-        if values is not None:
-            self.scaler.load_state_dict(values)
+    def scaler_state(self) -> dict[str, float] | None:
+        """What a checkpoint holds of the gradient scaling; None unless precision is fp16."""
+        return self.scaler.state_dict() if self.scaler.is_enabled() else None
 
     def _settle_buckets(self) -> None:
-        """Two passes of weight zero. DistributedDataParallel lays its buckets out anew after the first backward pass,
-        which changes the order of sums: with this, a start from a checkpoint sums as the run that it continues."""
+        """Run two passes of weight zero, so that a resumed run sums gradients in the order of the first start.
+
+        DistributedDataParallel lays its buckets out anew after the first backward pass, which changes that order.
+        """
         if self.runtime.world == 1:
             return
-        pixels = self.config.data.side
+        side = self.config.data.side
         self.wrapped.eval()
         for _ in range(2):
-            blank = torch.zeros((1, 3, pixels, pixels), device=self.runtime.device)
+            blank = torch.zeros((1, 3, side, side), device=self.runtime.device)
             (self.wrapped(blank.contiguous(memory_format=self.memory_format)).sum() * 0).backward()
         self.optimizer.zero_grad(set_to_none=True)
 
 
 @contextmanager
 def _memory_for(rows: int) -> Iterator[None]:
-    """Raises OSError, naming the way out, where the device has no room for so many."""
+    """Raises OSError, naming the way out, where the device has no room for `rows` photos."""
     try:
         yield
     except RuntimeError as error:
@@ -115,5 +114,5 @@ def _memory_for(rows: int) -> Iterator[None]:
             raise
         raise OSError(
             f"out of memory with {rows} photos at once. Set train.max_rows={max(1, rows // 2)} or lower: the batch "
-            "stays, in more parts, from each of which BatchNorm in training takes its statistics"
+            "stays the same, in more parts; BatchNorm takes its statistics from each part"
         ) from error

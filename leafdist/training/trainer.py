@@ -3,64 +3,69 @@
 import gc
 import math
 import time
-from dataclasses import asdict
+from dataclasses import replace
 from functools import partial
-from itertools import tee
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor, nn
 
-from leafdist.config.schema import Config, to_dict
+from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
+from leafdist.data.open import set_aside
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import evaluate
-from leafdist.evaluation.metrics import Predictions, StepSums, Totals
+from leafdist.evaluation.metrics import Predictions
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
-from leafdist.runs.facts import Preprocessing
-from leafdist.runs.tracker import Tracker
+from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
+from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.layout import RunLayout
+from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system import files, signals
-from leafdist.system.plain import to_plain
+from leafdist.system.plain import from_plain, to_plain
 from leafdist.training.checkpoint_writer import Writer
 from leafdist.training.optim import NotFiniteError
 from leafdist.training.progress import Progress
-from leafdist.training.state import Lap, TrainState
+from leafdist.training.state import Lap, Meter, TrainState
 from leafdist.training.step import TrainStep
+from leafdist.training.sums import StepSums, Totals
 
-HEED_EVERY = 4  # optimizer steps between looks at signals, the writer and the clock: one small CPU reduction each,
-HEED_SHARE = 8  # whose time grows with the ranks; above 32 of them a look every ranks / 8 steps
+# Steps between looks at signals, at the writer and at the clock; each look is one small reduction over the CPU group.
+POLL_EVERY = 4
+# That reduction takes longer the more ranks there are: above 32 of them, look every ranks / 8 steps.
+RANKS_PER_STEP = 8
 
 
 class Trainer:
-    """Trains `model` as `config` says, on any number of processes the same."""
+    """Trains `model` as `config` says, on any number of processes the same; `folder` is the run's."""
 
     def __init__(
         self, config: Config, model: nn.Module, loaders: dict[str, Loader], runtime: Runtime, folder: Path
     ) -> None:
-        self.config, self.loaders, self.runtime, self.folder = config, loaders, runtime, folder
+        self.config, self.loaders, self.runtime, self.layout = config, loaders, runtime, RunLayout(folder)
         self.index = loaders["train"].source.index
         self.steps_per_epoch = math.ceil(len(self.index) / config.train.batch_size)
         self.step = TrainStep(config, model, runtime, self.steps_per_epoch)
         self.eval_augment = Augment.from_config(config.data).for_evaluation()
         total = config.train.epochs * self.steps_per_epoch
         self.total_steps = min(total, config.train.max_steps or total)
-        self.state = TrainState()
-        self.sums = StepSums()
+        self.state, self.sums, self.lap, self.meter = TrainState(), StepSums(), Lap(), Meter()
         self.writer = Writer()
-        self.saved_place, self.saved_time = self.state.place, time.monotonic()
+        self.saved_position, self.saved_time = self.state.position, time.monotonic()
+        self.tracker: Tracker = NullTracker()  # `fit` has one that speaks, and a visible bar
+        self.progress = Progress(self.total_steps, 0, shown=False)
 
     def resume(self) -> None:
-        """Go on from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
-        path = self.runtime.once(lambda: checkpoint.newest(self.folder / "last", self.runtime.say))
+        """Continue from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
+        path = self.runtime.once(lambda: checkpoint.newest(self.layout.last, self.runtime.say))
         if path is not None:
             load = partial(checkpoint.load_last, path, self.step.model, self.step.optimizer)
-            values = self.runtime.everywhere(load)
-            self.step.load_scaler(values.pop("scaler", None))
-            self.state = TrainState.from_dict(values)
-            self.saved_place = self.state.place
+            self.state = from_plain(TrainState, self.runtime.everywhere(load), path)
+            if self.state.scaler is not None:
+                self.step.scaler.load_state_dict(self.state.scaler)
+            self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
 
     @property
@@ -69,89 +74,84 @@ class Trainer:
         return self.state.step >= self.total_steps and self.state.batch == 0
 
     @property
-    def _epoch_trained(self) -> bool:
+    def epoch_trained(self) -> bool:
         """Nothing is left of the current epoch but its validation."""
-        return self.state.batch > 0 and (
-            self.state.batch == self.steps_per_epoch or self.state.step >= self.total_steps
-        )
+        state = self.state
+        return state.batch > 0 and (state.batch == self.steps_per_epoch or state.step >= self.total_steps)
 
     def fit(self, tracker: Tracker) -> None:
         """Train to the end, from wherever `state` stands. Raises Interrupted, all saved, when told to stop."""
+        state, aside = self.state, {split: count for split, count in set_aside(self.loaders).items() if count}
         self.tracker, self.lap = tracker, Lap()
-        place = {"epoch": self.state.epoch, "step": self.state.step}
-        aside = {split: count for split, one in self.loaders.items() if (count := len(one.source.index.set_aside))}
-        noted = {"set_aside": aside} if aside else {}
-        tracker.log({"event": "start", **place, "world_size": self.runtime.world, **noted})
-        self.progress = Progress(self.total_steps, self.state.step, shown=self.runtime.is_main)
-        self.heed()
+        self.progress = Progress(self.total_steps, state.step, shown=self.runtime.is_main)
+        tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
+        self.poll_signals()
         gc.collect()
-        gc.freeze()  # what stands now is not looked through again in mid-step
+        gc.freeze()  # later collections, in the middle of a step, pass over what exists now
         try:
             while not self.finished:
                 self.train_epoch()
                 self.finish_epoch()
         except NotFiniteError as error:
             step = error.step
-            raise FloatingPointError(self.runtime.once(lambda: self.explain(step))) from None
+            raise FloatingPointError(self.runtime.once(lambda: self._explain(step))) from None
         self.runtime.once(self.writer.wait, patient=False)
         self.progress.close()
 
     def train_epoch(self) -> None:
-        """The rest of the current epoch."""
-        if self._epoch_trained:  # interrupted in its validation
+        """Train the rest of the current epoch."""
+        if self.epoch_trained:  # interrupted in its validation
             return
-        state, plan, every = self.state, self._plan(), self.config.train.save_every
+        state, train = self.state, self.config.train
         self.step.wrapped.train()
-        self.window, self.rows = time.monotonic(), 0
-        shares, ahead = tee(plan.shares(self.runtime.rank, self.runtime.world, state.batch))
-        batches = self.loaders["train"].batches(share.indices for share in ahead)
-        for share, (images, labels, _) in zip(shares, batches, strict=True):
-            self.sums.push(*self.step(state.step, share, images, labels))
-            state.step, state.batch, self.rows = state.step + 1, state.batch + 1, self.rows + share.total
-            if state.step % self.config.train.log_every == 0:
+        self.meter = Meter()
+        shares = self._plan().shares(self.runtime.rank, self.runtime.world, state.batch)
+        for batch in self.loaders["train"].batches(shares):
+            self.sums.push(*self.step(state.step, batch))
+            self.meter.add(batch.share.total)
+            state.step, state.batch = state.step + 1, state.batch + 1
+            if state.step % train.log_every == 0:
                 self.log_step()
-            if self._epoch_trained:
+            if self.epoch_trained:
                 break
-            if every and state.step % every == 0:
+            if train.save_every and state.step % train.save_every == 0:
                 self.save()
-            if state.step % max(HEED_EVERY, self.runtime.world // HEED_SHARE) == 0:
-                self.heed()
+            if state.step % max(POLL_EVERY, self.runtime.world // RANKS_PER_STEP) == 0:
+                self.poll_signals()
         self.step.watch.judge()
 
+    def train_first(self, steps: int) -> int:
+        """Train the first `steps` steps of epoch 0, for measurements; returns the number of photos."""
+        self.state, self.total_steps = TrainState(), steps
+        self.train_epoch()
+        self._collect()
+        return int(self.state.epoch_totals.rows)
+
     def log_step(self) -> None:
-        """One reduction for all steps since the last time, then a line."""
-        state = self.state
-        self.sums.collect(self.runtime, state.epoch_totals, state.log_totals)
-        now = time.monotonic()
-        event = {
-            "event": "step",
-            "epoch": state.epoch,
-            "step": state.step,
-            "loss": state.log_totals.mean_loss,
-            "lr": self.step.rate(state.step - 1),
-            "images_per_second": self.rows / (now - self.window),
-        }
-        state.log_totals, self.window, self.rows = Totals(), now, 0
+        """Report the steps since the last time, after one reduction for all of them."""
+        self._collect()
+        state, rate = self.state, self.step.rate(self.state.step - 1)
+        event = StepEvent(state.epoch, state.step, state.log_totals.mean_loss, rate, self.meter.read())
+        state.log_totals = Totals()
         self.tracker.log(event)
         self.progress.step(event)
 
     def finish_epoch(self) -> None:
         """Validate, keep the best, save."""
         state = self.state
-        self.sums.collect(self.runtime, state.epoch_totals, state.log_totals)
+        self._collect()
         validation = self.evaluate("val")
-        training = self.evaluate("train") if self.config.train.evaluate_train else None
+        training = self.evaluate("train") if self.config.train.evaluate_train else state.epoch_totals
         self.lap.add(state)
-        event = {
-            "event": "epoch",
-            "epoch": state.epoch,
-            "step": state.step,
-            "train_loss": training.mean_loss if training else state.epoch_totals.mean_loss,
-            "train_accuracy": training.accuracy if training else state.epoch_totals.accuracy,
-            "val_loss": validation.mean_loss,
-            "val_accuracy": validation.accuracy,
-            "seconds": state.epoch_seconds,
-        }
+        event = EpochEvent(
+            state.epoch,
+            state.step,
+            train_loss=training.mean_loss,
+            train_accuracy=training.accuracy,
+            val_loss=validation.mean_loss,
+            val_accuracy=validation.accuracy,
+            seconds=state.epoch_seconds,
+        )
         best = state.better(validation.accuracy, validation.mean_loss)
         if best and self.runtime.is_main:
             tensors = checkpoint.tensors_of(self.step.model)
@@ -162,7 +162,7 @@ class Trainer:
         self.save()
 
     def evaluate(self, split: str) -> Predictions:
-        """Exact, on all processes."""
+        """Predict each photo of `split` once, on all processes together."""
         return evaluate(
             self.step.model,
             self.loaders[split],
@@ -170,12 +170,12 @@ class Trainer:
             self.runtime,
             precision=self.config.train.precision,
             random_crop_seed=self.config.crop_seed,
-            between=self.heed,
+            between=self.poll_signals,
         )
 
-    def heed(self) -> None:
-        """All ranks together: leave when one was told to or cannot save, and save when it is time."""
-        self.runtime.sentinel.beat()
+    def poll_signals(self) -> None:
+        """Agree with all ranks: leave when one was told to or cannot save, and save when it is time."""
+        self.runtime.watchdog.beat()
         minutes = (time.monotonic() - self.saved_time) / 60
         due = self.runtime.is_main and minutes > self.config.train.save_minutes
         stop, broken, due = map(bool, self.runtime.highest(signals.received() is not None, self.writer.broken, due))
@@ -191,50 +191,46 @@ class Trainer:
     def save(self) -> None:
         """Write `last/` as it is now, in the background."""
         state = self.state
-        self.sums.collect(self.runtime, state.epoch_totals, state.log_totals)
+        self._collect()
         self.step.watch.judge()
         self.lap.add(state)
         self.saved_time = time.monotonic()
-        if state.place == self.saved_place:
+        if state.position == self.saved_position:
             return
-        self.saved_place = state.place
+        self.saved_position = state.position
         if self.runtime.is_main:
-            values = asdict(state) | self.step.scaler_state()
+            values = to_plain(replace(state, scaler=self.step.scaler_state()))
             snapshot = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values)
-            validated = not self._epoch_trained
-            self.writer.submit(partial(self._write_last, state.step, snapshot, validated=validated))
+            self.writer.submit(partial(self._write_last, state.step, snapshot, validated=not self.epoch_trained))
 
     def _write_last(self, step: int, snapshot: checkpoint.Snapshot, *, validated: bool) -> None:
-        files.flush(self.folder / "metrics.jsonl")  # the checkpoint relies on its lines
-        checkpoint.save_last(self.folder / "last", step, snapshot, validated=validated)
+        files.flush(self.layout.metrics)  # the checkpoint relies on its lines
+        checkpoint.save_last(self.layout.last, step, snapshot, validated=validated)
 
-    def _write_best(self, tensors: dict[str, Tensor], meta: dict[str, Any], validation: Predictions) -> None:
-        """With what it answered on val: nobody has to ask it again."""
-        folder, index = self.folder / "best", self.loaders["val"].source.index
-        checkpoint.save_best(folder, tensors, meta)
-        write_predictions(folder / "predictions-val.csv", index.every_name, index.classes, validation)
+    def _write_best(self, tensors: dict[str, Tensor], meta: CheckpointMeta, validation: Predictions) -> None:
+        index = self.loaders["val"].source.index
+        checkpoint.save_best(self.layout.best, tensors, meta)
+        write_predictions(self.layout.best_predictions, index.every_name, index.classes, validation)
 
-    def explain(self, step: int) -> str:
+    def _explain(self, step: int) -> str:
         """What is known of a step that is not finite; the files of its batch go to not-finite.json."""
         batch = step - (self.state.step - self.state.batch)
         names = [self.index.names[i] for i in self._plan().share(batch).indices]
-        facts = {"step": step + 1, "epoch": self.state.epoch + 1, "learning_rate": self.step.rate(step), "files": names}
-        files.write_json(path := self.folder / "not-finite.json", facts)
+        epoch, rate, path = self.state.epoch + 1, self.step.rate(step), self.layout.not_finite
+        files.write_json(path, {"step": step + 1, "epoch": epoch, "learning_rate": rate, "files": names})
         return (
-            f"the gradient is not finite at step {step + 1}, epoch {facts['epoch']}, learning rate "
-            f"{self.step.rate(step):.3g}, files {', '.join(names[:3])} … ({len(names)}, all in {path}): that step was "
-            "refused, the last good checkpoint is kept. Try a lower optim.lr, train.clip_norm=1, or train.precision=no"
+            f"the gradient is not finite at step {step + 1}, epoch {epoch}, learning rate {rate:.3g}, files "
+            f"{', '.join(names[:3])} … ({len(names)}, all in {path}): that step was refused, the last good checkpoint "
+            "is kept. Try a lower optim.lr, train.clip_norm=1, or train.precision=no"
         )
 
-    def _meta(self) -> dict[str, Any]:
-        return {
-            "classes": list(self.index.classes),
-            "preprocessing": to_plain(Preprocessing.from_config(self.config.data)),
-            "epoch": self.state.best_epoch,
-            "val_accuracy": self.state.best_accuracy,
-            "val_loss": self.state.best_loss,
-            "config": to_dict(self.config),
-        }
+    def _meta(self) -> CheckpointMeta:
+        state, preprocessing = self.state, Preprocessing.from_config(self.config.data)
+        best = state.best_epoch, state.best_accuracy, state.best_loss
+        return CheckpointMeta(list(self.index.classes), preprocessing, *best, self.config, sha256="")
+
+    def _collect(self) -> None:
+        self.sums.collect(self.runtime, self.state.epoch_totals, self.state.log_totals)
 
     def _plan(self) -> EpochPlan:
         return EpochPlan(len(self.index), self.config.train.batch_size, self.config.seed, self.state.epoch)

@@ -19,6 +19,7 @@ from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig,
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack
+from leafdist.data.plan import Share
 from leafdist.data.source import PackSource
 from leafdist.distributed.runtime import cast_once, resolve_precision
 from leafdist.models.build import build_model
@@ -53,12 +54,12 @@ def test_compiled_runs_are_exact_and_resume(program: Program, photos: Path, tmp_
 def test_device_pack_gives_the_same_batches(photos: Path) -> None:
     index = scan(photos, "train")
     source = PackSource(index, 24, ensure_pack(index, 24, photos / "cache", 1))
-    lists = [np.array([3, 1, 16]), np.array([0])]
+    shares = [Share.undrawn(np.array([3, 1, 16])), Share.undrawn(np.array([0]))]
     loaders = [Loader(source, torch.device("cpu"), 0, resident=resident) for resident in (False, True)]
     for labels in (index.labels, index.labels + 1):  # as photos from elsewhere are labelled anew
         source.index = replace(index, labels=labels)
-        for host, device in zip(*(loader.batches(lists) for loader in loaders), strict=True):
-            assert all(torch.equal(mine, theirs) for mine, theirs in zip(host, device, strict=True))
+        for host, device in zip(*(loader.batches(shares) for loader in loaders), strict=True):
+            assert all(torch.equal(mine, theirs) for mine, theirs in zip(host.tensors, device.tensors, strict=True))
 
 
 def test_memory_errors_name_the_way_out() -> None:

@@ -16,6 +16,7 @@ from leafdist.data.decode import decode
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.photos import UNFINISHED
+from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, PackSource
 from leafdist.system.errors import UnreadablePhotoError
 from tests.helpers.files import flip_byte
@@ -186,10 +187,10 @@ def test_loader_keeps_order_over_passes(workers: int, photos: Path) -> None:
     source = FolderSource(scan(photos, "train"), 16)
     loader = Loader(source, torch.device("cpu"), workers)
     for lists in ([np.array([3, 1]), np.array([0])], [np.array([5]), np.array([2, 4, 7])]):
-        for indices, (images, labels, places) in zip(lists, loader.batches(lists), strict=True):
-            np.testing.assert_array_equal(images, source.read(indices)[0])
-            np.testing.assert_array_equal(labels, source.index.labels[indices])
-            np.testing.assert_array_equal(places, indices)
+        for indices, batch in zip(lists, loader.batches(map(Share.undrawn, lists)), strict=True):
+            np.testing.assert_array_equal(batch.images, source.read(indices)[0])
+            np.testing.assert_array_equal(batch.labels, source.index.labels[indices])
+            np.testing.assert_array_equal(batch.indices, indices)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -197,7 +198,7 @@ def test_loader_names_bad_photo_once(workers: int, photos: Path) -> None:
     make_bad(photos / "train" / CLASSES[0] / "000.png", "truncated")
     loader = Loader(FolderSource(scan(photos, "train"), 16), torch.device("cpu"), workers)
     with pytest.raises(UnreadablePhotoError, match=r"^[^\n]*000\.png cannot be decoded[^\n]*$"):
-        list(loader.batches([np.array([0, 1]), np.array([2])]))
+        list(loader.batches([Share.undrawn(np.array([0, 1])), Share.undrawn(np.array([2]))]))
 
 
 def test_an_unreadable_folder_is_named(photos: Path) -> None:

@@ -2,7 +2,7 @@
 
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
-from leafdist.distributed.watchdog import SILENT, Sentinel
+from leafdist.distributed.watchdog import LEFT, SILENT, Watchdog
 from tests.helpers.programs import Program
 
 
@@ -15,18 +15,18 @@ def test_every_timeout_names_the_hanging_rank(program: Program) -> None:
 
 def test_waking_rank_is_alive_again() -> None:
     store = HashStore()
-    sentinel = Sentinel(store, rank=0, world=2, stall=99)
+    watchdog = Watchdog(store, rank=0, world=2, stall=99)
     store.set("alive/1", "7")
     for _ in range(SILENT + 1):
-        assert sentinel._first_failure() is None
-        sentinel._look_at_next()
-    failure = sentinel._first_failure()
+        assert watchdog._first_failure() is None
+        watchdog._check_next_rank()
+    failure = watchdog._first_failure()
     assert failure
     assert (failure.rank, failure.reason) == (1, "it died without a word (killed, out of memory?)")
     store.set("alive/1", "8")
-    sentinel._look_at_next()
-    assert sentinel._first_failure() is None
-    store.set("alive/1", "over")
+    watchdog._check_next_rank()
+    assert watchdog._first_failure() is None
+    store.set("alive/1", LEFT)
     for _ in range(2 * SILENT):
-        sentinel._look_at_next()
-    assert sentinel._first_failure() is None, "it has left in peace"
+        watchdog._check_next_rank()
+    assert watchdog._first_failure() is None, "it has left in peace"

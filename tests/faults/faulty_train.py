@@ -7,11 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-from torch import Tensor
-
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from leafdist.data.plan import Share
-from leafdist.distributed import watchdog as sentinel
+from leafdist.data.loader import Batch
+from leafdist.distributed import watchdog
 from leafdist.training.step import Sums, TrainStep
 from train import main
 
@@ -19,7 +17,7 @@ fault, victim, *arguments = sys.argv[1:]
 train_step = TrainStep.__call__
 
 
-def faulty_step(self: TrainStep, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
+def faulty_step(self: TrainStep, step: int, batch: Batch) -> Sums:
     if step == 5 and fault in ("desert", "vanish") and self.runtime.rank != int(victim):
         time.sleep(600)
     if step == 5 and self.runtime.rank == int(victim):
@@ -34,13 +32,13 @@ def faulty_step(self: TrainStep, step: int, share: Share, images: Tensor, labels
             raise KeyError("a mistake of ours")
         elif fault == "inf":
             next(self.model.parameters()).data.fill_(float("inf"))
-    return train_step(self, step, share, images, labels)
+    return train_step(self, step, batch)
 
 
 if fault == "vanish":
-    sentinel.SILENT, sentinel.GRACE = 5, 3.0
+    watchdog.SILENT, watchdog.GRACE = 5, 3.0
 elif fault == "pause":
-    sentinel.SILENT = 3
+    watchdog.SILENT = 3
 TrainStep.__call__ = faulty_step  # type: ignore[method-assign]
 sys.argv = ["train.py", *arguments]
 sys.exit(main())

@@ -179,11 +179,12 @@ from pathlib import Path
 import numpy as np, torch
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
+from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource
 if __name__ == "__main__":
     loader = Loader(FolderSource(scan(Path(sys.argv[1]), "train"), 16), torch.device("cpu"), workers=2)
     try:  # one of the two workers gets nothing to do; the error and the loader hold each other
-        list(loader.batches([np.array([0])]))
+        list(loader.batches([Share.undrawn(np.array([0]))]))
     except ValueError as error:
         kept = [error]
         kept.append(kept)

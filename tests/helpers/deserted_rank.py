@@ -8,14 +8,14 @@ import torch
 import torch.distributed as dist
 from torch.distributed.distributed_c10d import _get_default_store
 
-from leafdist.distributed.watchdog import Sentinel
+from leafdist.distributed.watchdog import Watchdog
 
 LIMIT = 2.0  # seconds
 
 dist.init_process_group("gloo", timeout=timedelta(seconds=LIMIT))
 rank = dist.get_rank()
 dist.barrier()
-with Sentinel(_get_default_store(), rank, 2, stall=LIMIT).watching(lambda reason, lost: None):
+with Watchdog(_get_default_store(), rank, 2, stall=LIMIT).watching(lambda reason, lost: None):
     if rank == 0:
         time.sleep(LIMIT + 8)
         os._exit(0)

@@ -18,6 +18,7 @@ from leafdist.config.schema import (
     resolve,
     to_dict,
 )
+from leafdist.data.photo_facts import DataFacts, SplitFacts
 from leafdist.evaluation import calibration
 from leafdist.evaluation.calibration import Calibration
 from leafdist.evaluation.metrics import Predictions
@@ -45,13 +46,10 @@ def draw_run(run: Path, classes: Sequence[str], photos: int, root: Path, *, seed
 
 def trained(config: Config, run: Path, classes: Sequence[str], photos: int, random: np.random.Generator) -> None:
     """Six epochs, stopped once on the way."""
-    folder = RunFolder(run)
-    facts = {
-        "classes": list(classes),
-        "data": {split: {"photos": photos, "digest": "d" * 64} for split in ("train", "val")},
-    }
+    facts = DataFacts(list(classes), {split: SplitFacts(photos, "d" * 64) for split in ("train", "val")})
+    folder = RunFolder(run, config, facts)
     for step in (0, 70):
-        folder.start(config, facts, 2, "cpu", step)
+        folder.start(2, "cpu", step)
     tracker = open_tracker(config, run, active=True)
     for epoch in range(6):
         left = 0.6 ** (epoch + 1) * random.uniform(0.95, 1.05)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from leafdist.data.plan import Share
+from leafdist.data.loader import Batch
 from leafdist.models.dropout import BlockDropout
 from leafdist.models.resnet import ResNet50
 from leafdist.training.step import Sums, TrainStep
@@ -24,17 +24,18 @@ rates: dict[int, float] = {}
 train_step, bytes_for = TrainStep.__call__, BlockDropout.bytes_for
 
 
-def recorded_step(self: TrainStep, step: int, share: Share, images: Tensor, labels: Tensor) -> Sums:
+def recorded_step(self: TrainStep, step: int, batch: Batch) -> Sums:
+    share = batch.share
     rates[step] = self.rate(step)
     for row in [] if share.empty else range(len(share)):
         seen = [
             int(share.indices[row]),
-            zlib.crc32(images[row].numpy().data),
-            int(labels[row]),
+            zlib.crc32(batch.images[row].numpy().data),
+            int(batch.labels[row]),
             share.draws[row].tolist(),
         ]
         rows[f"step {step} row {share.first + row}"] = seen
-    return train_step(self, step, share, images, labels)
+    return train_step(self, step, batch)
 
 
 def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:

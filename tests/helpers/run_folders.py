@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from leafdist.config.schema import Config, RunConfig, TrackConfig, TrainConfig, resolve, to_dict
+from leafdist.data.photo_facts import DataFacts
 from leafdist.runs import checkpoint
 from leafdist.runs.folder import RunFolder
 from leafdist.system import files
@@ -28,8 +29,8 @@ def make_run(
     config = Config(run=RunConfig(folder=str(folder), name=name), train=TrainConfig(epochs=3))
     config = replace(config, track=TrackConfig(wandb="off"), **changes)
     config = resolve(config)
-    run = RunFolder(folder / name)
-    run.start(config, {"classes": list(CLASSES), "data": {}}, 2, "cpu", 0)
+    run = RunFolder(folder / name, config, DataFacts(list(CLASSES), {}))
+    run.start(2, "cpu", 0)
     tracker = open_tracker(config, run.path, active=True)
     tracker.log({"event": "start", "epoch": 0, "step": 0, "world_size": 2})
     for step in range(epochs * STEPS):

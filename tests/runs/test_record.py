@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from leafdist.data.photo_facts import DataFacts
 from leafdist.evaluation.calibration import Calibration
 from leafdist.evaluation.metrics import Predictions
 from leafdist.evaluation.tables import write_predictions
-from leafdist.runs.folder import RunFolder
+from leafdist.runs.folder import RunFolder, read_config
 from leafdist.runs.record import RunRecord
 from leafdist.system import files
 from tests.helpers.photos import CLASSES
@@ -87,7 +88,7 @@ def test_run_without_process_is_dead(tmp_path: Path) -> None:
         assert (run.state, run.meta, run.images_per_second) == ("running", None, None)
     assert RunRecord.open(path).state == "dead"
     killed = "from leafdist.runs.folder import RunFolder as F; from pathlib import Path as P; import os, sys; "
-    killed += "F(P(sys.argv[1])).lock(print); os.kill(os.getpid(), 9)"
+    killed += "F(P(sys.argv[1]), None, None).lock(print); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", killed, path], check=False)
     assert (path / ".lock").exists()
     assert RunRecord.open(path).state == "dead"
@@ -96,7 +97,7 @@ def test_run_without_process_is_dead(tmp_path: Path) -> None:
 def test_reading_never_blocks_a_start(tmp_path: Path) -> None:
     path = make_run(tmp_path, state="running")
     assert RunRecord.open(path).state == "dead"
-    RunFolder(path).lock(print)
+    RunFolder(path, read_config(path), DataFacts([], {})).lock(print)
     assert RunRecord.open(path).state == "running"
 
 

@@ -46,7 +46,7 @@ def test_failure_stops_writing_and_raises() -> None:
     writer.submit(full)
     writer.submit(lambda: done.append(1))
     for _ in range(2):
-        with pytest.raises(SaveError, match=r"No space left on device.*checkpoints before"):
+        with pytest.raises(SaveError, match=r"No space left on device.*Earlier checkpoints are intact"):
             writer.wait()
     assert writer.broken
     assert done == []

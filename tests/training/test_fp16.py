@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from leafdist.config.schema import Config, ModelConfig, OptimConfig, TrainConfig, resolve
+from leafdist.data.loader import Batch
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
@@ -34,7 +35,8 @@ def take(step: TrainStep, number: int, factor: float = 1.0) -> None:
     before = last.detach().clone()
     with torch.no_grad():
         last.mul_(factor)
-    step(number, EpochPlan(4, 4, seed=0, epoch=number).share(0), images, torch.tensor([0, 1, 2, 0]))
+    share = EpochPlan(4, 4, seed=0, epoch=number).share(0)
+    step(number, Batch(share, images, torch.tensor([0, 1, 2, 0]), torch.from_numpy(share.indices)))
     if factor != 1.0:
         with torch.no_grad():
             last.copy_(before)
@@ -67,6 +69,6 @@ def test_overflowing_step_halves_the_scale(monkeypatch: pytest.MonkeyPatch) -> N
 def test_checkpoint_restores_the_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     step, other = make_step(monkeypatch, scaled=True), make_step(monkeypatch, scaled=True)
     take(step, 0, float("inf"))
-    other.load_scaler(json.loads(json.dumps(step.scaler_state()))["scaler"])
+    other.scaler.load_state_dict(json.loads(json.dumps(step.scaler_state())))
     assert other.scaler.state_dict() == step.scaler.state_dict()
-    assert make_step(monkeypatch, scaled=False).scaler_state() == {}
+    assert make_step(monkeypatch, scaled=False).scaler_state() is None
