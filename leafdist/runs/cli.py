@@ -17,19 +17,20 @@ UNITS = ((86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 
 
 def add(commands: Any) -> None:
+    """Add `leafdist runs`."""
     runs = commands.add_parser(
         "runs",
         help="list the runs in a folder",
-        description="The runs in a folder: how far, how good, how fast. age: since its end or its last line. "
-        "dead?: it says that it is running, but no process holds its lock.",
+        description="List the runs in a folder: how far, how good, how fast. age: since the end or the last logged line. "
+        "dead?: marked as running, but no process holds its lock.",
         examples=("leafdist runs", "leafdist runs --sort test --state finished", "leafdist runs runs --json"),
     )
     runs.add_argument("folder", metavar="FOLDER", nargs="?", type=Path, default="runs", help="default: %(default)s")
     runs.add_argument("--sort", metavar="KEY", choices=KEYS, default="age", help=f"one of {', '.join(KEYS)}")
-    runs.add_argument("--reverse", action="store_true", help="the other way round")
-    runs.add_argument("--state", choices=STATES, action="append", help="only these; may be given again")
-    runs.add_argument("--model", help="only this one, such as resnet50")
-    runs.add_argument("--name", metavar="TEXT", default="", help="only those with it in their names")
+    runs.add_argument("--reverse", action="store_true", help="reverse the order")
+    runs.add_argument("--state", choices=STATES, action="append", help="only runs in this state; repeatable")
+    runs.add_argument("--model", help="only runs of this network, such as resnet50")
+    runs.add_argument("--name", metavar="TEXT", default="", help="only runs with TEXT in their name")
     runs.add_argument("--json", action="store_true", help="print a list of objects instead")
     runs.set_defaults(run=list_folder)
 
@@ -47,7 +48,7 @@ def list_folder(options: argparse.Namespace) -> None:
         console.say(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
         return
     if rows:
-        styles = {place: STYLES[row.state] for place, row in enumerate(rows) if row.state in STYLES}
+        styles = {index: STYLES[row.state] for index, row in enumerate(rows) if row.state in STYLES}
         console.table(COLUMNS, map(cells, rows), styles=styles, shrink="run")
     for row in rows:
         if row.problem:
@@ -57,6 +58,8 @@ def list_folder(options: argparse.Namespace) -> None:
 
 
 def cells(row: "RunRow") -> list[str]:
+    """Return the texts of a row, one per column."""
+
     def shown(value: float | None, form: str) -> str:
         return "-" if value is None else format(value, form)
 
@@ -68,7 +71,7 @@ def cells(row: "RunRow") -> list[str]:
 
 
 def span(seconds: float) -> str:
-    """In its largest unit."""
+    """Return a time in its largest unit, such as "3 d"."""
     for unit, name in UNITS:
         if seconds >= unit:
             return f"{seconds / unit:.0f} {name}"
