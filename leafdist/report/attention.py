@@ -11,8 +11,8 @@ from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.models.gradcam import grad_cam, overlay
 from leafdist.pages.pictures import SIDE
-from leafdist.runs.folder import read_config
 from leafdist.runs.load import load_run
+from leafdist.runs.saved_config import read_config
 
 Picture = NDArray[np.uint8]
 

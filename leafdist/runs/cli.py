@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     runs = commands.add_parser(
         "runs",
         help="list the runs in a folder",
-        description="List the runs in a folder: how far, how good, how fast. age: since the end or the last logged line. "
+        description="The runs in a folder: how far, how good, how fast. age: since its end or its last log line. "
         "dead?: marked as running, but no process holds its lock.",
         examples=("leafdist runs", "leafdist runs --sort test --state finished", "leafdist runs runs --json"),
     )

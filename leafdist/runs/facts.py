@@ -95,5 +95,7 @@ def read_facts(run: Path) -> RunFacts:
 
 def write_facts(run: Path, facts: RunFacts) -> None:
     """Write run.json, without the keys that have no value yet."""
-    values = {key: value for key, value in to_plain(facts).items() if value is not None or (key == "reason" and facts.ended)}
+    values = {
+        key: value for key, value in to_plain(facts).items() if value is not None or (key == "reason" and facts.ended)
+    }
     files.write_json(RunLayout(run).facts, values)

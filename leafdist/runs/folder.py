@@ -92,9 +92,8 @@ class RunFolder:
         )
         facts = self.facts
         given = facts.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
-        photos = {"classes": self.photos.classes, "data": self.photos.data}
-        starts = [*facts.starts, start]
-        write_facts(self.path, replace(facts, state="running", starts=starts, wandb_id=given, **photos))
+        facts = replace(facts, state="running", starts=[*facts.starts, start], wandb_id=given)
+        write_facts(self.path, replace(facts, classes=self.photos.classes, data=self.photos.data))
 
     @contextmanager
     def ending(self, tracker: Tracker, *, active: bool) -> Iterator[Callable[[RunResult], None]]:

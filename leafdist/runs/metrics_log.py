@@ -15,7 +15,9 @@ NUMBERS = ("loss", "train_loss", "train_accuracy", "val_loss", "val_accuracy")  
 def line_of(event: Event) -> str:
     """Return the line of an event: strict JSON, so NaN and infinity become null; absent values have no key."""
     present = {key: value for key, value in to_plain(event).items() if value is not None}
-    finite = {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in present.items()}
+    finite = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in present.items()
+    }
     return json.dumps({"event": event.event, **finite}) + "\n"
 
 

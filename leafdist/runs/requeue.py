@@ -74,7 +74,9 @@ def end(folder: Path, *, signalled: bool) -> tuple[bool, str]:
     if facts.state in WORTH:
         state = "interrupted" if facts.state == "interrupted" else "killed"
         return True, f"{folder} was {state} at step {newest_step(folder)}"
-    return False, f"{folder} {'is finished' if facts.state == 'finished' else f'is {facts.state} ({facts.reason or "no reason given"})'}"
+    if facts.state == "finished":
+        return False, f"{folder} is finished"
+    return False, f"{folder} is {facts.state} ({facts.reason or 'no reason given'})"
 
 
 def newest_step(folder: Path) -> int:

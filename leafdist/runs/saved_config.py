@@ -21,8 +21,6 @@ def read_config(run: Path) -> Config:
         raise ValueError(f"{run} is not a run folder: it has no config.yaml. Name one such as runs/resnet50")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        if not isinstance(values, dict):
-            raise TypeError("it holds no sections")
         return from_dict(values)
-    except (yaml.YAMLError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, TypeError, AttributeError, ValueError) as error:  # TypeError, AttributeError: no sections
         raise ValueError(f"{path} is damaged: {error}") from error

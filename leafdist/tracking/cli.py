@@ -6,6 +6,7 @@ from typing import Any
 
 
 def add(commands: Any) -> None:
+    """Add `leafdist sync`."""
     sync = commands.add_parser(
         "sync", help="upload to W&B what was tracked offline", examples=("leafdist sync runs/resnet50 runs/baseline",)
     )
@@ -14,6 +15,7 @@ def add(commands: Any) -> None:
 
 
 def sync_runs(options: argparse.Namespace) -> None:
+    """Upload the runs; raises SystemExit with wandb's status if it failed."""
     from leafdist.tracking.sync import sync
 
     if status := sync(options.runs):
