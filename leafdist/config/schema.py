@@ -109,7 +109,7 @@ class TrackConfig(Section):
     project: str = key("leafdist", "W&B project")
     entity: str | None = key(None, "W&B team; null: your default")
     tags: list[str] = field(default_factory=list, metadata={"help": "W&B tags, such as [a,b]"})
-    tables: bool = key(default=True, text="to W&B at the end: confusion, classes, reliability, worst mistakes of val")
+    tables: bool = key(default=True, text="to W&B at the end: confusion and worst mistakes of val")
     artifact: bool = key(default=True, text="to W&B at the end: the best checkpoint")
     tensorboard: bool = key(default=False, text="write <run>/tensorboard too; needs the extra tensorboard")
 

@@ -43,7 +43,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> dict[str, Any]:
     Photos that are not the run's own give `<split>@<folder>` instead of `<split>`, see `name_of`. Raises ValueError.
     """
     loaded = load_everywhere(run, runtime, request.root)
-    config, classes, checkpoint = loaded.config, loaded.classes, loaded.meta["sha256"]
+    config, classes, checkpoint = loaded.config, loaded.classes, loaded.meta.sha256
     augment = Augment.from_config(config.data).for_evaluation()
 
     def judge(loader: Loader, *, flips: bool = request.flips) -> Predictions:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from leafdist.runs.events import EpochEvent, StepEvent
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
 from leafdist.system.plain import to_plain
@@ -30,7 +31,7 @@ def add_evaluation(run_dir: Path, name: str, say: Say = print) -> None:
         found = record.evaluations[name]
         run.summary.update({f"{name}/{key}": value for key, value in numbers(found)})
         if track.tables:
-            step = max((event.step for event in [*record.steps, *record.epochs]), default=0)
+            step = max((event.step for event in record.events if isinstance(event, (StepEvent, EpochEvent))), default=0)
             photos = Path(found.elsewhere) if found.elsewhere else Path(found.root or "", found.split)
             shown = Showcase(name=name, photos=photos, fit=record.config.data.fit)
             show_findings(run, run_dir, record.layout.predictions(name), step, shown)

@@ -24,7 +24,7 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Findings:
-    """confusion (C,C): rows are labels, columns answers, in the order of `classes`; unreadable photos have no column."""
+    """confusion (C,C): rows are labels, columns answers, by `classes`; unreadable photos are left out."""
 
     classes: tuple[str, ...]
     confusion: NDArray[np.int64]

@@ -70,7 +70,7 @@ def open_tracker(
     run: Path,
     *,
     active: bool,
-    place: tuple[int, int] = (0, 0),
+    position: tuple[int, int] = (0, 0),
     photos: Path | None = None,
     facts: dict[str, dict[str, int]] | None = None,
 ) -> Tracker:
@@ -84,4 +84,4 @@ def open_tracker(
     guests: list[Guest] = [Aside(WeightsAndBiases(run, track.wandb, about, shown))]
     if track.tensorboard:
         guests.append(TensorBoard(RunLayout(run).tensorboard, flatten(settings)))
-    return RunTracker(run, guests, place)
+    return RunTracker(run, guests, position)
