@@ -90,7 +90,7 @@ def test_track_settings_switch_each_part(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("leafdist.tracking.run_tracker.WeightsAndBiases", spied)
     for tables, artifact in ((True, False), (False, True)):
         track = TrackConfig(tables=tables, artifact=artifact)
-        open_tracker(Config(track=track), tmp_path, active=True)
+        open_tracker(Config(track=track), tmp_path, active=True).close(0, None)
         assert (seen[-1].tables, seen[-1].artifact) == (tables, artifact)
 
 
