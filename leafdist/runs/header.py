@@ -1,13 +1,14 @@
 """The header of best/model.safetensors, read without torch."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
 from leafdist.config.schema import from_dict
-from leafdist.runs.facts import CheckpointMeta
+from leafdist.runs.facts import CheckpointMeta, Preprocessing
 from leafdist.runs.layout import RunLayout
 from leafdist.system.plain import from_plain, to_plain
 
@@ -32,10 +33,12 @@ def parse_header(header: dict[str, str] | None, path: Path) -> CheckpointMeta:
         values = json.loads((header or {})["leafdist"])
         if (written := values["format"]) != FORMAT:
             raise ValueError(f"{path} has format {written}, this version reads {FORMAT}. Update leafdist")
-        values["config"] = from_dict(values["config"])
+        config = values["config"] = from_dict(values["config"])
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise damaged(path, error) from error
-    return from_plain(CheckpointMeta, values, path)
+    if "preprocessing" not in values:  # of an early release
+        values["preprocessing"] = Preprocessing.from_config(config.data)
+    return from_plain(CheckpointMeta, {"val_loss": math.nan, **values}, path)
 
 
 def header_of(meta: CheckpointMeta) -> dict[str, Any]:
