@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             config,
             folder.path,
             active=runtime.is_main,
-            place=trainer.state.position,
+            position=trainer.state.position,
             photos=loaders["val"].source.index.folder,
             facts=counts(loaders),
         )

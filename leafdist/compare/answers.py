@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
-from leafdist.runs.typed_record import RunRecord
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from leafdist.compare.pair import Pair, compare_two
 from leafdist.compare.significance import Ints, holm
 from leafdist.config.schema import KEYS, flatten, to_dict
 from leafdist.data.groups import leaves_of_paths
+from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Interval
-from leafdist.runs.typed_record import RunRecord
 from leafdist.system.plain import to_plain
 
 

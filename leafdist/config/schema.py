@@ -114,7 +114,7 @@ class TrackConfig(Section):
     project: str = key("leafdist", "W&B project")
     entity: str | None = key(None, "W&B team; null: your default team")
     tags: list[str] = field(default_factory=list, metadata={"help": "W&B tags, such as [a,b]; --track.tags+ adds some"})
-    tables: bool = key(True, "at the end, upload val's confusion, classes and worst mistakes to W&B")
+    tables: bool = key(True, "at the end, upload val's confusion and worst mistakes to W&B")
     artifact: bool = key(True, "at the end, upload the best checkpoint to W&B")
     tensorboard: bool = key(False, "also write <run>/tensorboard; needs the extra `tensorboard`")
 

@@ -56,7 +56,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
     index, source = loader.source.index, origin(loader.source.index)
     evaluation = replace(
         summarize(predictions, request.split, classes, fitted),
-        checkpoint=loaded.meta["sha256"],
+        checkpoint=loaded.meta.sha256,
         tta=request.flips,
         data=index.digest,
         root=str(index.folder.parent.resolve()),
@@ -106,7 +106,7 @@ def _known(loader: Loader, predictions: Predictions) -> tuple[list[str], Predict
 
 def _calibration(loaded: LoadedRun, runtime: Runtime, *, own: bool) -> Calibration | None:
     """The checkpoint's calibration, fitted on val if it is missing; None if the run's photos are gone."""
-    run, data, checkpoint = loaded.path, loaded.config.data, loaded.meta["sha256"]
+    run, data, checkpoint = loaded.path, loaded.config.data, loaded.meta.sha256
     fitted, _ = runtime.once(lambda: read_calibration(run, checkpoint))
     if fitted or not own or not has_split(data, "val", runtime):
         return fitted

@@ -15,11 +15,10 @@ from leafdist.data.augment import Augment
 from leafdist.evaluation.evaluate import BATCH
 from leafdist.export.portable import Portable
 from leafdist.runs.evaluations import read_calibration
-from leafdist.runs.facts import CheckpointMeta, RunFacts
+from leafdist.runs.facts import CheckpointMeta
 from leafdist.runs.load import LoadedRun, load_run
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
-from leafdist.system.plain import from_plain
 
 Pixels = NDArray[np.uint8]  # (B,resize,resize,3), as decode gives them
 Scores = NDArray[np.float32]  # (B,classes)
@@ -56,21 +55,15 @@ class Subject:
         """The names of the scores, in order."""
         return self.loaded.classes
 
-    @cached_property
+    @property
     def meta(self) -> CheckpointMeta:
         """The header of the checkpoint."""
-        return from_plain(CheckpointMeta, self.loaded.meta, self.loaded.path)
-
-    @cached_property
-    def facts(self) -> RunFacts:
-        """The run's own record."""
-        return from_plain(RunFacts, self.record.run, self.record.path)
+        return self.loaded.meta
 
     @cached_property
     def evaluation(self) -> Evaluation | None:
         """The evaluation of this checkpoint on the run's own test split, from one view per photo."""
-        values = self.record.evaluations.get("test")
-        found = from_plain(Evaluation, values, self.record.path) if values else None
+        found = self.record.evaluations.get("test")
         same = found and found.interval and found.checkpoint in (None, self.meta.sha256) and not found.tta
         return found if same else None
 

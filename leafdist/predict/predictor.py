@@ -47,7 +47,7 @@ class Predictor:
         self.config, self.model, self.classes = run.config, run.model, run.classes
         self.device, self.cores = device, cores
         self.augment = Augment.from_config(self.config.data).for_evaluation()
-        calibration, missing = read_calibration(run.path, run.meta["sha256"])
+        calibration, missing = read_calibration(run.path, run.meta.sha256)
         self.calibrated = calibration is not None
         self.temperature = calibration.temperature if calibration else 1.0
         self.notices = [missing] if missing else []

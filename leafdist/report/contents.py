@@ -11,8 +11,8 @@ from leafdist.config.networks import network
 from leafdist.data.split_report import SplitReport
 from leafdist.prepare.audit.finding import Finding
 from leafdist.runs.layout import RunLayout
+from leafdist.runs.record import RunRecord
 from leafdist.runs.results import CalibrationScores, Evaluation
-from leafdist.runs.typed_record import RunRecord
 from leafdist.system import files, plain
 
 SPLITS = ("test", "val", "train")  # the first that is evaluated is shown

@@ -37,5 +37,6 @@ def single(contents: Contents) -> str:
 def subtitle(contents: Contents) -> str:
     """Say which network it is, how it stands and when it was started."""
     starts = contents.record.facts.starts
-    when = f", started {datetime.fromisoformat(starts[0].time):%-d %B %Y}" if starts else ""
+    began = starts[0].time if starts else None
+    when = f", started {datetime.fromisoformat(began):%-d %B %Y}" if began else ""
     return f"{contents.network.title}, {contents.record.state}{when}"

@@ -1,4 +1,4 @@
-"""Checkpoints: tensors in safetensors, the rest in JSON, whole or absent.
+"""Checkpoints: tensors in safetensors, the rest in JSON, intact or absent.
 
 `last/step-<n>/` holds what resuming needs; its manifest, with the checksums, is written last and the folder is renamed
 into place. `best/model.safetensors` is one file that carries its own description and checksum, so that replacing it is
@@ -9,7 +9,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from leafdist.runs.facts import CheckpointMeta
+from leafdist.runs.header import FORMAT, damaged, header_of, parse_header
+from leafdist.runs.layout import RunLayout
 from leafdist.system import files
-from leafdist.system.plain import to_plain
 
-FORMAT = 1
 KEEP = 2  # generations of last/
 UNVALIDATED = "-unvalidated"
 DAMAGED = ".damaged"
@@ -31,7 +31,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Copies off the device, which training does not touch: to be written while it goes on."""
+    """Copies on the CPU, which are written while training continues. state: the rest of the checkpoint, as JSON."""
 
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
@@ -39,14 +39,14 @@ class Snapshot:
 
     @classmethod
     def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> "Snapshot":
+        """Copy `model` and `optimizer` off the device."""
         return cls(tensors_of(model), _copies(optimizer_tensors(optimizer)), state)
 
 
 def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = True) -> None:
-    """Write `folder/step-<n>`, then prune: two generations stay, and none of a later step, which was passed over.
+    """Write `folder/step-<n>`, keep two generations, and remove those of later steps, which were passed over.
 
-    A step that ends an epoch may be saved twice, before and after the validation: under two names, so that neither is
-    gone while the other is written.
+    A step that ends an epoch may be saved before and after the validation: under two names, so that one always exists.
     """
     target = folder / f"step-{step:09d}{'' if validated else UNVALIDATED}"
     temporary = folder / f".{target.name}.tmp"
@@ -64,7 +64,7 @@ def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = 
 
 
 def _fill(temporary: Path, snapshot: Snapshot) -> None:
-    """The manifest last, when all else is on the disk."""
+    """Write the files, the manifest last, once all others are on the disk."""
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     save_file(snapshot.model, temporary / "model.safetensors")
@@ -77,7 +77,7 @@ def _fill(temporary: Path, snapshot: Snapshot) -> None:
 
 
 def generations(folder: Path) -> list[Path]:
-    """Newest first."""
+    """Return the checkpoints in last/, newest first."""
     return sorted(folder.glob("step-*"), key=_age, reverse=True)
 
 
@@ -86,9 +86,9 @@ def _age(path: Path) -> tuple[str, bool]:
 
 
 def newest(folder: Path, say: Say) -> Path | None:
-    """The newest checkpoint that verifies; damaged ones are named and put aside. None where there is none at all.
+    """The newest checkpoint that verifies; damaged ones are named and put aside. None if there is none at all.
 
-    Raises ValueError where all are damaged: starting over would replace what is left of the run.
+    Raises ValueError if all are damaged: starting over would replace what is left of the run.
     """
     faults: dict[Path, str] = {}
     for path in generations(folder):
@@ -107,7 +107,7 @@ def newest(folder: Path, say: Say) -> Path | None:
 
 
 def damage(path: Path) -> str | None:
-    """What is wrong with a checkpoint folder, or None."""
+    """Return what is wrong with a checkpoint folder, or None."""
     if not (path / "manifest.json").exists():
         return "no manifest.json"
     try:
@@ -125,14 +125,14 @@ def damage(path: Path) -> str | None:
 
 
 def load_last(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Load tensors into `model` and `optimizer`; returns the state that was saved with them."""
+    """Load tensors into `model` and `optimizer`; return the state that was saved with them."""
     model.load_state_dict(load_file(path / "model.safetensors"))
     load_optimizer(optimizer, load_file(path / "optimizer.safetensors"))
     return dict(files.read_json(path / "state.json"))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """`<number of the parameter>.<name>`: momenta and step counts."""
+    """Return momenta and step counts by `<number of the parameter>.<name>`."""
     state = optimizer.state_dict()["state"]
     return {
         f"{number}.{name}": value
@@ -143,7 +143,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `optimizer_tensors`; rates and other settings stay those of the configuration."""
+    """Load what `optimizer_tensors` returned; rates and other settings stay those of the configuration."""
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         number, name = key.split(".", 1)
@@ -156,40 +156,38 @@ def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor])
             entry[name] = torch.empty_like(parameter).copy_(value) if same else value.clone()
 
 
-def save_best(folder: Path, tensors: dict[str, Tensor], about: CheckpointMeta | dict[str, Any]) -> None:
-    """Replace the best checkpoint in one rename; the digest of `about` is filled in here."""
-    meta = {"format": FORMAT, **to_plain(about), "sha256": _digest(tensors)}
+def save_best(folder: Path, tensors: dict[str, Tensor], meta: CheckpointMeta) -> None:
+    """Replace the best checkpoint in one rename; the digest of the tensors is filled in here."""
+    header = header_of(replace(meta, sha256=_digest(tensors)))
     with files.atomic_path(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary, {"leafdist": json.dumps(meta)})
-    files.write_json(folder / "meta.json", meta)
+        save_file(tensors, temporary, {"leafdist": json.dumps(header)})
+    files.write_json(folder / "meta.json", header)
 
 
 def find_best(run: Path) -> Path:
-    """Raises ValueError where it is missing."""
-    path = run / "best" / "model.safetensors"
+    """Return the path of the best checkpoint. Raises ValueError if it is missing."""
+    path = RunLayout(run).best_model
     if not path.is_file():
         raise ValueError(f"{run} has no best checkpoint ({path}): train.py writes it after the first epoch")
     return path
 
 
-def load_best(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and description of a run's best checkpoint. Raises ValueError where it is missing or damaged."""
+def load_best(run: Path) -> tuple[dict[str, Tensor], CheckpointMeta]:
+    """Load tensors and header of a run's best checkpoint. Raises ValueError if it is missing or damaged."""
     path = find_best(run)
     try:
         with safe_open(path, "pt") as file:
-            meta = json.loads((file.metadata() or {})["leafdist"])
+            meta = parse_header(file.metadata(), path)
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
-    except (SafetensorError, OSError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is damaged or not a checkpoint of leafdist: {error}") from error
-    if meta["format"] != FORMAT:
-        raise ValueError(f"{path} has format {meta['format']}, this version reads {FORMAT}. Update leafdist")
-    if _digest(tensors) != meta["sha256"]:
+    except (SafetensorError, OSError) as error:
+        raise damaged(path, error) from error
+    if _digest(tensors) != meta.sha256:
         raise ValueError(f"{path} is damaged: its tensors do not match their checksum")
     return tensors, meta
 
 
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
-    """Copies of parameters and buffers, on the CPU and contiguous."""
+    """Return copies of parameters and buffers, on the CPU and contiguous."""
     return _copies(model.state_dict())
 
 

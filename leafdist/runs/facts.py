@@ -1,16 +1,20 @@
 """What run.json and the header of a checkpoint hold."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.photo_facts import SplitFacts
+from leafdist.runs.layout import RunLayout
+from leafdist.system import files
+from leafdist.system.plain import from_plain, to_plain
 
 
 @dataclass(frozen=True)
 class Start:
     """One start of the run: when, from which optimizer step, on what."""
 
-    time: str
+    time: str | None = None
     step: int = 0
     world_size: int = 1
     device: str = "cpu"
@@ -79,3 +83,19 @@ class CheckpointMeta:
     val_loss: float
     config: Config
     sha256: str
+
+
+def read_facts(run: Path) -> RunFacts:
+    """Read run.json; a run that is just being made has none yet. Raises ValueError if it is damaged."""
+    path = RunLayout(run).facts
+    if not path.exists():
+        return RunFacts()
+    return from_plain(RunFacts, files.read_object(path, state=str, starts=list), path)
+
+
+def write_facts(run: Path, facts: RunFacts) -> None:
+    """Write run.json, without the keys that have no value yet."""
+    values = {
+        key: value for key, value in to_plain(facts).items() if value is not None or (key == "reason" and facts.ended)
+    }
+    files.write_json(RunLayout(run).facts, values)

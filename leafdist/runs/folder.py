@@ -1,4 +1,4 @@
-"""The run folder: what the run is, in which state, and whether it may go on."""
+"""The run folder while a run trains: its lock, its configuration, its state, and whether it may be resumed."""
 
 import os
 import platform
@@ -11,77 +11,61 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, ClassVar
 
-import yaml
 from filelock import FileLock, Timeout
 
-from leafdist.config.schema import Config, differences, from_dict, to_dict
+from leafdist.config.schema import Config, differences
 from leafdist.data.photo_facts import DataFacts
 from leafdist.distributed.watchdog import PeerError
-from leafdist.runs.facts import RunFacts, RunResult
+from leafdist.runs.events import EndEvent
+from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_facts
+from leafdist.runs.layout import RunLayout
+from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
-from leafdist.system import files, locks
+from leafdist.system import locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG
-from leafdist.system.plain import from_plain, to_plain
+from leafdist.system.plain import to_plain
 from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
+_held = list[FileLock]()  # to the end of the process: a checkpoint may still be being written
 
 
 class RunFolder:
-    """`runs/<name>/`: config.yaml, run.json and what others write there. Used by rank 0 only."""
+    """`runs/<name>/` of a run with `config` on `photos`; `open` one to train in it."""
 
-    _held: ClassVar[list[FileLock]] = []  # to the end of the process: a checkpoint may still be on its way
-
-    def __init__(self, path: Path, config: Config, about: DataFacts) -> None:
-        self.path, self.config, self.about = path, config, about
+    def __init__(self, path: Path, config: Config, photos: DataFacts) -> None:
+        self.path, self.config, self.photos = path, config, photos
 
     @classmethod
     def open(cls, path: Path, config: Config, facts: DataFacts, say: Callable[[str], None]) -> "RunFolder":
-        """Check, lock, and check what the job before left. Raises ValueError."""
+        """Check and lock the folder; `facts` are of the photos. Raises ValueError if it cannot be used."""
         folder = cls(path, config, facts)
         folder.check(lambda line: None)
-        folder.lock(say)
-        folder.check(say)
+        lock_run(path, say)
+        folder.check(say)  # the job before may have changed it until now
         return folder
 
     @property
     def facts(self) -> RunFacts:
         """What run.json says now."""
-        return from_plain(RunFacts, self.record, self.path / "run.json")
-
-    @property
-    def record(self) -> dict[str, Any]:
-        path = self.path / "run.json"
-        return dict(files.read_json(path)) if path.exists() else {"state": "new", "starts": []}
-
-    def lock(self, say: Callable[[str], None]) -> None:
-        """For as long as this process lives; a lock file that a dead job left is not locked. Raises ValueError."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        try:
-            self._held.append(locks.hold(self.path / ".lock", LOCK_SECONDS, say))
-        except Timeout:
-            last = (self.record["starts"] or [{}])[-1]
-            raise ValueError(
-                f"{self.path} is in use by another job (host {last.get('host')}, Slurm job {last.get('slurm_job_id')}, "
-                f"started {last.get('time')}). Wait for its end, or set another run.name"
-            ) from None
+        return read_facts(self.path)
 
     def check(self, say: Callable[[str], None]) -> None:
-        """Whether this configuration on these photos may go on here. Raises ValueError that lists what differs."""
-        config, facts = self.config, to_plain(self.about)
-        if not (self.path / "config.yaml").exists():
+        """Raises ValueError listing what keeps this configuration on these photos from continuing the run."""
+        if not RunLayout(self.path).config.exists():
             if self.path.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
                 raise ValueError(f"{self.path} is not empty and not a run folder. Set run.name to something else")
             return
-        if config.run.resume == "never":
+        if self.config.run.resume == "never":
             raise ValueError(f"{self.path} exists and run.resume=never. Set run.name to something else, or resume=auto")
-        fixed, free = differences(read_config(self.path), config)
-        record = self.record
-        fixed += [f"{key}: {record[key]} -> {value}" for key, value in facts.items() if record.get(key, value) != value]
+        fixed, free = differences(read_config(self.path), self.config)
+        known = self.facts
+        if known.starts:
+            pairs = {"classes": (known.classes, self.photos.classes), "data": (known.data, self.photos.data)}
+            fixed += [f"{key}: {to_plain(old)} -> {to_plain(new)}" for key, (old, new) in pairs.items() if old != new]
         if fixed:
             lines = "\n  ".join(fixed)
             raise ValueError(
@@ -91,90 +75,93 @@ class RunFolder:
             say(f"changed since the last start: {line}")
 
     def start(self, world: int, device: str, step: int) -> None:
-        """Save the resolved configuration and record this start."""
-        config, facts = self.config, to_plain(self.about)
+        """Save the configuration and record this start at optimizer step `step` on `world` processes."""
         self.path.mkdir(parents=True, exist_ok=True)
         for leftover in self.path.rglob(".*.tmp"):  # of a kill while writing
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        text = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
-        files.write_text(self.path / "config.yaml", text)
-        record = self.record
-        start = {
-            "time": now(),
-            "step": step,
-            "world_size": world,
-            "device": device,
-            "host": platform.node(),
-            "slurm_job_id": os.environ.get("SLURM_JOB_ID"),
-            "git_commit": git_commit(),
-            "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        }
-        ids = {} if config.track.wandb == "off" else {"wandb_id": wandb_id(self.path)}
-        record |= {**facts, **ids, "state": "running", "starts": [*record["starts"], start]}
-        files.write_json(self.path / "run.json", record)
+        write_config(self.path, self.config)
+        start = Start(
+            time=now(),
+            step=step,
+            world_size=world,
+            device=device,
+            host=platform.node(),
+            slurm_job_id=os.environ.get("SLURM_JOB_ID"),
+            git_commit=git_commit(),
+            versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        )
+        facts = self.facts
+        given = facts.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
+        facts = replace(facts, state="running", starts=[*facts.starts, start], wandb_id=given)
+        write_facts(self.path, replace(facts, classes=self.photos.classes, data=self.photos.data))
 
     @contextmanager
     def ending(self, tracker: Tracker, *, active: bool) -> Iterator[Callable[[RunResult], None]]:
-        """Close the tracker and record how the run ended; yields what takes its results."""
-        result: dict[str, Any] = {}
+        """Record how the run ends and close the tracker; yields a function that takes the result."""
+        results = list[RunResult]()
         state, reason = "failed", None
         try:
-            yield lambda found: result.update(to_plain(found))
+            yield results.append
             state = "finished"
         except BaseException as error:
             state, reason = state_after(error), str(error) or type(error).__name__
             raise
         finally:
+            result = results[-1] if results else None
             try:
                 if active:
-                    self.set_state(state, reason=reason, **result)
-                tracker.log({"event": "end", "state": state, **result})
+                    self.set_state(state, reason, result)
+                tracker.log(EndEvent(state, **(vars(result) if result else {})))
                 tracker.close(EXIT_CODES[state], result)
-            except OSError as error:  # a full disk, most likely the reason too: that one is told by whoever raised it
+            except OSError as error:  # a full disk, most likely the reason too, which its raiser reports
                 print(f"warning: the end could not be recorded in {self.path}: {error}", file=sys.stderr, flush=True)
                 if state == "finished":
                     raise
 
     def abandon(self, reason: str, lost: bool) -> None:
-        """The last that a rank does which hangs because of another one, which is `lost` or else at fault."""
-        self.set_state("interrupted" if lost else "failed", reason=reason)
+        """Record the end of a rank that hangs because another rank is `lost` or else at fault."""
+        self.set_state("interrupted" if lost else "failed", reason)
 
-    def set_state(self, state: str, **facts: Any) -> None:
-        """One of running, finished, interrupted, failed."""
-        files.write_json(self.path / "run.json", {**self.record, **facts, "state": state, "ended": now()})
+    def set_state(self, state: str, reason: str | None = None, result: RunResult | None = None) -> None:
+        """Record that the run ended: finished, interrupted or failed."""
+        facts = replace(self.facts, **(vars(result) if result else {}))
+        write_facts(self.path, replace(facts, state=state, reason=reason, ended=now()))
+
+
+def lock_run(path: Path, say: Callable[[str], None]) -> None:
+    """Lock a run folder until this process ends; the kernel frees a dead job's lock. Raises ValueError if in use."""
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        _held.append(locks.hold(RunLayout(path).lock, LOCK_SECONDS, say))
+    except Timeout:
+        last = (read_facts(path).starts or [Start()])[-1]
+        raise ValueError(
+            f"{path} is in use by another job (host {last.host}, Slurm job {last.slurm_job_id}, "
+            f"started {last.time}). Wait for its end, or set another run.name"
+        ) from None
 
 
 def continued(config: Config) -> Config:
-    """With `train.precision=auto` as the run that is there settled it: another node may have another answer."""
+    """Return `config` with the precision of the run that it resumes: another node might choose another one."""
     path = Path(config.run.folder) / str(config.run.name)
-    if config.train.precision != "auto" or not (path / "config.yaml").exists():
+    if config.train.precision != "auto" or not RunLayout(path).config.exists():
         return config
     return replace(config, train=replace(config.train, precision=read_config(path).train.precision))
 
 
 def state_after(error: BaseException) -> str:
-    """`interrupted` is worth continuing: told to stop, or a rank was lost. All else would fail again: `failed`."""
+    """Return "interrupted" if a rerun may succeed (told to stop, or a rank was lost), else "failed"."""
     lost = isinstance(error, PeerError) and error.lost
     return "interrupted" if lost or isinstance(error, Interrupted) else "failed"
 
 
-def read_config(run: Path) -> Config:
-    """Raises ValueError where the folder is no run or its configuration is damaged."""
-    path = run / "config.yaml"
-    if not path.is_file():
-        raise ValueError(f"{run} is not a run folder: it has no config.yaml")
-    try:
-        return from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, TypeError, ValueError) as error:
-        raise ValueError(f"{path} is damaged: {error}") from error
-
-
 def now() -> str:
+    """Return the time in ISO 8601, UTC, in seconds."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def git_commit() -> str | None:
-    """Commit of the code in use, `+` behind it where files differ; None outside a checkout."""
+    """Return the commit of the code in use, with `+` if files differ from it; None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--abbrev=40", "--dirty=+"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)

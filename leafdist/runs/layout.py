@@ -1,4 +1,4 @@
-"""Where each file of a run folder lies, and who writes it. Nothing else spells these names."""
+"""The name of each file of a run folder, and who writes it. No other module spells these names."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ class RunLayout:
         self.best_meta = self.best / "meta.json"  # runs/checkpoint.py
         self.best_predictions = self.best / "predictions-val.csv"  # training/trainer.py
         self.last = path / "last"  # runs/checkpoint.py
-        self.calibration = path / "calibration.json"  # evaluation/calibration.py
+        self.calibration = path / "calibration.json"  # runs/evaluations.py
         self.set_aside = path / "set-aside.json"  # data/open.py
         self.not_finite = path / "not-finite.json"  # training/trainer.py
         self.report = path / "report.html"  # report/write.py
@@ -30,7 +30,7 @@ class RunLayout:
         self.tensorboard = path / "tensorboard"  # tracking/tensorboard.py
 
     def evaluation(self, name: str) -> Path:
-        """The scores of an evaluation, `name` being `test`, `val` or `test@field`; evaluation/assess.py writes it."""
+        """The scores of an evaluation, `name` being `test`, `val` or `test@field`; runs/evaluations.py writes it."""
         return self.path / f"eval-{name}.json"
 
     def predictions(self, name: str) -> Path:

@@ -2,16 +2,16 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from leafdist.config.schema import Config, from_dict
+from leafdist.config.schema import Config
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
 from leafdist.models.weights import check_state
 from leafdist.runs.checkpoint import load_best
+from leafdist.runs.facts import CheckpointMeta
 from leafdist.runs.layout import RunLayout
 
 
@@ -23,16 +23,16 @@ class LoadedRun:
     config: Config
     model: nn.Module
     classes: tuple[str, ...]
-    meta: dict[str, Any]
+    meta: CheckpointMeta
 
 
 def load_run(run: Path, device: torch.device | str = "cpu", root: str | None = None) -> LoadedRun:
     """Load the best checkpoint of `run`, whose photos now lie in `root` where given. Raises ValueError."""
     tensors, meta = load_best(run)
-    config = from_dict(meta["config"])
+    config = meta.config
     root = root or config.data.root  # a single pass over a folder is not worth a copy
     config = replace(config, data=replace(config.data, root=root, stage=Path(root).is_file()))
-    classes = tuple(meta["classes"])
+    classes = tuple(meta.classes)
     model = build_model(config.model.name, len(classes), config.data.side)
     check_state(tensors, model.state_dict(), RunLayout(run).best_model)
     model.load_state_dict(tensors)
@@ -42,8 +42,8 @@ def load_run(run: Path, device: torch.device | str = "cpu", root: str | None = N
 
 
 def load_everywhere(run: Path, runtime: Runtime, root: str | None = None) -> LoadedRun:
-    """`load_run` on every rank. Raises ValueError on all where one fails, or where they read different files."""
+    """`load_run` on every rank. Raises ValueError on all if one fails or if they read different files."""
     loaded = runtime.everywhere(lambda: load_run(run, runtime.device, root))
-    if len(set(runtime.gather(loaded.meta["sha256"]))) > 1:
+    if len(set(runtime.gather(loaded.meta.sha256))) > 1:
         raise ValueError(f"{RunLayout(run).best} was replaced while the processes read it: the run trains. Try again")
     return loaded

@@ -3,7 +3,7 @@
 python -m leafdist.runs.requeue start|end ARGUMENTS-OF-TRAIN.PY
 
 Launchers lose exit statuses and a killed process has none, so the answer comes from run.json and the checkpoints.
-`start` notes how far the run is and stops a job that was requeued twice without getting further; `end` says whether to
+`start` notes how far the run is and stops a job that was requeued twice without progress; `end` says whether to
 requeue. Status 0: yes, 1: no, with the reason.
 """
 
@@ -11,18 +11,30 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from leafdist.config.parse import parse_config
+from leafdist.runs.facts import read_facts
+from leafdist.runs.layout import RunLayout
 from leafdist.system import files
+from leafdist.system.plain import from_plain, to_plain
 
-REQUEUES = 2  # without progress, before it is given up
+REQUEUES = 2  # without progress, before the job is given up
 WORTH = ("interrupted", "running")  # "running" after the end: killed without a word
 
 
+@dataclass(frozen=True)
+class Note:
+    """A start of a SLURM job: the newest checkpoint's step and how many starts run.json counted then."""
+
+    job: str
+    step: int
+    starts: int
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Returns the status."""
+    """Answer `start` or `end`; return the exit status."""
     action, *rest = sys.argv[1:] if arguments is None else arguments
     config = parse_config(rest)
     folder = Path(config.run.folder) / str(config.run.name)
@@ -30,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if action == "start":
             yes, reason = start(folder)
         elif config.run.resume == "never":
-            yes, reason = False, "run.resume=never: this run does not go on"
+            yes, reason = False, "run.resume=never: this run is not resumed"
         else:
             yes, reason = end(folder, signalled=bool(os.environ.get("SIGNALLED")))
     except (OSError, ValueError) as error:
@@ -40,46 +52,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def start(folder: Path) -> tuple[bool, str]:
-    """Note where the run stands; no where this job stood here already at its last two starts."""
+    """Record the step. False if the last two starts of this job were at the same one."""
     job, step = os.environ.get("SLURM_JOB_ID", ""), newest_step(folder)
-    starts = len(record(folder).get("starts", []))
-    notes = [*read_notes(folder), {"job": job, "step": step, "starts": starts}]
-    folder.mkdir(parents=True, exist_ok=True)
-    files.write_text(folder / ".requeue.jsonl", "".join(json.dumps(note) + "\n" for note in notes))
-    steps = [note["step"] for note in notes if note["job"] == job]
+    notes = [*read_notes(folder), Note(job, step, len(read_facts(folder).starts))]
+    lines = "".join(json.dumps(to_plain(note)) + "\n" for note in notes)
+    files.write_text(RunLayout(folder).requeues, lines)
+    steps = [note.step for note in notes if note.job == job]
     if len(steps) > REQUEUES and set(steps[-REQUEUES - 1 :]) == {step}:
         return False, (
             f"{folder}: job {job} was requeued {REQUEUES} times and is still at step {step}. Given up: read the log, "
             "then submit it again"
         )
-    return True, f"{folder} stands at step {step}, start {len(steps)} of job {job}"
+    return True, f"{folder} is at step {step}, start {len(steps)} of job {job}"
 
 
 def end(folder: Path, *, signalled: bool) -> tuple[bool, str]:
-    """Yes where training was interrupted or killed, and where a signal came before it had begun."""
-    now, notes = record(folder), read_notes(folder)
-    state, reason = now.get("state", "new"), now.get("reason") or "no reason given"
-    began = len(now.get("starts", [])) > (notes[-1]["starts"] if notes else 0)
-    if not began:
+    """Return True if training was interrupted or killed, or if a signal came before it began."""
+    facts, notes = read_facts(folder), read_notes(folder)
+    if len(facts.starts) <= (notes[-1].starts if notes else 0):
         return signalled, f"{folder} had not begun to train, {'a signal came first' if signalled else 'see the log'}"
-    if state in WORTH:
-        return True, f"{folder} is {state if state == 'interrupted' else 'killed'} at step {newest_step(folder)}"
-    return False, f"{folder} is {state} ({reason})" if state != "finished" else f"{folder} is finished"
+    if facts.state in WORTH:
+        state = "interrupted" if facts.state == "interrupted" else "killed"
+        return True, f"{folder} was {state} at step {newest_step(folder)}"
+    if facts.state == "finished":
+        return False, f"{folder} is finished"
+    return False, f"{folder} is {facts.state} ({facts.reason or 'no reason given'})"
 
 
 def newest_step(folder: Path) -> int:
-    """Of the checkpoints; 0 where there is none."""
-    return max((int(path.name.split("-")[1]) for path in (folder / "last").glob("step-*")), default=0)
+    """Return the step of the newest checkpoint; 0 without one."""
+    return max((int(path.name.split("-")[1]) for path in RunLayout(folder).last.glob("step-*")), default=0)
 
 
-def record(folder: Path) -> dict[str, Any]:
-    path = folder / "run.json"
-    return dict(files.read_json(path)) if path.exists() else {}
-
-
-def read_notes(folder: Path) -> list[dict[str, Any]]:
-    path = folder / ".requeue.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+def read_notes(folder: Path) -> list[Note]:
+    """Read the starts that were noted."""
+    path = RunLayout(folder).requeues
+    return [from_plain(Note, values, path) for values in files.read_json_lines(path)]
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 import os
 from pathlib import Path
 from secrets import token_hex
-from typing import Any, Protocol
+from typing import Protocol
 
+from leafdist.runs.events import Event
+from leafdist.runs.facts import RunResult
 from leafdist.runs.layout import RunLayout
 from leafdist.system import files
 
@@ -12,28 +14,25 @@ from leafdist.system import files
 class Tracker(Protocol):
     """Takes the events of metrics.jsonl."""
 
-    def log(self, event: Any) -> None:
+    def log(self, event: Event) -> None:
         """Take one event."""
 
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None:
-        """Take the run in a few numbers, and end."""
+    def close(self, exit_code: int, result: RunResult | None) -> None:
+        """Take the result, None if the run did not finish, and end."""
 
 
 class NullTracker:
-    """Tracker of the ranks that do not speak."""
+    """The tracker of ranks that write nothing."""
 
-    def log(self, event: Any) -> None:
-        """Drop it."""
+    def log(self, event: Event) -> None:
+        """Ignore the event."""
 
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None:
+    def close(self, exit_code: int, result: RunResult | None) -> None:
         """Do nothing."""
 
 
 def wandb_id(run: Path) -> str:
-    """The id of the run at W&B, drawn here before its first start, so that every start continues the same run.
-
-    The agent of a sweep brings one along.
-    """
+    """Return the run's id at W&B, drawn before its first start (or given by a sweep) so that every start shares it."""
     path = RunLayout(run).wandb_id
     if not path.exists():
         sweeps = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None

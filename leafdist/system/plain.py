@@ -44,7 +44,7 @@ def _hints(kind: type) -> dict[str, Any]:
 def _read(hint: Any, value: Any, name: str, source: object) -> Any:
     origin, inner = get_origin(hint), get_args(hint)
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _read_fields(hint, value, name, source)
+        return value if isinstance(value, hint) else _read_fields(hint, value, name, source)
     if origin in (Union, types.UnionType):
         rest = [one for one in inner if one is not types.NoneType]
         named = any(get_origin(one) is Literal and value in get_args(one) for one in rest)  # such as "auto"

@@ -1,24 +1,35 @@
-"""A guest in a thread of its own: whoever it waits for, a training does not."""
+"""A guest in a thread of its own: training does not wait for whatever the guest waits for."""
 
 import queue
 import threading
-from typing import Any, Protocol
+from typing import Protocol
 
-PENDING = 1000  # lines that may wait for a guest
+from leafdist.runs.events import Event
+from leafdist.runs.facts import RunResult
+
+PENDING = 1000  # events that may wait for a guest
 GOODBYE = {True: 180.0, False: 40.0}  # seconds to close after a training that went well, with its checkpoint, and else
 
 
 class Inner(Protocol):
-    """A guest that may hang, in any of these but `start`."""
+    """A guest that may hang in any of these methods except `start`."""
 
     name: str
 
-    def start(self, kept: list[dict[str, Any]], place: tuple[int, int]) -> None: ...
-    def log(self, event: dict[str, Any]) -> None: ...
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None: ...
-    def drop(self) -> None: ...
+    def start(self, kept: list[Event], position: tuple[int, int]) -> None:
+        """Begin, see Guest."""
+
+    def log(self, event: Event) -> None:
+        """Take one event."""
+
+    def close(self, exit_code: int, result: RunResult | None) -> None:
+        """Take the result and end."""
+
+    def drop(self) -> None:
+        """Release what an error left open."""
+
     def end(self) -> None:
-        """Kill what it waits for."""
+        """Kill the process that it waits for."""
 
 
 class Aside:
@@ -26,22 +37,23 @@ class Aside:
 
     def __init__(self, guest: Inner) -> None:
         self._guest, self.name = guest, guest.name
-        self._lines: queue.Queue[dict[str, Any] | None] = queue.Queue(PENDING)
-        self._closing: tuple[int, dict[str, Any]] | None = None
+        self._events: queue.Queue[Event | None] = queue.Queue(PENDING)
+        self._closing: tuple[int, RunResult | None] = (1, None)
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._work, name=f"{guest.name} lines", daemon=True)
 
-    def start(self, kept: list[dict[str, Any]], place: tuple[int, int]) -> None:
-        self._guest.start(kept, place)
+    def start(self, kept: list[Event], position: tuple[int, int]) -> None:
+        """Start the guest, then its thread."""
+        self._guest.start(kept, position)
         self._thread.start()
 
-    def log(self, event: dict[str, Any]) -> None:
-        """Raises TimeoutError where the guest has stopped taking lines."""
+    def log(self, event: Event) -> None:
+        """Queue one event. Raises TimeoutError if the guest has stopped taking them."""
         self._put(event, 0.0)
 
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None:
-        """Raises TimeoutError where the guest does not come to an end."""
-        self._closing, limit = (exit_code, summary), GOODBYE[exit_code == 0]
+    def close(self, exit_code: int, result: RunResult | None) -> None:
+        """Close the guest. Raises TimeoutError if it does not end."""
+        self._closing, limit = (exit_code, result), GOODBYE[exit_code == 0]
         self._put(None, limit)
         self._thread.join(limit)
         if self._thread.is_alive():
@@ -49,23 +61,23 @@ class Aside:
         self._raise()
 
     def drop(self) -> None:
+        """Kill what the guest waits for, and drop the guest."""
         if self._thread.is_alive():
             self._guest.end()
         self._guest.drop()
 
     def _work(self) -> None:
         try:
-            while (event := self._lines.get()) is not None:
+            while (event := self._events.get()) is not None:
                 self._guest.log(event)
-            assert self._closing
             self._guest.close(*self._closing)
-        except Exception as error:  # noqa: BLE001  raised again by `_raise`, in the thread that tells of it
+        except Exception as error:  # noqa: BLE001  raised again by `_raise`, in the thread that reports it
             self._error = error
 
-    def _put(self, line: dict[str, Any] | None, seconds: float) -> None:
+    def _put(self, event: Event | None, seconds: float) -> None:
         self._raise()
         try:
-            self._lines.put(line, timeout=seconds)
+            self._events.put(event, timeout=seconds)
         except queue.Full:
             raise TimeoutError(f"it hangs: {PENDING} lines wait for it") from None
 

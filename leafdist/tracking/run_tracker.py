@@ -1,103 +1,87 @@
-"""metrics.jsonl, always, and its guests, W&B and TensorBoard: from rank 0, and never the end of a training."""
+"""metrics.jsonl, always, and its guests, W&B and TensorBoard: written by rank 0, and never the end of a training."""
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from leafdist.config.schema import Config, flatten, to_dict
+from leafdist.runs.events import Event
+from leafdist.runs.facts import RunResult
+from leafdist.runs.layout import RunLayout
+from leafdist.runs.metrics_log import cut_back, line_of
 from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system.network import reason_of
-from leafdist.system.plain import to_plain
 from leafdist.tracking.background import Aside
-from leafdist.tracking.charts import cut_back
 from leafdist.tracking.showcase import Showcase
 from leafdist.tracking.tensorboard import TensorBoard
+from leafdist.tracking.wandb_client import WandbRun
 from leafdist.tracking.weights_biases import WeightsAndBiases, slurm_ids
-
-Events = list[dict[str, Any]]
 
 
 class Guest(Tracker, Protocol):
-    """Gets what metrics.jsonl gets. Whatever it raises ends it, with a line, and nothing else."""
+    """Gets what metrics.jsonl gets. An error ends the guest, with one line, and nothing else."""
 
     name: str
 
-    def start(self, kept: Events, place: tuple[int, int]) -> None:
-        """With the events that stand."""
+    def start(self, kept: list[Event], position: tuple[int, int]) -> None:
+        """Begin with the events that were kept; `position` is epoch and step of the checkpoint."""
 
     def drop(self) -> None:
-        """Let go of what an error left."""
+        """Release what an error left open."""
 
 
 class RunTracker:
-    """Rank 0's tracker. `place` is epoch and step that the checkpoint holds; later events are cut away."""
+    """Rank 0's tracker. `position` is epoch and step of the checkpoint; later events are cut away."""
 
     def __init__(
-        self,
-        run_dir: Path,
-        name: str,
-        config: dict[str, Any],
-        *,
-        mode: str = "auto",
-        project: str = "leafdist",
-        entity: str | None = None,
-        tags: Sequence[str] = (),
-        showcase: Showcase = Showcase(),  # noqa: B008  frozen
-        others: Sequence[Guest] = (),
-        place: tuple[int, int] = (0, 0),
-        say: Callable[[str], None] = print,
+        self, run: Path, guests: Sequence[Guest], position: tuple[int, int] = (0, 0), say: Callable[[str], None] = print
     ) -> None:
-        about = {"name": name, "config": config, "project": project, "entity": entity, "tags": list(tags)}
-        wandb = WeightsAndBiases(run_dir, mode, about, showcase, say)
-        self._guests: list[Guest] = [Aside(wandb), *others]
-        run_dir.mkdir(parents=True, exist_ok=True)
-        path = run_dir / "metrics.jsonl"
-        kept = cut_back(path, *place) if path.exists() else []
+        run.mkdir(parents=True, exist_ok=True)
+        path = RunLayout(run).metrics
+        kept = cut_back(path, *position) if path.exists() else []
+        self._guests, self._say = list(guests), say
         self._file = path.open("a", encoding="utf-8")
-        self._say = say
-        self._each(lambda guest: guest.start(kept, place))
+        self._each(lambda guest: guest.start(kept, position))
 
-    def log(self, event: Any) -> None:
-        if not isinstance(event, dict):
-            event = {"event": event.event} | {key: value for key, value in to_plain(event).items() if value is not None}
-        valid = json.loads(json.dumps(event), parse_constant=lambda _: None)  # JSON has no NaN and no infinity
-        self._file.write(json.dumps(valid) + "\n")
+    def log(self, event: Event) -> None:
+        """Append the event to metrics.jsonl and pass it to the guests."""
+        self._file.write(line_of(event))
         self._file.flush()
         self._each(lambda guest: guest.log(event))
 
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None:
-        """`summary` goes to the guests': `best_epoch` as `best/epoch`."""
+    def close(self, exit_code: int, result: RunResult | None) -> None:
+        """Close metrics.jsonl and the guests."""
         self._file.close()
-        self._each(lambda guest: guest.close(exit_code, summary))
+        self._each(lambda guest: guest.close(exit_code, result))
 
     def _each(self, work: Callable[[Guest], None]) -> None:
         for guest in list(self._guests):
             try:
                 work(guest)
-            except Exception as error:  # noqa: BLE001  whatever a guest breaks, the work goes on
+            except Exception as error:  # noqa: BLE001  whatever a guest breaks, training continues
                 self._guests.remove(guest)
-                off = f"{guest.name} is off for the rest of this job, metrics.jsonl goes on"
+                off = f"{guest.name} is off for the rest of this job, metrics.jsonl continues"
                 self._say(f"warning: {off}: {reason_of(error)}")
                 guest.drop()
 
 
 def open_tracker(
     config: Config,
-    run_dir: Path,
+    run: Path,
     *,
     active: bool,
-    place: tuple[int, int] = (0, 0),
+    position: tuple[int, int] = (0, 0),
     photos: Path | None = None,
-    facts: dict[str, Any] | None = None,
+    facts: dict[str, dict[str, int]] | None = None,
 ) -> Tracker:
-    """photos: the folder of val; facts: what W&B's configuration says besides the settings."""
+    """Open the tracker of a rank. photos: the folder of val; facts: added to the configuration at W&B."""
     if not active:
         return NullTracker()
     track, settings = config.track, to_dict(config)
+    slurm = {"slurm": ids} if (ids := slurm_ids()) else {}
+    about = WandbRun(run.name, track.project, track.entity, tuple(track.tags), settings | (facts or {}) | slurm)
     shown = Showcase(tables=track.tables, artifact=track.artifact, photos=photos, fit=config.data.fit)
-    about: dict[str, Any] = {"project": track.project, "entity": track.entity, "tags": track.tags}
-    others = [TensorBoard(run_dir / "tensorboard", flatten(settings))] if track.tensorboard else []
-    known = settings | (facts or {}) | ({"slurm": ids} if (ids := slurm_ids()) else {})
-    extras: dict[str, Any] = {"showcase": shown, "others": others}
-    return RunTracker(run_dir, run_dir.name, known, mode=track.wandb, place=place, **about, **extras)
+    guests: list[Guest] = [Aside(WeightsAndBiases(run, track.wandb, about, shown))]
+    if track.tensorboard:
+        guests.append(TensorBoard(RunLayout(run).tensorboard, flatten(settings)))
+    return RunTracker(run, guests, position)

@@ -5,12 +5,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from leafdist.data.decode import Fit, decode
-from leafdist.system import files
+from leafdist.runs.facts import read_facts
+from leafdist.runs.header import read_meta
+from leafdist.runs.layout import RunLayout
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.network import reason_of
+from leafdist.system.plain import to_plain
 from leafdist.tracking import wandb_client
 from leafdist.tracking.findings import Findings
 
@@ -23,10 +29,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Showcase:
-    """What is shown of the best checkpoint.
-
-    name: of the photos that it answered; photos: the folder where they lie, absent: no pictures.
-    """
+    """What to show. name: the evaluation, such as val; photos: the folder of its photos, None: no pictures."""
 
     name: str = "val"
     tables: bool = False
@@ -36,31 +39,31 @@ class Showcase:
 
 
 def show_best(run: "Run", run_dir: Path, step: int, showcase: Showcase, say: Say) -> None:
-    """Of the best checkpoint: what it does on val, and itself."""
-    best = run_dir / "best"
+    """Show how the best checkpoint does on val, and upload it."""
+    layout, meta = RunLayout(run_dir), read_meta(run_dir)
     if showcase.tables:
         with tolerant("tables", run_dir, say):
-            show_findings(run, run_dir, best / "predictions-val.csv", step, showcase)
+            show_findings(run, run_dir, layout.best_predictions, step, showcase)
     if showcase.artifact:
         with tolerant("best checkpoint", run_dir, say):
-            meta = files.read_json(best / "meta.json")
-            config = meta.pop("config")
+            assert meta, "a training that went well has a best checkpoint"
             aliases = ["best", run_dir.name.replace(":", "-")]
-            paths = keep_for_upload(best, run_dir / "wandb" / f"model-{meta['sha256'][:12]}")
-            wandb_client.log_model(run, paths, aliases, meta | {"model": config["model"]["name"]})
+            paths = keep_for_upload(layout.best, layout.wandb / f"model-{meta.sha256[:12]}")
+            about = {key: value for key, value in to_plain(meta).items() if key != "config"}
+            wandb_client.log_model(run, paths, aliases, about | {"model": meta.config.model.name})
 
 
 def show_findings(run: "Run", run_dir: Path, predictions: Path, step: int, showcase: Showcase) -> None:
-    """Confusion, classes, reliability, and the most confident mistakes with their photos."""
-    findings = Findings.read(predictions, files.read_json(run_dir / "best" / "meta.json")["classes"])
+    """Show the confusion of the classes, and the most confident mistakes with their photos."""
+    findings = Findings.read(predictions, read_facts(run_dir).classes)
     with wandb_client.staging(run_dir):
-        wandb_client.log_findings(run, showcase.name, step, findings)
+        wandb_client.log_confusion(run, showcase.name, step, findings)
         if pictures := list(gallery(findings, showcase)):
             wandb_client.log_gallery(run, f"{showcase.name}/mistakes", step, pictures)
 
 
-def gallery(findings: Findings, showcase: Showcase) -> Iterator[tuple[Any, str]]:
-    """Photos that are gone since, or live in a pack only, are left out."""
+def gallery(findings: Findings, showcase: Showcase) -> Iterator[tuple[NDArray[np.uint8], str]]:
+    """Yield photos (h,w,3) and captions; photos that are gone, or exist in a pack only, are left out."""
     if not showcase.photos:
         return
     for answer in findings.mistakes:
@@ -70,7 +73,7 @@ def gallery(findings: Findings, showcase: Showcase) -> Iterator[tuple[Any, str]]
 
 
 def keep_for_upload(best: Path, folder: Path) -> list[Path]:
-    """Names of the checkpoint that stay when the next one replaces it; they cost no space until then."""
+    """Link the checkpoint into `folder`, so that it outlives its successor; return the paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder.resolve() / name for name in ("model.safetensors", "meta.json")]
     for path in paths:
@@ -84,7 +87,7 @@ def keep_for_upload(best: Path, folder: Path) -> list[Path]:
 
 @contextmanager
 def tolerant(what: str, run_dir: Path, say: Say) -> Iterator[None]:
-    """An extra that fails costs a line."""
+    """Turn a failure of what is shown into one line."""
     try:
         yield
     except Exception as error:  # noqa: BLE001

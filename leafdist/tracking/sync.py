@@ -4,14 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import wandb_id
 from leafdist.tracking.wandb_client import offline_reason
 
 
 def sync(runs: list[Path]) -> int:
-    """Upload the pieces of each run, oldest first, as one run; returns wandb's exit status, 0 where all went well.
+    """Upload the pieces of each run, oldest first; return wandb's exit status, 0 if all went well.
 
-    Raises ValueError where a run has nothing to upload, or where `wandb sync` would ask for a key or hang.
+    Raises ValueError if a run has nothing to upload, or if `wandb sync` would ask for a key or hang.
     """
     found = {run: pieces(run) for run in runs}
     if reason := offline_reason():
@@ -26,10 +27,10 @@ def sync(runs: list[Path]) -> int:
 
 
 def pieces(run: Path) -> list[Path]:
-    """One folder a start of the run, in the order of time."""
-    if not (run / "wandb").is_dir():
-        raise ValueError(f"{run} holds no W&B data. Name run folders such as runs/resnet50")
-    folders = [path for kind in ("run", "offline-run") for path in (run / "wandb").glob(f"{kind}-*-{wandb_id(run)}")]
+    """Return one folder per start of the run, oldest first. Raises ValueError without any."""
+    wandb = RunLayout(run).wandb
+    kinds = ("run", "offline-run") if wandb.is_dir() else ()  # an id is drawn only for a run that was tracked
+    folders = [path for kind in kinds for path in wandb.glob(f"{kind}-*-{wandb_id(run)}")]
     if not folders:
         raise ValueError(f"{run} holds no W&B data. Name run folders such as runs/resnet50")
     return sorted(folders, key=lambda path: path.name.removeprefix("offline-"))

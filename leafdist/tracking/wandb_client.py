@@ -1,14 +1,16 @@
-"""The one place that knows the wandb package: a silent run with our id, its charts and its artifact."""
+"""All that calls the wandb package: a silent run with our id, its charts and its artifact."""
 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import wandb_id
 from leafdist.system.network import unreachable
 from leafdist.tracking.findings import Findings
@@ -21,8 +23,20 @@ UPLOAD_SECONDS = 120.0  # for a checkpoint; what takes longer is left to `leafdi
 CELLS = 10_000  # rows that W&B shows of a table
 
 
+@dataclass(frozen=True)
+class WandbRun:
+    """What W&B is told about a run."""
+
+    name: str
+    project: str
+    entity: str | None
+    tags: tuple[str, ...]
+    config: dict[str, Any] = field(default_factory=dict)
+
+
 def offline_reason() -> str | None:
-    """Why W&B cannot be online: no key, or no answer from its server. Asks nobody at the keyboard."""
+    """Return why W&B cannot be online, no key or no answer from its server, or None; never prompts."""
+    # private: wandb.login also verifies the key over the network, and prints
     from wandb.sdk.lib import wbauth
 
     url = wandb_settings().base_url
@@ -31,21 +45,33 @@ def offline_reason() -> str | None:
 
 
 def wandb_settings() -> "Settings":
-    """From its files and the environment; wandb.setup() would start the helper process for it."""
+    """Return what W&B reads from its files and the environment."""
+    # private: wandb.setup() would start the helper process
     from wandb.sdk import wandb_setup
 
     return wandb_setup.singleton().settings
 
 
-def init_wandb(run_dir: Path, mode: Literal["online", "offline"], about: dict[str, Any]) -> "Run":
-    """One piece of the run with our id, silent, with our own step as its axis, and system metrics."""
+def init_wandb(run_dir: Path, mode: Literal["online", "offline"], about: WandbRun) -> "Run":
+    """Start one piece of the run with our id, silent, with our own step as its axis, and system metrics."""
     import wandb
 
     settings = wandb.Settings(silent=True, console="off", save_code=False, disable_code=True, disable_git=True)
     settings.init_timeout, settings.finish_timeout, settings.finish_timeout_raises = 30, 20, True
     wandb.setup(settings=wandb.Settings(silent=True, mode=mode))  # or the login speaks before init is silent
-    about = {"id": wandb_id(run_dir), "resume": "allow", "reinit": "create_new", **about}
-    run = wandb.init(dir=str(run_dir), mode=mode, settings=settings, **about)
+    run = wandb.init(
+        project=about.project,
+        entity=about.entity,
+        name=about.name,
+        tags=about.tags,
+        config=about.config or None,
+        id=wandb_id(run_dir),
+        resume="allow",
+        reinit="create_new",
+        dir=str(run_dir),
+        mode=mode,
+        settings=settings,
+    )
     run.define_metric("step")  # W&B's own step counts calls and goes wrong after a resume
     run.define_metric("*", step_metric="step")
     run.define_metric("val/accuracy", step_metric="step", summary="max")
@@ -54,7 +80,7 @@ def init_wandb(run_dir: Path, mode: Literal["online", "offline"], about: dict[st
 
 
 def stop_service() -> None:
-    """Let go of a wandb that failed; its teardown raises, and may exit, when its helper process is dead."""
+    """Shut down a wandb that failed; its teardown raises, and may exit, when its helper process is dead."""
     import wandb
 
     with suppress(Exception, SystemExit):
@@ -62,7 +88,8 @@ def stop_service() -> None:
 
 
 def kill_service() -> None:
-    """End a helper process that hangs: whoever waits for it gets an error."""
+    """Kill a helper process that hangs: whoever waits for it gets an error."""
+    # private: wandb.teardown would wait for it
     from wandb.sdk import wandb_setup
 
     helper = wandb_setup.singleton().assert_service()._proc
@@ -70,38 +97,22 @@ def kill_service() -> None:
         helper._process.kill()
 
 
-def log_findings(run: "Run", split: str, step: int, findings: Findings) -> None:
-    """Tables and charts under `<split>/`, as one row at `step`."""
+def log_confusion(run: "Run", name: str, step: int, findings: Findings) -> None:
+    """Log W&B's chart of a confusion matrix as `<name>/confusion`; of very many classes the cells above zero."""
     import wandb
 
-    columns = ["images", "correct", "accuracy", "precision", "f1"]
-    rows = [[name, *(row[column] for column in columns)] for name, row in findings.per_class.items()]
-    classes = wandb.Table(["class", *columns], rows)
-    reliable = wandb.Table([*findings.bins[0]], [[*row.values()] for row in findings.bins])
-    title = f"{split}: how often right, by confidence"
-    charts = {
-        "classes": classes,
-        "confusion": confusion_chart(split, findings),
-        "reliability": wandb.plot.line(reliable, "confidence", "accuracy", title=title),
-    }
-    run.log({"step": step, **{f"{split}/{name}": chart for name, chart in charts.items()}})
-
-
-def confusion_chart(split: str, findings: Findings) -> Any:
-    """W&B's own chart of a matrix; of very many classes the cells that are not zero."""
-    import wandb
-
-    counts, names = findings.confusion, findings.classes
-    places = np.argwhere(counts >= (counts.size > CELLS))
-    cells = [[names[label], names[answer], int(counts[label, answer])] for label, answer in places[:CELLS]]
+    counts, classes = findings.confusion, findings.classes
+    shown = np.argwhere(counts >= (counts.size > CELLS))[:CELLS]
+    cells = [[classes[label], classes[answer], int(counts[label, answer])] for label, answer in shown]
     fields: list[str | int] = ["Actual", "Predicted", "nPredictions"]
     table = wandb.Table(fields, cells)
-    titles = {"title": f"{split}: classes and answers"}
-    return wandb.plot_table("wandb/confusion_matrix/v1", table, {str(name): str(name) for name in fields}, titles)
+    titles = {"title": f"{name}: classes and answers"}
+    chart = wandb.plot_table("wandb/confusion_matrix/v1", table, {str(field): str(field) for field in fields}, titles)
+    run.log({"step": step, f"{name}/confusion": chart})
 
 
 def log_gallery(run: "Run", key: str, step: int, pictures: Sequence[tuple[NDArray[np.uint8], str]]) -> None:
-    """Pictures (h,w,3) with what is written below them."""
+    """Log pictures (h,w,3) with their captions."""
     import wandb
 
     images = [wandb.Image(pixels, caption=text, file_type="jpg") for pixels, text in pictures]
@@ -109,7 +120,7 @@ def log_gallery(run: "Run", key: str, step: int, pictures: Sequence[tuple[NDArra
 
 
 def log_model(run: "Run", paths: Sequence[Path], aliases: list[str], metadata: dict[str, Any]) -> None:
-    """The files as an artifact `model-<id>`. They must stay as they are until they are uploaded. Raises."""
+    """Log the files as an artifact `model-<id>`; they must not change until they are uploaded. Raises."""
     import wandb
 
     artifact = wandb.Artifact(f"model-{run.id}", "model", metadata=metadata)
@@ -122,17 +133,15 @@ def log_model(run: "Run", paths: Sequence[Path], aliases: list[str], metadata: d
 
 @contextmanager
 def staging(run_dir: Path) -> Iterator[None]:
-    """What waits for an upload lies in the run folder, where `leafdist sync` on another node finds it, not in $HOME.
-
-    wandb's own temporary folder may have been swept away since its import, days ago.
-    """
+    """Keep what waits for an upload in the run folder, where `leafdist sync` on another node finds it, not in $HOME."""
+    # private: nothing public makes wandb's temporary folder again, which may have been swept away days after its import
     from wandb.sdk.data_types import _private
 
     Path(_private.MEDIA_TMP.name).mkdir(parents=True, exist_ok=True)
     if "WANDB_DATA_DIR" in os.environ:
         yield
         return
-    os.environ["WANDB_DATA_DIR"] = str(run_dir.resolve() / "wandb" / "data")
+    os.environ["WANDB_DATA_DIR"] = str(RunLayout(run_dir.resolve()).wandb / "data")
     try:
         yield
     finally:

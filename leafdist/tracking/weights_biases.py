@@ -2,14 +2,19 @@
 
 import os
 import shlex
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from leafdist.system import files, signals
+from leafdist.runs.events import EpochEvent, Event, StartEvent, StepEvent
+from leafdist.runs.facts import RunResult
+from leafdist.runs.layout import RunLayout
+from leafdist.system import files, plain, signals
 from leafdist.system.network import reason_of
 from leafdist.tracking import wandb_client
 from leafdist.tracking.charts import row_of, summary_of
 from leafdist.tracking.showcase import Say, Showcase, show_best
+from leafdist.tracking.wandb_client import WandbRun
 
 if TYPE_CHECKING:
     from leafdist.tracking.wandb_client import Run
@@ -19,58 +24,79 @@ PRESETS = {"offline": "offline", "dryrun": "offline", "disabled": "off"}  # by W
 SLURM = ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID", "JOB_NAME", "JOB_PARTITION", "JOB_NODELIST", "RESTART_COUNT")
 
 
+@dataclass(frozen=True)
+class Sent:
+    """wandb-sent.json: the last epoch and step that W&B saw when the run was closed."""
+
+    epoch: int = -1
+    step: int = 0
+
+    def has(self, event: Event) -> bool:
+        """Return whether W&B saw this event, or does not chart it."""
+        if isinstance(event, StepEvent):
+            return event.step <= self.step
+        return not isinstance(event, EpochEvent) or event.epoch <= self.epoch
+
+    def after(self, event: Event) -> "Sent":
+        """Return what is sent once this event is."""
+        if isinstance(event, StepEvent):
+            return replace(self, step=event.step)
+        return replace(self, epoch=event.epoch) if isinstance(event, EpochEvent) else self
+
+
 class WeightsAndBiases:
-    """Sends what RunTracker writes. `about` is W&B's: name, config, project, entity, tags."""
+    """Sends to W&B what RunTracker writes. Raises ValueError if `mode` is unknown."""
 
     name = "W&B"
 
-    def __init__(self, run_dir: Path, mode: str, about: dict[str, Any], showcase: Showcase, say: Say) -> None:
+    def __init__(self, run_dir: Path, mode: str, about: WandbRun, showcase: Showcase, say: Say = print) -> None:
         if mode not in MODES:
             raise ValueError(f"track.wandb={mode!r} is not one of {', '.join(MODES)}")
         self._dir, self._mode, self._about, self._showcase, self._say = run_dir, mode, about, showcase, say
-        self._sent = run_dir / "wandb-sent.json"
+        self._file = RunLayout(run_dir).wandb_sent
+        self._last = Sent()
         self._run: Run | None = None
 
-    def start(self, kept: list[dict[str, Any]], place: tuple[int, int]) -> None:
-        """Rows since the last end that W&B saw are sent again: after a SIGKILL its own file may lack some, and values
-        repeat equal.
-        """
-        self._last = {"epoch": place[0] - 1, "step": place[1]}
+    def start(self, kept: list[Event], position: tuple[int, int]) -> None:
+        """Send again what W&B may lack: after a SIGKILL its own file may end early. Repeated values are equal."""
+        self._last = Sent(position[0] - 1, position[1])
         with signals.blocked():  # or its helper process dies of the signal that asks us to stop
             self._run = start_wandb(self._dir, self._mode, self._say, self._about)
-        sent = files.read_json(self._sent) if self._sent.exists() else {"epoch": -1, "step": 0}
+        sent = plain.read(Sent, self._file) if self._file.exists() else Sent()
         for event in kept:
-            if (kind := event["event"]) in sent and event[kind] > sent[kind]:
+            if not sent.has(event):
                 self.log(event)
 
-    def log(self, event: dict[str, Any]) -> None:
-        if (kind := event["event"]) in self._last:
-            self._last[kind] = event[kind]
+    def log(self, event: Event) -> None:
+        """Send the numbers of a step or epoch, and of a start how many photos were set aside."""
+        self._last = self._last.after(event)
         if self._run and (row := row_of(event)):
             self._run.log(row)
-        elif self._run and (aside := event.get("set_aside")):
-            self._run.summary.update({f"set_aside/{split}": count for split, count in aside.items()})
+        elif self._run and isinstance(event, StartEvent) and event.set_aside:
+            self._run.summary.update({f"set_aside/{split}": count for split, count in event.set_aside.items()})
 
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None:
-        """After a training that went well, with what its best checkpoint shows."""
+    def close(self, exit_code: int, result: RunResult | None) -> None:
+        """Send the result and, after a training that went well, what its best checkpoint shows."""
         if run := self._run:
-            run.summary.update(summary_of(summary))
+            run.summary.update(summary_of(result))
             if exit_code == 0:
-                show_best(run, self._dir, self._last["step"], self._showcase, self._say)
+                show_best(run, self._dir, self._last.step, self._showcase, self._say)
             run.finish(exit_code=exit_code)
             self._run = None
-            files.write_json(self._sent, self._last)
+            files.write_json(self._file, plain.to_plain(self._last))
 
     def end(self) -> None:
+        """Kill W&B's helper process."""
         wandb_client.kill_service()
 
     def drop(self) -> None:
+        """Release what an error left open."""
         self._run = None
         wandb_client.stop_service()
 
 
-def start_wandb(run_dir: Path, asked: str, say: Say, about: dict[str, Any]) -> "Run | None":
-    """Online where there is a key and an answer, else offline, with the command that uploads it later."""
+def start_wandb(run_dir: Path, asked: str, say: Say, about: WandbRun) -> "Run | None":
+    """Start online if there are a key and an answer, else offline, with the command that uploads it; None if off."""
     mode = PRESETS.get(wandb_client.wandb_settings().mode, "online") if asked == "auto" else asked
     if mode == "off":
         return None
@@ -82,11 +108,11 @@ def start_wandb(run_dir: Path, asked: str, say: Say, about: dict[str, Any]) -> "
         reason = reason_of(error)
         wandb_client.stop_service()  # it holds our id as in use
     run = wandb_client.init_wandb(run_dir, "offline", about)
-    pieces = sorted(str(path) for path in (run_dir / "wandb").glob(f"offline-run-*-{run.id}"))
+    pieces = sorted(str(path) for path in RunLayout(run_dir).wandb.glob(f"offline-run-*-{run.id}"))
     say(f"W&B is offline ({reason}); to upload the run later: {shlex.join(['wandb', 'sync', *pieces])}")
     return run
 
 
 def slurm_ids() -> dict[str, str]:
-    """Of the job that this process is a part of: `{"job_id": "4711", …}`."""
+    """Return the ids of this process's Slurm job, such as `{"job_id": "4711"}`; empty outside of one."""
     return {name.lower(): value for name in SLURM if (value := os.environ.get(f"SLURM_{name}"))}

@@ -20,17 +20,17 @@ def test_evaluation_describes_the_checkpoint_it_read(tmp_path: Path, monkeypatch
     photos = draw(tmp_path / "splitted", {"train": 1, "val": 4, "test": 2})
     run = untrained_run(tmp_path / "run", "baseline", CLASSES, root=str(photos))
     tensors, meta = load_best(run)
-    judged = meta["sha256"]
+    judged = meta.sha256
 
     def meanwhile(model: nn.Module, *arguments: object, **options: object) -> Predictions:
         better = {name: value + 1 if value.is_floating_point() else value for name, value in tensors.items()}
-        save_best(run / "best", better, {key: value for key, value in meta.items() if key != "sha256"})
+        save_best(run / "best", better, meta)
         return evaluate(model, *arguments, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(assessment, "evaluate", meanwhile)
     runtime = Runtime()
     assess(run, Request(), runtime)
     runtime.close()
-    assert load_best(run)[1]["sha256"] != judged
+    assert load_best(run)[1].sha256 != judged
     for name in ("eval-test.json", "calibration.json"):
         assert json.loads((run / name).read_text())["checkpoint"] == judged

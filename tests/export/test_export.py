@@ -21,7 +21,7 @@ from safetensors.torch import load_file
 from torchvision.models import resnet50
 
 from leafdist.__main__ import main
-from leafdist.config.schema import from_dict, to_dict
+from leafdist.config.schema import flatten, from_dict, to_dict
 from leafdist.data.decode import decode
 from leafdist.export import onnx_file, tensors
 from leafdist.export.agreement import Agreement, Exported
@@ -51,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export of the baseline in every format, calibrated, beside its data."""
     place = tmp_path_factory.mktemp("export")
     made = untrained_run(place / "run", "baseline", CLASSES, crop=48, root=str(leaves(place / "data")))
-    write_calibration(made, Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1]["sha256"]))
+    write_calibration(made, Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1].sha256))
     evaluation = {"split": "test", "images": 36, "correct": 12, "accuracy": 1 / 3, "interval": [0.2, 0.5]}
     rows = {name: {"images": 12, "precision": 0.5, "recall": 0.25, "f1": 1 / 3} for name in CLASSES}
     files.write_json(made / "eval-test.json", evaluation | SCORES | {"classes": rows, "data": "d" * 64})
@@ -91,7 +91,7 @@ def test_exported_file_describes_itself(run: Path) -> None:
     assert facts["classes"] == list(CLASSES)
     assert facts["preprocessing"]["resize"] == 64
     assert facts["temperature"] == TEMPERATURE
-    assert facts["checkpoint"] == load_best(run)[1]["sha256"]
+    assert facts["checkpoint"] == load_best(run)[1].sha256
 
 
 def test_the_smaller_precisions_are_smaller(run: Path) -> None:
@@ -176,7 +176,7 @@ def test_hugging_face_reads_the_card(run: Path) -> None:
         "top_3_accuracy": 1.0,
     }
     assert card.data.pipeline_tag == "image-classification"
-    row, digest = "| Corn___rust, common | 12 | 0.500 | 0.250 | 0.333 |", load_best(run)[1]["sha256"]
+    row, digest = "| Corn___rust, common | 12 | 0.500 | 0.250 | 0.333 |", load_best(run)[1].sha256
     for text in ("33.33 %", "20.00 % to 50.00 %", row, digest):
         assert text in card.text
 

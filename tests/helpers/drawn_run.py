@@ -9,16 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.config.schema import (
-    Config,
-    DataConfig,
-    ModelConfig,
-    OptimConfig,
-    RunConfig,
-    TrackConfig,
-    resolve,
-    to_dict,
-)
+from leafdist.config.schema import Config, DataConfig, ModelConfig, OptimConfig, RunConfig, TrackConfig, resolve
 from leafdist.data.photo_facts import DataFacts, SplitFacts
 from leafdist.evaluation import calibration
 from leafdist.evaluation.predictions import Predictions
@@ -27,6 +18,8 @@ from leafdist.evaluation.tables import write_predictions, write_probabilities
 from leafdist.models.build import build_model
 from leafdist.runs.checkpoint import load_best, save_best, tensors_of
 from leafdist.runs.evaluations import write_calibration, write_evaluation
+from leafdist.runs.events import EpochEvent, StepEvent
+from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunResult
 from leafdist.runs.folder import RunFolder
 from leafdist.runs.results import Calibration
 from leafdist.tracking.run_tracker import open_tracker
@@ -56,15 +49,16 @@ def trained(config: Config, run: Path, classes: Sequence[str], photos: int, rand
     for epoch in range(6):
         left = 0.6 ** (epoch + 1) * random.uniform(0.95, 1.05)
         for step in range(STEPS * epoch + 10, STEPS * (epoch + 1) + 1, 10):
-            event = {"event": "step", "epoch": epoch, "step": step, "loss": 0.1 + 3 * 0.98**step, "lr": config.optim.lr}
-            tracker.log(event | {"images_per_second": random.uniform(110, 130)})
-        values = {"train_loss": 3 * left, "train_accuracy": 1 - left, "val_loss": 3 * left + 0.2}
-        values |= {"val_accuracy": 0.95 - 0.9 * left, "seconds": 61.5}
-        tracker.log({"event": "epoch", "epoch": epoch, "step": STEPS * (epoch + 1), **values})
-    tracker.close(0, {})
-    best = {"classes": list(classes), "epoch": 5, "val_accuracy": values["val_accuracy"], "config": to_dict(config)}
+            rate = random.uniform(110, 130)
+            tracker.log(StepEvent(epoch, step, 0.1 + 3 * 0.98**step, config.optim.lr, images_per_second=rate))
+        figures = 3 * left, 1 - left, 3 * left + 0.2, 0.95 - 0.9 * left
+        tracker.log(EpochEvent(epoch, STEPS * (epoch + 1), *figures, seconds=61.5))
+    tracker.close(0, None)
+    val_accuracy, val_loss = figures[3], figures[2]
+    preprocessing = Preprocessing.from_config(config.data)
+    best = CheckpointMeta(list(classes), preprocessing, 5, val_accuracy, val_loss, config, sha256="")
     save_best(run / "best", tensors_of(build_model("baseline", len(classes), config.data.resize)), best)
-    folder.set_state("finished", seconds=6 * 61.5, steps=6 * STEPS, best_epoch=5)
+    folder.set_state("finished", result=RunResult(6 * STEPS, 6 * 61.5, 5, val_accuracy, val_loss))
 
 
 def evaluated(run: Path, classes: Sequence[str], photos: int, root: Path, random: np.random.Generator) -> None:
@@ -76,7 +70,7 @@ def evaluated(run: Path, classes: Sequence[str], photos: int, root: Path, random
     loss = calibration.cross_entropy(logits, labels)
     confidence = np.exp(logits - np.logaddexp.reduce(logits, 1, keepdims=True)).max(1)
     predictions = Predictions(labels, logits.argmax(1), np.full(photos, loss), confidence, logits)
-    fitted = Calibration(TEMPERATURE, "val", photos, loss, loss, load_best(run)[1]["sha256"])
+    fitted = Calibration(TEMPERATURE, "val", photos, loss, loss, load_best(run)[1].sha256)
     write_calibration(run, fitted)
     evaluation = replace(
         summarize(predictions, "test", tuple(classes), fitted),

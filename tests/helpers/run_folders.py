@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from leafdist.config.schema import Config, RunConfig, TrackConfig, TrainConfig, resolve, to_dict
+from leafdist.config.schema import Config, RunConfig, TrackConfig, TrainConfig, resolve
 from leafdist.data.photo_facts import DataFacts
 from leafdist.runs import checkpoint
+from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
+from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunResult
 from leafdist.runs.folder import RunFolder
 from leafdist.system import files
 from leafdist.tracking.run_tracker import open_tracker
@@ -32,20 +34,21 @@ def make_run(
     run = RunFolder(folder / name, config, DataFacts(list(CLASSES), {}))
     run.start(2, "cpu", 0)
     tracker = open_tracker(config, run.path, active=True)
-    tracker.log({"event": "start", "epoch": 0, "step": 0, "world_size": 2})
+    tracker.log(StartEvent(epoch=0, step=0, world_size=2))
     for step in range(epochs * STEPS):
-        event = {"event": "step", "epoch": step // STEPS, "step": step + 1, "loss": 1.0, "lr": 1e-3}
-        tracker.log({**event, "images_per_second": RATE + step})
+        tracker.log(StepEvent(step // STEPS, step + 1, loss=1.0, lr=1e-3, images_per_second=RATE + step))
         if (step + 1) % STEPS == 0:
             values = {"train_loss": 1.0, "train_accuracy": 0.5, "val_loss": 0.9, "val_accuracy": best, "seconds": 36.0}
-            tracker.log({"event": "epoch", "epoch": step // STEPS, "step": step + 1, **values})
+            tracker.log(EpochEvent(step // STEPS, step + 1, **values))
     if epochs:
-        meta = {"classes": list(CLASSES), "epoch": epochs - 1, "val_accuracy": best, "config": to_dict(config)}
+        preprocessing = Preprocessing.from_config(config.data)
+        meta = CheckpointMeta(list(CLASSES), preprocessing, epochs - 1, best, 0.9, config, sha256="")
         checkpoint.save_best(run.path / "best", {"weight": torch.zeros(2)}, meta)
-    tracker.close(0, {})
+    tracker.close(0, None)
     if state != "running":
-        done = {"steps": epochs * STEPS, "best_val_accuracy": best} if state == "finished" else {"reason": "SIGTERM"}
-        run.set_state(state, **done)
+        finished = state == "finished"
+        result = RunResult(epochs * STEPS, epochs * 36.0, epochs - 1, best, 0.9)
+        run.set_state(state, None if finished else "SIGTERM", result if finished else None)
     return run.path
 
 

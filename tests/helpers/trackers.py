@@ -3,20 +3,35 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from leafdist.tracking.run_tracker import RunTracker
+from leafdist.runs.events import EpochEvent, Event, StartEvent, StepEvent
+from leafdist.runs.facts import RunResult
+from leafdist.runs.metrics_log import line_of
+from leafdist.tracking.background import Aside
+from leafdist.tracking.run_tracker import Guest, RunTracker
+from leafdist.tracking.showcase import Showcase
 from leafdist.tracking.tensorboard import TensorBoard
+from leafdist.tracking.wandb_client import WandbRun
+from leafdist.tracking.weights_biases import WeightsAndBiases
 
 CONFIG = {"seed": 0, "optim": {"lr": 0.001}}
-EPOCH = {"event": "epoch", "epoch": 0, "step": 2, "train_loss": 0.5, "train_accuracy": 0.8, "val_loss": 0.6}
+START = StartEvent(epoch=0, step=0, world_size=1)
+EPOCH = EpochEvent(0, 2, train_loss=0.5, train_accuracy=0.8, val_loss=0.6, val_accuracy=0.75, seconds=9.0)
+RESULT = RunResult(steps=5, seconds=9.0, best_epoch=0, best_val_accuracy=0.5, best_val_loss=0.6)
 
 
-def step(number: int, loss: float = 1.0) -> dict[str, Any]:
+def step(number: int, loss: float = 1.0) -> StepEvent:
     """Return the event of one step."""
-    return {"event": "step", "epoch": 0, "step": number, "loss": loss, "lr": 0.1, "images_per_second": 9.0}
+    return StepEvent(0, number, loss, lr=0.1, images_per_second=9.0)
+
+
+def lines(*events: Event) -> list[dict[str, Any]]:
+    """Return what `metrics` reads of a log of these events."""
+    return [json.loads(line_of(event)) for event in events]
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:
@@ -52,7 +67,24 @@ def summary(piece: Path) -> dict[str, Any]:
     return {key: value for found in of_kind(piece, "summary") for key, value in found.get("update", {}).items()}
 
 
-def tracked(run: Path, place: tuple[int, int] = (0, 0), **more: Any) -> RunTracker:
+def run_tracker(
+    run: Path,
+    *,
+    mode: str = "off",
+    position: tuple[int, int] = (0, 0),
+    say: Callable[[str], None] = print,
+    project: str = "leafdist",
+    tags: tuple[str, ...] = (),
+    showcase: Showcase | None = None,
+    others: Sequence[Guest] = (),
+) -> RunTracker:
+    """Open a tracker of the run `leaf`."""
+    about = WandbRun("leaf", project, None, tags, CONFIG)
+    wandb = WeightsAndBiases(run, mode, about, showcase or Showcase(), say)
+    return RunTracker(run, [Aside(wandb), *others], position, say)
+
+
+def tracked(run: Path, position: tuple[int, int] = (0, 0), say: Callable[[str], None] = print) -> RunTracker:
     """Open a tracker that writes metrics.jsonl and TensorBoard's files."""
     guest = TensorBoard(run / "tensorboard", {"optim.lr": 0.5, "run.name": None})
-    return RunTracker(run, "leaf", CONFIG, mode="off", others=[guest], place=place, **more)
+    return run_tracker(run, others=[guest], position=position, say=say)

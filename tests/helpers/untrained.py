@@ -11,9 +11,8 @@ from torch import nn
 from leafdist.config.schema import Config, ModelConfig, TrainConfig, resolve, to_dict
 from leafdist.models.build import build_model
 from leafdist.runs.checkpoint import save_best, tensors_of
-from leafdist.runs.facts import Preprocessing
+from leafdist.runs.facts import CheckpointMeta, Preprocessing
 from leafdist.system import files
-from leafdist.system.plain import to_plain
 
 HEADS = {512: 0.5, 2048: 0.004}  # deviation by features: classes far from equally likely, and far from certain
 
@@ -25,12 +24,8 @@ def untrained_run(path: Path, model: str, classes: tuple[str, ...], **data: Any)
     config = resolve(replace(given, data=replace(given.data, **data)))
     network = build_model(model, len(classes), config.data.side)
     spread(network)
-    meta = {
-        "classes": list(classes),
-        "preprocessing": to_plain(Preprocessing.from_config(config.data)),
-        "config": to_dict(config),
-    }
-    save_best(path / "best", tensors_of(network), meta | {"epoch": 1, "val_accuracy": 0.5, "val_loss": 1.0})
+    meta = CheckpointMeta(list(classes), Preprocessing.from_config(config.data), 1, 0.5, 1.0, config, sha256="")
+    save_best(path / "best", tensors_of(network), meta)
     (path / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
     files.write_json(path / "run.json", {"state": "finished", "starts": [], "data": {}, "classes": list(classes)})
     return path

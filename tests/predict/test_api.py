@@ -22,7 +22,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def test_a_loaded_run_classifies_photos(run: Path, photos: Path) -> None:
-    write_calibration(run, Calibration(2.0, "val", 9, 1.0, 0.9, load_best(run)[1]["sha256"]))
+    write_calibration(run, Calibration(2.0, "val", 9, 1.0, 0.9, load_best(run)[1].sha256))
     model = leafdist.load_run(str(run))
     assert (model.classes, model.calibrated) == (CLASSES, True)
     paths = sorted((photos / "test").rglob("*.png"))

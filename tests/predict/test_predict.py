@@ -152,7 +152,7 @@ def test_only_own_temperature_calibrates(
     command = ["predict", str(run), str(photos / "test"), "--jsonl"]
     assert main(command) == 0
     plain = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    checkpoint = load_best(run)[1]["sha256"] if own else "0" * 64
+    checkpoint = load_best(run)[1].sha256 if own else "0" * 64
     write_calibration(run, Calibration(2.0, "val", 9, 1.0, 0.9, checkpoint))
     assert main(command) == 0
     output = capsys.readouterr()

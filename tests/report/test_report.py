@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -64,7 +65,7 @@ def test_headline_figures_match_the_evaluation(run: Path) -> None:
 
 def test_kept_epoch_is_marked(run: Path) -> None:
     tensors, meta = load_best(run)
-    save_best(run / "best", tensors, meta | {"epoch": 2})
+    save_best(run / "best", tensors, replace(meta, epoch=2))
     text = text_of(run)
     assert text.count("val: the best epoch, 3, whose weights are kept") == 2, "on loss and accuracy"
     assert text.count("epoch 3 is kept") == 2

@@ -2,14 +2,17 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from leafdist.config.schema import Config, resolve, to_dict
 from leafdist.runs import checkpoint
 from leafdist.runs.checkpoint import Snapshot
+from leafdist.runs.facts import CheckpointMeta, Preprocessing
 
 
 def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -117,10 +120,23 @@ def test_interrupted_save_does_not_count(tmp_path: Path) -> None:
 
 def test_best_carries_description_and_checksum(tmp_path: Path) -> None:
     model, _ = trained()
-    checkpoint.save_best(tmp_path / "best", checkpoint.tensors_of(model), {"epoch": 3})
+    config = resolve(Config())
+    given = CheckpointMeta(["a", "b"], Preprocessing.from_config(config.data), 3, 0.5, 0.6, config, sha256="")
+    checkpoint.save_best(tmp_path / "best", checkpoint.tensors_of(model), given)
     tensors, meta = checkpoint.load_best(tmp_path)
-    assert meta["epoch"] == 3
-    assert meta == json.loads((tmp_path / "best" / "meta.json").read_text())
+    assert replace(meta, sha256="") == given
+    written = json.loads((tmp_path / "best" / "meta.json").read_text())
+    assert list(written) == [
+        "format",
+        "classes",
+        "preprocessing",
+        "epoch",
+        "val_accuracy",
+        "val_loss",
+        "config",
+        "sha256",
+    ]
+    assert (written["format"], written["config"], written["sha256"]) == (1, to_dict(config), meta.sha256)
     assert all(torch.equal(tensors[key], value) for key, value in model.state_dict().items())
     flip(tmp_path / "best" / "model.safetensors")
     with pytest.raises(ValueError, match="is damaged"):

@@ -72,7 +72,7 @@ def test_json_holds_numbers(runs: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert (done["val"], done["test"], done["epoch"], done["epochs"], done["problem"]) == (0.75, 0.5, 2, 3, None)
 
 
-@pytest.mark.parametrize("name", ["run.json", "config.yaml", "eval-test.json", "best/meta.json"])
+@pytest.mark.parametrize("name", ["run.json", "config.yaml", "eval-test.json", "best/model.safetensors"])
 @pytest.mark.parametrize("text", ["", "[", "[]", '{"state": 3, "starts": 4}'])
 def test_damaged_run_is_a_row(name: str, text: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (runs / "stopped" / name).write_text(text)

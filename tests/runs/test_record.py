@@ -12,13 +12,12 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
-from leafdist.data.photo_facts import DataFacts
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
-from leafdist.runs.evaluations import write_calibration
-from leafdist.runs.folder import RunFolder, read_config
+from leafdist.runs.evaluations import read_evaluation, write_calibration, write_evaluation
+from leafdist.runs.folder import lock_run
 from leafdist.runs.record import RunRecord
-from leafdist.runs.results import Calibration
+from leafdist.runs.results import Calibration, CalibrationScores, Evaluation
 from leafdist.system import files
 from tests.helpers.photos import CLASSES
 from tests.helpers.run_folders import evaluated, make_run
@@ -26,14 +25,14 @@ from tests.helpers.run_folders import evaluated, make_run
 
 def test_a_finished_run_tells_all(tmp_path: Path) -> None:
     run = RunRecord.open(evaluated(make_run(tmp_path)))
-    assert (run.name, run.state, run.restarts, run.reason) == ("tiny", "finished", 0, None)
+    assert (run.name, run.state, run.restarts, run.facts.reason) == ("tiny", "finished", 0, None)
     assert run.config.train.epochs == 3
     assert run.meta
-    assert (run.meta["epoch"], run.meta["classes"]) == (1, list(CLASSES))
-    assert [epoch["epoch"] for epoch in run.epochs] == [0, 1]
-    assert [step["step"] for step in run.steps] == list(range(1, 9))
+    assert (run.meta.epoch, run.meta.classes) == (1, list(CLASSES))
+    assert [epoch.epoch for epoch in run.epochs] == [0, 1]
+    assert [step.step for step in run.steps] == list(range(1, 9))
     assert run.images_per_second == 103.5
-    assert run.evaluations["test"]["accuracy"] == 0.5
+    assert run.evaluations["test"].accuracy == 0.5
     assert [row["predicted"] for row in run.predictions("test")] == [CLASSES[0], CLASSES[1], CLASSES[0], ""]
 
 
@@ -74,7 +73,7 @@ def test_foreign_calibration_is_ignored(tmp_path: Path) -> None:
     assert "is missing" in RunRecord.open(path).calibration[1]
     meta = RunRecord.open(path).meta
     assert meta
-    fitted = Calibration(1.5, "val", 9, 1.0, 0.9, meta["sha256"])
+    fitted = Calibration(1.5, "val", 9, 1.0, 0.9, meta.sha256)
     write_calibration(path, fitted)
     assert RunRecord.open(path).calibration == (fitted, "")
     write_calibration(path, replace(fitted, checkpoint="0" * 64))
@@ -88,8 +87,8 @@ def test_run_without_process_is_dead(tmp_path: Path) -> None:
         run = RunRecord.open(path)
         assert (run.state, run.meta, run.images_per_second) == ("running", None, None)
     assert RunRecord.open(path).state == "dead"
-    killed = "from leafdist.runs.folder import RunFolder as F; from pathlib import Path as P; import os, sys; "
-    killed += "F(P(sys.argv[1]), None, None).lock(print); os.kill(os.getpid(), 9)"
+    killed = "from leafdist.runs.folder import lock_run; from pathlib import Path as P; import os, sys; "
+    killed += "lock_run(P(sys.argv[1]), print); os.kill(os.getpid(), 9)"
     subprocess.run([sys.executable, "-c", killed, path], check=False)
     assert (path / ".lock").exists()
     assert RunRecord.open(path).state == "dead"
@@ -98,7 +97,7 @@ def test_run_without_process_is_dead(tmp_path: Path) -> None:
 def test_reading_never_blocks_a_start(tmp_path: Path) -> None:
     path = make_run(tmp_path, state="running")
     assert RunRecord.open(path).state == "dead"
-    RunFolder(path, read_config(path), DataFacts([], {})).lock(print)
+    lock_run(path, print)
     assert RunRecord.open(path).state == "running"
 
 
@@ -147,3 +146,18 @@ def test_strict_reading_names_other_damage(tmp_path: Path) -> None:
 def test_reading_runs_imports_nothing_slow() -> None:
     code = "import sys, leafdist.runs.record; print([m for m in ('torch', 'numpy', 'wandb') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_evaluation_file_keeps_its_keys(tmp_path: Path) -> None:
+    scores = CalibrationScores(temperature=None, fitted_on=None, ece=0.1, loss=0.5, bins=[])
+    found = Evaluation(split="val", images=4, accuracy=0.5, interval=(0.2, 0.8), calibration=scores)
+    write_evaluation(tmp_path, "val", found)
+    assert read_evaluation(tmp_path, "val") == found
+    written = files.read_json(tmp_path / "eval-val.json")
+    assert next(iter(written)) == "format"
+    assert not {"elsewhere", "unknown", "absent", "interval_by_leaf"} & set(written)
+    assert set(written["calibration"]) == {"temperature", "fitted_on", "ece", "loss", "bins"}
+    assert {"healthy", "split_digest"} <= set(written)
+    files.write_json(tmp_path / "eval-val.json", {**written, "format": 2})
+    with pytest.raises(ValueError, match=r"eval-val\.json has format 2, this version reads 1"):
+        read_evaluation(tmp_path, "val")

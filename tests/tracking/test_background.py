@@ -6,13 +6,16 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from leafdist.runs.events import Event
+from leafdist.runs.facts import RunResult
 from leafdist.tracking import background
 from leafdist.tracking.background import Aside
+from tests.helpers.paths import REPO
 from tests.helpers.programs import quiet_environment
+from tests.helpers.trackers import step
 
 
 class Slow:
@@ -21,17 +24,17 @@ class Slow:
     name = "slow"
 
     def __init__(self) -> None:
-        self.ended, self.taken = threading.Event(), list[dict[str, Any]]()
+        self.ended, self.taken = threading.Event(), list[Event]()
 
-    def start(self, kept: list[dict[str, Any]], place: tuple[int, int]) -> None: ...
+    def start(self, kept: list[Event], position: tuple[int, int]) -> None: ...
 
-    def log(self, event: dict[str, Any]) -> None:
+    def log(self, event: Event) -> None:
         if self.taken:
             assert self.ended.wait(20)
             raise ConnectionError("the other side was ended")
         self.taken.append(event)
 
-    def close(self, exit_code: int, summary: dict[str, Any]) -> None: ...
+    def close(self, exit_code: int, result: RunResult | None) -> None: ...
 
     def drop(self) -> None: ...
 
@@ -46,10 +49,10 @@ def test_hanging_guest_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     guest.start([], (0, 0))
     began = time.monotonic()
     for number in range(5):  # one is taken, one is hung on, three wait
-        guest.log({"event": "step", "step": number})
+        guest.log(step(number))
         time.sleep(0.05)
     with pytest.raises(TimeoutError, match="it hangs: 3 lines wait for it"):
-        guest.log({"event": "step", "step": 5})
+        guest.log(step(5))
     assert time.monotonic() - began < 5
     guest.drop()
     assert inner.ended.is_set()
@@ -60,26 +63,27 @@ def test_endless_close_is_not_awaited(monkeypatch: pytest.MonkeyPatch) -> None:
     guest = Aside(Slow())
     guest.start([], (0, 0))
     for number in range(2):
-        guest.log({"event": "step", "step": number})
+        guest.log(step(number))
     with pytest.raises(TimeoutError, match="no end after"):
-        guest.close(0, {})
+        guest.close(0, None)
     guest.drop()
 
 
 PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
+sys.path.insert(0, sys.argv[1])
 from leafdist.tracking import background
-from leafdist.tracking.run_tracker import RunTracker
+from tests.helpers.trackers import run_tracker, step
 from wandb.sdk import wandb_setup
 
 background.PENDING = 20
-tracker = RunTracker(Path("run"), "run", {}, mode="offline", say=print)
+tracker = run_tracker(Path("run"), mode="offline", say=print)
 os.kill(wandb_setup.singleton().assert_service()._proc._process.pid, signal.SIGSTOP)
 began = time.monotonic()
-for step in range(1, 3001):
-    tracker.log({"event": "step", "epoch": 0, "step": step, "loss": 1.0})
-tracker.close(1, {})
+for number in range(1, 3001):
+    tracker.log(step(number))
+tracker.close(1, None)
 print(f"{time.monotonic() - began:.1f}")
 """
 
@@ -88,7 +92,7 @@ print(f"{time.monotonic() - began:.1f}")
 def test_stopped_wandb_stops_nothing_else(tmp_path: Path) -> None:
     environment = {name: value for name, value in quiet_environment().items() if "proxy" not in name.lower()}
     environment |= {"HOME": str(tmp_path), "WANDB_ERROR_REPORTING": "false"}
-    command = [sys.executable, "-c", PROGRAM]
+    command = [sys.executable, "-c", PROGRAM, str(REPO)]
     done = subprocess.run(
         command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120, check=False
     )

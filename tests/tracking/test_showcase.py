@@ -1,24 +1,31 @@
 """What W&B and TensorBoard get beside the curves costs a line where it fails, nothing where it is off."""
 
-import json
+import math
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from leafdist.config.schema import Config, TrackConfig, resolve
+from leafdist.config.schema import Config, ModelConfig, TrackConfig, resolve
+from leafdist.runs.checkpoint import save_best
+from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunFacts, write_facts
+from leafdist.runs.metrics_log import line_of
 from leafdist.tracking.findings import Findings
-from leafdist.tracking.run_tracker import RunTracker, open_tracker
+from leafdist.tracking.run_tracker import open_tracker
 from leafdist.tracking.showcase import Showcase, gallery
+from leafdist.tracking.wandb_client import WandbRun
+from leafdist.tracking.weights_biases import WeightsAndBiases
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES, draw
-from tests.helpers.trackers import CONFIG, EPOCH, history, metrics, of_kind, step, summary, tracked
+from tests.helpers.trackers import EPOCH, RESULT, history, lines, metrics, of_kind, run_tracker, step, summary, tracked
 
 pytestmark = pytest.mark.usefixtures("own_wandb")
 
@@ -27,27 +34,26 @@ HEADER = "path,label,predicted,confidence\n"
 
 def best_of(run: Path, rows: str) -> None:
     """As the trainer leaves it, without a network."""
-    best = run / "best"
-    best.mkdir(parents=True)
-    meta = {"classes": ["a", "b"], "sha256": "0" * 64, "config": {"model": {"name": "baseline"}}, "epoch": 0}
-    (best / "meta.json").write_text(json.dumps(meta))
-    (best / "model.safetensors").write_bytes(b"weights")
-    (best / "predictions-val.csv").write_text(HEADER + rows)
+    config = resolve(Config(model=ModelConfig(name="baseline")))
+    meta = CheckpointMeta(["a", "b"], Preprocessing.from_config(config.data), 0, 0.5, 0.6, config, sha256="")
+    save_best(run / "best", {"weight": torch.zeros(2)}, meta)
+    (run / "best" / "predictions-val.csv").write_text(HEADER + rows)
+    write_facts(run, RunFacts("running", classes=["a", "b"]))
 
 
 def finish(run: Path, showcase: Showcase) -> tuple[Path, list[str]]:
     """The piece of a training of one step, and the warnings."""
     said: list[str] = []
-    tracker = RunTracker(run, "leaf", CONFIG, mode="offline", showcase=showcase, say=said.append)
+    tracker = run_tracker(run, mode="offline", showcase=showcase, say=said.append)
     tracker.log(step(1))
-    tracker.close(0, {"best_val_accuracy": 0.5})
+    tracker.close(0, RESULT)
     (piece,) = (run / "wandb").glob("offline-run-*")
     return piece, [line for line in said if "warning" in line]
 
 
 def test_showcase_failures_are_one_line_each(tmp_path: Path) -> None:
     best_of(tmp_path, "a/1.jpg,a,c,0.5\n")
-    (tmp_path / "best" / "model.safetensors").unlink()
+    (tmp_path / "best" / "meta.json").unlink()
     piece, warnings = finish(tmp_path, Showcase(tables=True, artifact=True))
     lacking = ("W&B lacks the tables of", "W&B lacks the best checkpoint of")
     assert len(warnings) == 2
@@ -55,7 +61,7 @@ def test_showcase_failures_are_one_line_each(tmp_path: Path) -> None:
     assert "'c', which is no class" in warnings[0]
     assert summary(piece)["best/val_accuracy"] == 0.5
     assert [found.get("exit_code", 0) for found in of_kind(piece, "exit")] == [0]
-    assert metrics(tmp_path) == [step(1)]
+    assert metrics(tmp_path) == lines(step(1))
 
 
 def test_switched_off_sends_curves_only(tmp_path: Path) -> None:
@@ -68,18 +74,23 @@ def test_switched_off_sends_curves_only(tmp_path: Path) -> None:
 
 def test_a_training_that_failed_shows_nothing(tmp_path: Path) -> None:
     best_of(tmp_path, "a/1.jpg,a,b,0.5\n")
-    tracker = RunTracker(tmp_path, "leaf", CONFIG, mode="offline", showcase=Showcase(tables=True, artifact=True))
-    tracker.close(1, {})
+    tracker = run_tracker(tmp_path, mode="offline", showcase=Showcase(tables=True, artifact=True))
+    tracker.close(1, None)
     (piece,) = (tmp_path / "wandb").glob("offline-run-*")
     assert of_kind(piece, "artifact") == []
 
 
 def test_track_settings_switch_each_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Showcase] = []
-    monkeypatch.setattr("leafdist.tracking.run_tracker.RunTracker", lambda *_, showcase, **__: seen.append(showcase))
+
+    def spied(run: Path, mode: str, about: WandbRun, showcase: Showcase) -> WeightsAndBiases:
+        seen.append(showcase)
+        return WeightsAndBiases(run, "off", about, showcase)
+
+    monkeypatch.setattr("leafdist.tracking.run_tracker.WeightsAndBiases", spied)
     for tables, artifact in ((True, False), (False, True)):
         track = TrackConfig(tables=tables, artifact=artifact)
-        open_tracker(Config(track=track), tmp_path, active=True)
+        open_tracker(Config(track=track), tmp_path, active=True).close(0, None)
         assert (seen[-1].tables, seen[-1].artifact) == (tables, artifact)
 
 
@@ -107,13 +118,14 @@ def points(folder: Path, name: str) -> list[tuple[int, Any]]:
 
 KILLED = """
 import os, signal, sys
+from dataclasses import replace
 from pathlib import Path
 from tests.helpers.trackers import EPOCH, step, tracked
 tracker = tracked(Path(sys.argv[1]))
 for number in range(1, 7):
     tracker.log(step(number, loss=1 / number))
     if number == 4:
-        tracker.log({**EPOCH, "step": 4})
+        tracker.log(replace(EPOCH, step=4))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -124,11 +136,11 @@ def test_points_appear_once_after_kill(validated: bool, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], cwd=REPO, check=False, capture_output=True)
     assert done.returncode == -signal.SIGKILL, done.stderr
     time.sleep(1.1)  # TensorBoard reads files in the order of their seconds
-    tracker = tracked(tmp_path, place=(int(validated), 4))
+    tracker = tracked(tmp_path, position=(int(validated), 4))
     if not validated:
-        tracker.log({**EPOCH, "step": 4})
+        tracker.log(replace(EPOCH, step=4))
     tracker.log(step(5, loss=0.2))
-    tracker.close(0, {"best_val_accuracy": 0.5, "best_epoch": 0})
+    tracker.close(0, RESULT)
     folder = tmp_path / "tensorboard"
     assert points(folder, "train/loss") == [(number, pytest.approx(1 / number)) for number in range(1, 6)]
     assert points(folder, "val/loss") == [(4, pytest.approx(0.6))]
@@ -136,8 +148,8 @@ def test_points_appear_once_after_kill(validated: bool, tmp_path: Path) -> None:
 
 
 def test_turned_on_late_includes_earlier_points(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_text(json.dumps(step(1)) + "\n" + json.dumps({**step(2), "loss": None}) + "\n")
-    tracked(tmp_path, place=(0, 2)).close(75, {})
+    (tmp_path / "metrics.jsonl").write_text(line_of(step(1)) + line_of(step(2, loss=math.nan)))
+    tracked(tmp_path, position=(0, 2)).close(75, None)
     (first, second) = points(tmp_path / "tensorboard", "train/loss")
     assert (first, second[0], np.isnan(second[1])) == ((1, 1.0), 2, True)
 
@@ -147,10 +159,10 @@ def test_unwritable_board_is_one_line(tmp_path: Path) -> None:
     said: list[str] = []
     tracker = tracked(tmp_path, say=said.append)
     tracker.log(step(1))
-    tracker.close(0, {})
+    tracker.close(0, None)
     assert len(said) == 1
     assert said[0].startswith("warning: TensorBoard is off")
-    assert metrics(tmp_path) == [step(1)]
+    assert metrics(tmp_path) == lines(step(1))
 
 
 def test_missing_package_names_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
