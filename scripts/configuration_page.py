@@ -2,13 +2,8 @@
 
 from typing import get_args, get_origin
 
-<<<<<<< HEAD
-from leafdist.config.fields import LIMITS, default_of, shown
-from leafdist.config.schema import FREE, KEYS, SECTIONS, Config
-=======
-from leafdist.config.fields import LIMITS, default_of, type_of
+from leafdist.config.fields import LIMITS, default_of, shown, type_of
 from leafdist.config.schema import FREE, KEYS, SECTIONS
->>>>>>> b9c6f0b ([models] Make networks rows of one table, config/networks.py; no name of a network is compared elsewhere)
 
 HEAD = """# Configuration
 
