@@ -39,8 +39,7 @@ def make_model(config: Config, num_classes: int, runtime: Runtime) -> nn.Module:
     settings = config.model
     weights: Path | None = None
     if settings.weights != "none":
-        row = network(settings.name)
-        weights = runtime.once_per_node(lambda: find_weights(settings.weights, row))
+        weights = runtime.once_per_node(lambda: find_weights(settings.weights, network(settings.name)))
     return runtime.everywhere(
         lambda: build_model(
             settings.name,
