@@ -181,6 +181,13 @@ def test_both_pages_show_one_confidence(run: Path, tmp_path: Path) -> None:
         assert photo.right_confidence == sure[photo.right][photo.path]
 
 
+def test_old_evaluations_are_shown_too(run: Path) -> None:
+    result = json.loads((run / "eval-test.json").read_text())
+    kept = {name: result[name] for name in ("split", "images", "correct", "accuracy")}
+    (run / "eval-test.json").write_text(json.dumps(kept))
+    assert Figures(text_of(run)).found["accuracy"] == result["accuracy"]
+
+
 def test_incomparable_runs_say_why(run: Path, tmp_path: Path) -> None:
     other = draw_run(tmp_path / "other", CLASSES[:3], 50, tmp_path / "away")
     text = report.write(run, other).read_text()
