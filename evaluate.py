@@ -44,19 +44,19 @@ def parse_arguments() -> argparse.Namespace:
 def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
     from leafdist.evaluation import headline
-    from leafdist.evaluation.assess import Request, assess
+    from leafdist.evaluation.assess import Request, assess, check
     from leafdist.report import write as report
     from leafdist.tracking.add_evaluation import add_evaluation
 
-    runtime.once(lambda: check_given(options))
     request = Request(options.split, options.data, options.groups, options.tta)
+    runtime.once(lambda: check(options.runs, request))
     evaluations = {run: assess(run, request, runtime) for run in options.runs}
     if runtime.is_main:
         for run, evaluation in evaluations.items():
             add_evaluation(run, evaluation.split, runtime.say)
         headline.show(evaluations, options.split)
-    for run in evaluations:
-        report.attempt(run, runtime)
+        for run in evaluations:
+            report.attempt(run, runtime.say)
     if len({evaluation.data for evaluation in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
     elif len(evaluations) > 1:
@@ -64,17 +64,6 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
 
         split = evaluations[options.runs[0]].split
         runtime.once(lambda: text.show(compare.compare(options.runs, split, options.groups)))
-
-
-def check_given(options: argparse.Namespace) -> None:
-    """Raise ValueError for what would come to light only after the first run was evaluated."""
-    from leafdist.data.groups import read_groups
-    from leafdist.runs.checkpoint import find_best
-
-    for run in options.runs:
-        find_best(run)
-    if options.groups:
-        read_groups(options.groups)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with folder.ending(tracker, active=runtime.is_main) as finish, runtime.watching(folder.abandon):
             trainer.fit(tracker)
             finish(trainer.state.result())
-        report.attempt(folder.path, runtime)
+        if runtime.is_main:
+            report.attempt(folder.path, runtime.say)
         runtime.gather(None, patient=True)  # uploads may take longer than a collective
         best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
         runtime.say(f"done: {best}. Next: python evaluate.py {path}")

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from leafdist.evaluation.intervals import RESAMPLES
+from leafdist.runs.results import RESAMPLES
 
 Ints = NDArray[np.int64]
 BEYOND_CHANCE = 0.05

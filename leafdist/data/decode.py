@@ -44,6 +44,14 @@ def decode(path: Path | str, side: int, fit: Fit = "stretch") -> NDArray[np.uint
         ) from error
 
 
+def decode_or_none(path: Path, side: int, fit: Fit = "stretch") -> NDArray[np.uint8] | None:
+    """`decode`, for pages that leave out photos which cannot be read."""
+    try:
+        return decode(path, side, fit)
+    except UnreadablePhotoError:
+        return None
+
+
 def turned(image: Image.Image) -> Image.Image:
     """Turn the photo as EXIF says; Pillow's exif_transpose also rewrites other tags and fails where one is odd."""
     turn = TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from leafdist.data.shuffle import Shuffle
 
 DRAWS = 4  # columns of a row of draws: horizontal flip, vertical flip, crop y, crop x
+EVALUATION_BATCH = {"cpu": 64, "cuda": 256}  # rows, fixed: no number depends on who evaluates what; 64 fit in caches
 
 
 class Purpose(IntEnum):

@@ -7,9 +7,17 @@ from datetime import timedelta
 import torch.distributed as dist
 
 from leafdist.distributed.runtime import Runtime
-from leafdist.distributed.watchdog import PeerError
 from leafdist.system import console, signals
-from leafdist.system.errors import DONE, INTERRUPTED, STOPPED, WRONG, WRONG_INPUT, SaveError, UnreadablePhotoError
+from leafdist.system.errors import (
+    DONE,
+    INTERRUPTED,
+    STOPPED,
+    WRONG,
+    WRONG_INPUT,
+    PeerError,
+    SaveError,
+    UnreadablePhotoError,
+)
 from leafdist.system.signals import Interrupted
 
 GOODBYE = timedelta(seconds=30)

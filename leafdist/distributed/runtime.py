@@ -15,7 +15,6 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed.watchdog import Abandon, Watchdog
-from leafdist.models.batchnorm import synchronize
 from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
 from leafdist.system.signals import Interrupted
@@ -123,10 +122,8 @@ class Runtime:
             dist.all_gather_object(values, value, group=self.patient if patient else self.control)
         return values
 
-    def wrap(self, model: nn.Module, *, sync_batchnorm: bool = False) -> nn.Module:
+    def wrap(self, model: nn.Module) -> nn.Module:
         """Move it to the device, under autocast, and into DistributedDataParallel if there are several processes."""
-        if sync_batchnorm and self.world > 1:
-            synchronize(model)
         wrapped: nn.Module = self.accelerator.prepare_model(model)
         if isinstance(wrapped, DistributedDataParallel):
             wrapped.broadcast_buffers = False  # as an argument it is deprecated since torch 2.14, with a warning

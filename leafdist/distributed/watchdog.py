@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from leafdist.system.errors import INTERRUPTED, WRONG, WRONG_INPUT
+from leafdist.system.errors import INTERRUPTED, WRONG, WRONG_INPUT, Failure, PeerError
 from leafdist.system.signals import Interrupted
 
 if TYPE_CHECKING:
@@ -34,23 +34,6 @@ LEFT = "left"  # replaces the heartbeat of a rank that has left as it should
 BROKEN = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out|timeout|socket", re.IGNORECASE)
 
 Abandon = Callable[[str, bool], None]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """The first rank to fail, why, and the exit status that this means for all."""
-
-    rank: int
-    reason: str
-    status: int
-
-
-class PeerError(RuntimeError):
-    """Another rank failed. `lost` where it died or hung, which is worth another try, and not where it threw."""
-
-    def __init__(self, failure: Failure) -> None:
-        self.status, self.lost = failure.status, failure.status == INTERRUPTED
-        super().__init__(f"rank {failure.rank} was the first to fail: {failure.reason}")
 
 
 class Watchdog(threading.Thread):

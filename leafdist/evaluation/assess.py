@@ -1,26 +1,28 @@
 """The assessment of a run on one split: judged, calibrated, scored, written into its folder."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 
 from leafdist.data.augment import Augment
-from leafdist.data.groups import leaves_of_paths
+from leafdist.data.groups import leaves_of_paths, read_groups
 from leafdist.data.loader import Loader
 from leafdist.data.open import open_loaders, origin
+from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import calibration
-from leafdist.evaluation.evaluate import BATCH, Judging, batches_at_once, evaluate
+from leafdist.evaluation.evaluate import Judging, batches_at_once, evaluate
 from leafdist.evaluation.intervals import by_leaf
 from leafdist.evaluation.other_photos import has_split, is_own, name_of, open_elsewhere
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities
+from leafdist.runs.checkpoint import find_best
 from leafdist.runs.evaluations import read_calibration, write_calibration, write_evaluation
 from leafdist.runs.layout import RunLayout
-from leafdist.runs.load import LoadedRun, load_everywhere
+from leafdist.runs.load import LoadedRun, load_run
 from leafdist.runs.results import Calibration, Evaluation
 from leafdist.system import console
 
@@ -35,6 +37,14 @@ class Request:
     root: str | None = None
     groups: Path | None = None
     flips: bool = False
+
+
+def check(runs: Iterable[Path], request: Request) -> None:
+    """Raise ValueError for what would come to light only after the first of `runs` was evaluated."""
+    for run in runs:
+        find_best(run)
+    if request.groups:
+        read_groups(request.groups)
 
 
 def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
@@ -85,11 +95,19 @@ def _judge(loaded: LoadedRun, loader: Loader, runtime: Runtime, *, flips: bool) 
         return evaluate(loaded.model, loader, augment, runtime, judging, between=advance)
 
 
+def load_everywhere(run: Path, runtime: Runtime, root: str | None = None) -> LoadedRun:
+    """`load_run` on every rank. Raises ValueError on all if one fails or if they read different files."""
+    loaded = runtime.everywhere(lambda: load_run(run, runtime.device, root))
+    if len(set(runtime.gather(loaded.meta.sha256))) > 1:
+        raise ValueError(f"{RunLayout(run).best} was replaced while the processes read it: the run trains. Try again")
+    return loaded
+
+
 @contextmanager
 def _progress(loader: Loader, runtime: Runtime) -> Iterator[Callable[[], None]]:
     """A bar on rank 0's terminal, and what advances it after each round of batches."""
     index = loader.source.index
-    round_size = BATCH[runtime.device.type] * batches_at_once(runtime) * runtime.world
+    round_size = EVALUATION_BATCH[runtime.device.type] * batches_at_once(runtime) * runtime.world
     with console.bar(len(index), "photo", index.folder.name, shown=runtime.is_main) as bar:
 
         def advance() -> None:

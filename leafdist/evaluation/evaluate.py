@@ -17,12 +17,11 @@ from torch import Tensor, nn
 from leafdist.data.augment import Augment
 from leafdist.data.index import Index
 from leafdist.data.loader import Batch, Loader
-from leafdist.data.plan import Purpose, Share, stream_key, uniform_rows
+from leafdist.data.plan import EVALUATION_BATCH, Purpose, Share, stream_key, uniform_rows
 from leafdist.distributed.runtime import AMP, Runtime
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
 
 FACTS = 4  # columns for each photo: seen, predicted, loss, confidence
-BATCH = {"cpu": 64, "cuda": 256}  # fixed batches: no number depends on who evaluates what; 64 fit in caches
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ def cast_once(model: nn.Module, precision: str) -> nn.Module:
 
 def _batches_of_rank(photos: int, runtime: Runtime) -> list[NDArray[np.int64]]:
     """The rows of every world-th batch, from the rank's first one on."""
-    size = BATCH[runtime.device.type]
+    size = EVALUATION_BATCH[runtime.device.type]
     starts = range(size * runtime.rank, photos, size * runtime.world)
     return [np.arange(start, min(start + size, photos)) for start in starts]
 

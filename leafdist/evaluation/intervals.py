@@ -5,9 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.runs.results import Interval
-
-RESAMPLES = 2000
+from leafdist.runs.results import RESAMPLES, Interval
 
 
 def wilson(correct: int, images: int) -> Interval:

@@ -10,10 +10,9 @@ from leafdist.config.schema import DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.loader import Loader
 from leafdist.data.open import open_loaders
-from leafdist.data.plan import Share
+from leafdist.data.plan import EVALUATION_BATCH, Share
 from leafdist.data.walk import photos_below
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.evaluate import BATCH
 from leafdist.evaluation.other_photos import has_split
 from leafdist.export.subject import Pixels
 from leafdist.prepare.leaf import draw_leaf
@@ -54,7 +53,7 @@ class Photos:
         """Yield batches of the test split with their labels; none if it is not at hand."""
         if (loader := self._loader("test")) is None:
             return
-        rows, size = np.arange(len(loader.source.index)), BATCH["cpu"]
+        rows, size = np.arange(len(loader.source.index)), EVALUATION_BATCH["cpu"]
         with console.bar(len(rows), "photo", "test") as bar:
             for batch in loader.batches(Share.undrawn(rows[start : start + size]) for start in rows[::size]):
                 yield batch.images.cpu().numpy(), batch.labels.cpu().numpy()

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leafdist.config.networks import Network, network
+from leafdist.config.networks import Network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
-from leafdist.evaluation.evaluate import BATCH
+from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.export.portable import Portable
 from leafdist.runs.evaluations import read_calibration
 from leafdist.runs.facts import CheckpointMeta
@@ -48,7 +48,7 @@ class Subject:
     @property
     def network(self) -> Network:
         """The row of the network's table."""
-        return network(self.config.model.name)
+        return self.loaded.network
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -94,6 +94,6 @@ class Subject:
 
     def scores(self, photos: Pixels) -> Scores:
         """Return the answers of the network as it was trained, by PyTorch in float32."""
-        parts = torch.from_numpy(photos).split(BATCH["cpu"])
+        parts = torch.from_numpy(photos).split(EVALUATION_BATCH["cpu"])
         with torch.inference_mode():
             return torch.cat([self.loaded.model(self.augment(part)).float() for part in parts]).numpy()

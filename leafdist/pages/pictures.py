@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.data.decode import Fit, decode, turned
-from leafdist.system.errors import UnreadablePhotoError
+from leafdist.data.decode import Fit, decode_or_none, turned
 
 THUMBNAIL = 112  # pixels of the longer side
 SIDE = 144  # pixels, for a gallery shown at 72 to 144 of them
@@ -37,9 +36,8 @@ class Pictures:
 
     def photo(self, path: str, alt: str) -> Picture | None:
         """The photo as the network's resize sees it: a square."""
-        try:
-            pixels = decode(self.folder / path, SIDE, self.fit)
-        except UnreadablePhotoError:
+        pixels = decode_or_none(self.folder / path, SIDE, self.fit)
+        if pixels is None:
             self.gone.add(path)
             return None
         return picture(pixels, alt, path)

@@ -10,8 +10,6 @@ from importlib.resources import files as resources
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from leafdist.evaluation.intervals import wilson
-from leafdist.evaluation.scores import is_healthy
 from leafdist.pages import words
 from leafdist.pages.axis import Axis
 
@@ -76,8 +74,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update({function.__name__: function for function in FILTERS})
-    environment.globals.update(THIN=words.THIN, Axis=Axis, wilson=wilson)
-    environment.tests["healthy"] = is_healthy
+    environment.globals.update(THIN=words.THIN, Axis=Axis)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False, "separators": (",", ":")}
     return environment
 

@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from leafdist.runs.results import Interval
-
 THIN = "\N{NARROW NO-BREAK SPACE}"
 
 
@@ -32,7 +30,7 @@ def many(value: int, one: str, more: str | None = None) -> str:
     return f"{count(value)} {one if value == 1 else more or one + 's'}"
 
 
-def interval(bounds: Interval, digits: int = 1) -> str:
+def interval(bounds: tuple[float, float], digits: int = 1) -> str:
     """`95.1 – 97.3 %` of shares."""
     return f"{100 * bounds[0]:.{digits}f} – {percent(bounds[1], digits)}"
 

@@ -12,11 +12,10 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leafdist.config.networks import network
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
+from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.distributed.runtime import AMP
-from leafdist.evaluation.evaluate import BATCH
 from leafdist.models.gradcam import grad_cam, overlay
 from leafdist.runs.evaluations import read_calibration
 from leafdist.runs.load import LoadedRun
@@ -44,7 +43,7 @@ class Predictor:
     """A loaded run that answers; `notices` are what a reader of its answers must know."""
 
     def __init__(self, run: LoadedRun, device: torch.device, cores: int) -> None:
-        self.config, self.model, self.classes = run.config, run.model, run.classes
+        self.config, self.network, self.model, self.classes = run.config, run.network, run.model, run.classes
         self.device, self.cores = device, cores
         self.augment = Augment.from_config(self.config.data).for_evaluation()
         calibration, missing = read_calibration(run.path, run.meta.sha256)
@@ -76,7 +75,7 @@ class Predictor:
 
     def heat(self, inputs: Tensor, labels: Tensor) -> NDArray[np.float32]:
         """Grad-CAM of each photo on the whole square that was cropped, (B,resize,resize)."""
-        heat = grad_cam(self.model, network(self.config.model.name), inputs, labels)
+        heat = grad_cam(self.model, self.network, inputs, labels)
         margin = self.config.data.resize - heat.shape[-1]
         before = round(margin / 2)  # as in Augment's center crop
         return F.pad(heat, (before, margin - before) * 2).cpu().numpy()
@@ -88,7 +87,7 @@ class Predictor:
 
     def _decoded(self, paths: Iterable[Path], on_unreadable: OnUnreadable) -> Iterator[tuple[list[Path], Pixels]]:
         """Batches of readable photos; one is decoded by threads while the one before it is judged."""
-        data, size, source = self.config.data, BATCH[self.device.type], iter(paths)
+        data, size, source = self.config.data, EVALUATION_BATCH[self.device.type], iter(paths)
         with ThreadPoolExecutor(self.cores) as pool:
             batches = (
                 [(path, pool.submit(decode, path, data.resize, data.fit)) for path in batch]

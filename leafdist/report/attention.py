@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from leafdist.config.networks import network
 from leafdist.config.schema import DataConfig
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
@@ -21,7 +20,7 @@ def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> l
     data = loaded.config.data
     rows = torch.from_numpy(np.stack([decode(folder / path, data.resize, data.fit) for path in paths]))
     seen = Augment.from_config(data).for_evaluation()(rows)
-    heat = grad_cam(loaded.model, network(loaded.config.model.name), seen, torch.tensor(labels)).numpy()
+    heat = grad_cam(loaded.model, loaded.network, seen, torch.tensor(labels)).numpy()
     return [overlay(_seen(folder / path, data), one) for path, one in zip(paths, heat, strict=True)]
 
 

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from leafdist.config.networks import network
 from leafdist.data.split_report import SplitReport
+from leafdist.evaluation.scores import is_healthy
 from leafdist.prepare.audit.finding import Finding
+from leafdist.report import bounds
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.record import RunRecord
-from leafdist.runs.results import CalibrationScores, Evaluation
+from leafdist.runs.results import CalibrationScores, ClassScores, Evaluation, Interval
 from leafdist.system import files, plain
 
 SPLITS = ("test", "val", "train")  # the first that is evaluated is shown
@@ -112,6 +114,22 @@ class Contents:
         """None where the run is not calibrated, or was so for another checkpoint."""
         found = self.record.calibration[0]
         return None if found is None else found.temperature
+
+    def recall_interval(self, scores: ClassScores) -> Interval:
+        """The 95 % interval of the recall of one class."""
+        return bounds.accuracy_interval(scores.recall, scores.images)
+
+    @property
+    def val_interval(self) -> Interval:
+        """The 95 % interval of the best validation accuracy."""
+        assert self.meta
+        return bounds.accuracy_interval(self.meta.val_accuracy, self.photos("val"))
+
+    @property
+    def healthy_photos(self) -> int:
+        """How many photos of the evaluation are of healthy classes."""
+        assert self.evaluation
+        return sum(scores.images for name, scores in self.evaluation.classes.items() if is_healthy(name))
 
     @property
     def calibration(self) -> CalibrationScores | None:

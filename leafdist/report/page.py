@@ -4,10 +4,10 @@ from datetime import datetime
 
 from leafdist.pages.pictures import Pictures
 from leafdist.pages.render import Section, render, render_page
+from leafdist.report.bounds import macro_f1_interval
 from leafdist.report.contents import Contents
 from leafdist.report.curves import Curve, charts
 from leafdist.report.gallery import gallery
-from leafdist.report.macro_f1 import macro_f1_interval
 from leafdist.report.matrix import matrix
 from leafdist.report.settings import settings
 

@@ -1,8 +1,8 @@
 """`report.html` of a run folder: one file for people, made of what train.py and evaluate.py have written."""
 
+from collections.abc import Callable
 from pathlib import Path
 
-from leafdist.distributed.runtime import Runtime
 from leafdist.runs.layout import RunLayout
 from leafdist.system import files
 
@@ -21,12 +21,10 @@ def write(run: Path, other: Path | None = None) -> Path:
     return target
 
 
-def attempt(run: Path, runtime: Runtime) -> None:
-    """Write the page on rank 0, after work that stands whatever becomes of its report; a failure is a warning."""
-    if not runtime.is_main:
-        return
+def attempt(run: Path, say: Callable[[str], None]) -> None:
+    """Write the page after work that stands whatever becomes of its report; a failure is a warning."""
     try:
-        runtime.say(f"report: {write(run)}")
+        say(f"report: {write(run)}")
     except Exception as error:  # noqa: BLE001 - a missing photo, a full disk: never the end of the work that it reports
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        runtime.say(f"warning: no report ({reason}). leafdist report {run} tries again")
+        say(f"warning: no report ({reason}). leafdist report {run} tries again")

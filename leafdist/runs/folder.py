@@ -16,14 +16,13 @@ from filelock import FileLock, Timeout
 
 from leafdist.config.schema import Config, differences
 from leafdist.data.photo_facts import DataFacts
-from leafdist.distributed.watchdog import PeerError
 from leafdist.runs.events import EndEvent
 from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_facts
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
 from leafdist.system import locks
-from leafdist.system.errors import DONE, INTERRUPTED, WRONG
+from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
 from leafdist.system.plain import to_plain
 from leafdist.system.signals import Interrupted
 

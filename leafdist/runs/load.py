@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from leafdist.config.networks import Network, network
 from leafdist.config.schema import Config
-from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
 from leafdist.models.weights import check_state
 from leafdist.runs.checkpoint import load_best
@@ -25,6 +25,11 @@ class LoadedRun:
     classes: tuple[str, ...]
     meta: CheckpointMeta
 
+    @property
+    def network(self) -> Network:
+        """The row of the network in the table of networks."""
+        return network(self.config.model.name)
+
 
 def load_run(run: Path, device: torch.device | str = "cpu", root: str | None = None) -> LoadedRun:
     """Load the best checkpoint of `run`, whose photos now lie in `root` where given. Raises ValueError."""
@@ -39,11 +44,3 @@ def load_run(run: Path, device: torch.device | str = "cpu", root: str | None = N
     layout = torch.channels_last if config.train.channels_last else torch.contiguous_format
     model = model.to(device, memory_format=layout)  # type: ignore[call-overload]
     return LoadedRun(run, config, model.eval(), classes, meta)
-
-
-def load_everywhere(run: Path, runtime: Runtime, root: str | None = None) -> LoadedRun:
-    """`load_run` on every rank. Raises ValueError on all if one fails or if they read different files."""
-    loaded = runtime.everywhere(lambda: load_run(run, runtime.device, root))
-    if len(set(runtime.gather(loaded.meta.sha256))) > 1:
-        raise ValueError(f"{RunLayout(run).best} was replaced while the processes read it: the run trains. Try again")
-    return loaded

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 Interval = tuple[float, float]  # 95 %
+RESAMPLES = 2000  # of the bootstrap that an interval is from
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,9 @@ class TrainStep:
         self.memory_format = torch.channels_last if config.train.channels_last else torch.contiguous_format
         self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.model, config.optim)
-        self.wrapped = runtime.wrap(self.model, sync_batchnorm=config.train.sync_batchnorm)
+        if config.train.sync_batchnorm and runtime.world > 1:
+            batchnorm.synchronize(self.model)
+        self.wrapped = runtime.wrap(self.model)
         # static: one graph for each of the few sizes of a share; a stand-in row runs uncompiled, in its own mode
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         self.augment = Augment.from_config(config.data)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leafdist.evaluation.intervals import by_leaf, wilson
-from leafdist.report.macro_f1 import macro_f1_interval
+from leafdist.report.bounds import macro_f1_interval
 from leafdist.runs.results import ClassScores, Evaluation
 
 

@@ -1,13 +1,18 @@
-"""How sure a macro F1 is."""
+"""95 % intervals that the evaluation does not hold."""
 
 import numpy as np
 
-from leafdist.evaluation.intervals import RESAMPLES
-from leafdist.runs.results import Evaluation, Interval
+from leafdist.evaluation.intervals import wilson
+from leafdist.runs.results import RESAMPLES, Evaluation, Interval
+
+
+def accuracy_interval(accuracy: float, photos: int) -> Interval:
+    """The interval of an accuracy on so many photos."""
+    return wilson(round(accuracy * photos), photos)
 
 
 def macro_f1_interval(result: Evaluation) -> Interval | None:
-    """The 95 % interval, by drawing the photos again as counts of the confusion matrix (bootstrap of Efron 1979)."""
+    """The interval of a macro F1: photos drawn again as counts of the confusion matrix (bootstrap of Efron 1979)."""
     if not result.images or not result.confusion:
         return None
     cells = np.array(result.confusion, np.float64)
