@@ -1,9 +1,9 @@
 """report.html in headless Chromium: it stands alone, fits every width, and works by mouse, keyboard and ear."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
+from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-AXE = os.environ.get("LEAFDIST_AXE")  # axe.min.js of npm's axe-core, where somebody has it
 WIDTHS = (360, 820, 1440)
 CROPS = ("Apple", "Corn", "Grape", "Pepper,_bell", "Tomato")
 CLASSES = [f"{crop}___{kind}" for crop in CROPS for kind in ("Leaf_blight_(Isariopsis_Leaf_Spot)", "healthy", "rust")]
@@ -225,13 +224,13 @@ def test_dark_and_print_have_own_colours(browser: "Browser", run: Path) -> None:
     page.close()
 
 
-@pytest.mark.skipif(not AXE, reason="set LEAFDIST_AXE to axe.min.js of npm's axe-core")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: "Browser", run: Path, scheme: Any) -> None:
+    axe = files("axe_playwright_python") / "axe.min.js"
     page = browser.new_page(color_scheme=scheme, bypass_csp=True)
     for name in ("report.html", "report-other.html"):
         page.goto((run / name).as_uri())
-        page.add_script_tag(path=str(AXE))
+        page.add_script_tag(path=str(axe))
         found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
         assert [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found["violations"]] == []
     page.close()
