@@ -1,6 +1,7 @@
 """The structure of the code: its layers, its fences, the figures of scripts/structure.py, and the tests themselves."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -78,3 +79,25 @@ def test_tests_share_only_helpers() -> None:
         assert not [name for name in tests if ".test_" in name], path
     strays = [path for path in TESTS if not path.name.startswith(("test_", "__init__", "conftest"))]
     assert [path for path in strays if path.parent.name not in SHARING] == []
+
+
+CODE_PAGE = (REPO / "docs" / "code.md").read_text(encoding="utf-8")
+
+
+def test_page_has_every_file(structure: Structure) -> None:
+    assert CODE_PAGE.endswith(structure.tree()), "python scripts/structure.py --tree makes its end"
+
+
+def test_walks_name_what_exists(structure: Structure) -> None:
+    walked = set(re.findall(r"`([a-z_/]+\.py):(\w+)`", CODE_PAGE))
+    defined = {
+        (str(module.path).removeprefix("leafdist/"), name) for module in structure.modules for name in names(module)
+    }
+    assert len(walked) > 40
+    assert walked - defined == set()
+
+
+def names(module: Module) -> set[str]:
+    """What a module defines at its top level."""
+    found = {name for name, _ in module.definitions()}
+    return found | {target.id for target in ast.walk(module.tree) if isinstance(target, ast.Name)}

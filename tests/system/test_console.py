@@ -114,6 +114,6 @@ print([name for name in ("rich", "shtab", "numpy", "torch") if name in sys.modul
     assert done.stdout == "[]\n"
 
 
-def test_lines_printed_beside_a_bar_stay_intact() -> None:
+def test_lines_beside_a_bar_stay_intact() -> None:
     lines = 'with console.bar(2, "photo") as bar:\n    bar.update()\n    console.say("[a]/b " * 20)'
     assert "[a]/b " * 20 in on_terminal(f"from leafdist.system import console\n{lines}")
