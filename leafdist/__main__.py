@@ -8,7 +8,6 @@ from io import TextIOWrapper
 
 from leafdist.bench import cli as bench
 from leafdist.compare import cli as compare
-from leafdist.completion import cli as completion
 from leafdist.data import cli as data
 from leafdist.doctor import cli as doctor
 from leafdist.export import cli as export
@@ -16,7 +15,7 @@ from leafdist.predict import cli as predict
 from leafdist.prepare import cli as prepare
 from leafdist.report import cli as report
 from leafdist.runs import cli as runs
-from leafdist.system import console
+from leafdist.system import completion, console
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 from leafdist.tracking import cli as tracking

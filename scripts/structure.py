@@ -35,7 +35,6 @@ LAYERS = (
     "export",
     "bench",
     "doctor",
-    "completion",
     "leafdist train evaluate",  # __init__.py, __main__.py and the two scripts
 )
 LIMITS = {

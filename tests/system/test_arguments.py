@@ -57,7 +57,7 @@ def test_wrong_choice_gets_a_suggestion(words: str, message: str, capsys: pytest
 
 
 def test_completion_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("leafdist.completion.cli.find_spec", lambda name: None)
+    monkeypatch.setattr("leafdist.system.completion.find_spec", lambda name: None)
     assert main(["completion", "bash"]) == 2
     assert "pip install 'leafdist[completion]'" in capsys.readouterr().err
 

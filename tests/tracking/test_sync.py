@@ -53,9 +53,7 @@ def test_command_names_pieces_and_returns_status(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr("leafdist.tracking.sync.offline_reason", lambda: None)
     other = shutil.copytree(run, tmp_path / "other")
-    with pytest.raises(SystemExit) as left:
-        main(["sync", str(run), str(other)])
-    assert left.value.code == 3
+    assert main(["sync", str(run), str(other)]) == 3
     called = [line.split() for line in capfd.readouterr().out.splitlines() if line.startswith("called")]
     for one, words in zip((run, other), called, strict=True):
         assert words == ["called", "sync", "--include-online", "--id", "abc", *map(str, pieces(one))]

@@ -1,1 +1,0 @@
-"""The script that makes a shell complete `leafdist`."""
