@@ -1,4 +1,4 @@
-"""Photos a second of one core's time, and their pixels: python benchmarks/decode.py FOLDER OUT.npy [COMPARE].
+"""Photos per second of one core's time, and their pixels: python benchmarks/decode.py FOLDER OUT.npy [COMPARE].
 
 In an environment with Pillow, then in one with Pillow-SIMD; COMPARE is the other one's OUT.npy. Numpy and PIL only.
 """

@@ -90,12 +90,12 @@ def judge(code: Path, out: Path, name: str) -> dict[str, str]:
 
 
 def steady(content: dict[str, object]) -> dict[str, object]:
-    """What does not depend on the hour."""
+    """The values that do not depend on the time of day."""
     return {key: value for key, value in content.items() if key not in VARYING}
 
 
 def tensors(file: Path) -> str:
-    """Of names, shapes, types and values alone: a header may say more."""
+    """Digest of names, shapes, types and values only: the rest of a header is ignored."""
     found = load_file(file)
     return digest(b"".join(f"{name} {found[name].dtype}".encode() + found[name].tobytes() for name in sorted(found)))
 

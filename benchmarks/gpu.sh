@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# All that needs a GPU, in one call of under ten minutes: checks, bench, speedrun; tables and JSON as files in OUT.
+# Everything that needs a GPU, in one call of under ten minutes: checks, bench, speedrun; tables and JSON as files in OUT.
 #   benchmarks/gpu.sh OUT [DATA]      DATA: folder of {train,val,test}/<class>/<photo>; drawn photos without it
-# QUICK=1 makes each part as small as it goes, to try the script on a CPU. A part that fails is named, the rest goes on.
+# QUICK=1 makes each part as small as possible, to try the script on a CPU. A part that fails is named, and the rest runs.
 set -uo pipefail
 mkdir -p "$1"
 out=$(realpath "$1") data=${2:+$(realpath "$2")} failed=0

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What the leak is worth: the same training on a random and on a leaf-disjoint split, a seed each of split and training.
+# What the leak is worth: the same training on a random and on a leaf-disjoint split, one seed for split and training.
 #   benchmarks/leak.sh RAW LEAF_IDS OUT "MODEL SEED [MODEL SEED …]"
 set -euo pipefail
 raw=$1 ids=$2 out=$3 runs=${4:-$(echo {baseline,resnet50}\ {0,1,2})}

@@ -38,12 +38,12 @@ def make_index(folder: Path, count: int) -> Index:
 
 
 def write_names(path: str, count: str) -> None:
-    """In a process of its own: what it takes is not the training's."""
+    """Run in a separate process, so that its memory does not count as the training's."""
     Names.of({"all": [b"%07d photo of a leaf.jpg" % i for i in range(int(count))]}).write(Path(path))
 
 
 def train(count: int, steps: int) -> float:
-    """MiB at the peak of this process, which took so many steps."""
+    """Peak MiB of this process after so many steps."""
     config = resolve(Config(data=DataConfig(), model=ModelConfig(name="baseline")))
     config = replace(config, train=replace(config.train, save_minutes=1e9))
     runtime = Runtime()

@@ -31,7 +31,7 @@ print(len(index), "photos in", round(time.perf_counter() - began, 2), "s")
 
 
 def draw(folder: Path, photos: int) -> None:
-    """As many files as asked for, of a few hundred different contents."""
+    """Write as many files as asked for, with a few hundred different contents."""
     random = np.random.default_rng(0)
     contents = []
     for _ in range(256):

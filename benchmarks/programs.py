@@ -101,7 +101,7 @@ def _train(config: Config, world: int, cores: int | None, steps: int) -> tuple[l
 
 
 def _wait_for(process: subprocess.Popen[bytes], log: Path, steps: int) -> list[float]:
-    """Photos per second of each step, once there are `steps` of them. Raises ValueError where it ends before."""
+    """Photos per second of each step, once there are `steps` of them. Raises ValueError if it ends earlier."""
     rates = list[float]()
     while len(rates) < steps:
         time.sleep(0.005)

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The README's table: both models without pretrained weights, on 1 and 2 processes, ResNet-50 on 2 also with
-# BatchNorm's statistics over both; a line a run.
+# BatchNorm's statistics over both; one line per run.
 #   benchmarks/results.sh SPLITTED OUT "MODEL SEED FORM [MODEL SEED FORM …]"    FORM: 1, 2 or sync
 set -euo pipefail
 data=$1 out=$2 runs=${3:-$(echo {baseline,resnet50}\ {0,1,2}\ {1,2} resnet50\ {0,1,2}\ sync)}

@@ -43,7 +43,7 @@ def ring(gpus: int, c: Constants) -> float:
 
 
 def step(gpus: int, rows: float, c: Constants) -> dict[str, float]:
-    """Milliseconds of a step with so many rows a GPU, part by part; the host's run beside the device's."""
+    """Milliseconds of a step with so many rows per GPU, part by part; host and device run in parallel."""
     arithmetic = rows * c.flops / (c.peak * c.utilisation)
     compute = max(arithmetic, c.kernels * c.launch)
     reduce = ring(gpus, c)
@@ -56,7 +56,7 @@ def step(gpus: int, rows: float, c: Constants) -> dict[str, float]:
 
 
 def table(title: str, per_gpu: int | None, c: Constants) -> None:
-    """With so many rows a GPU, or 256 over all; efficiency: photos a second and GPU against those of one."""
+    """With so many rows per GPU, or 256 over all; efficiency: photos per second and GPU against those of one."""
     columns = "arithmetic | compute | all-reduce | not hidden | agreement | host | step, ms | photos/s | efficiency"
     print(f"\n{title}\n\n| GPUs | rows a GPU | {columns} |\n|" + " --- |" * 11)
     alone = 256 / step(1, 256, c)["step"] * 1e3

@@ -1,4 +1,4 @@
-"""What staging is worth where every open of a file is slow: python benchmarks/staging.py ROOT [--delay 2].
+"""What staging is worth when every open of a file is slow: python benchmarks/staging.py ROOT [--delay 2].
 
 ROOT is a folder of {train,val,test}/<class>/<photo>. The slow file system is simulated: a shim (LD_PRELOAD, compiled by
 `cc`) sleeps before each open of a file below a copy of ROOT, or of the archives beside it, and changes nothing else:

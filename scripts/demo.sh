@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From nothing to two evaluated models: called by `make demo`. Everything lies in demo/; run again, it goes on.
+# From nothing to two evaluated models: called by `make demo`. Everything is in demo/; run again, it resumes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 data=demo/splitted runs=demo/runs
@@ -10,7 +10,7 @@ if [ ! -f $data/split.json ]; then
     leafdist split demo/raw $data
 fi
 
-# one process a GPU; without GPUs one process with all cores
+# one process per GPU; without GPUs one process with all cores
 gpus=$(python -c 'import torch; print(torch.cuda.device_count())')
 launch=(python)
 if [ "$gpus" -gt 1 ]; then

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Pillow-SIMD in place of Pillow in an environment, and back: scripts/simd.sh on|off [PYTHON]
-# Built from source, with AVX2 where this machine has it; on a cluster, build where the jobs run. Any later
-# `pip install pillow` overwrites it silently: packs name the decoder that made them, and are made again by another.
+# Replace Pillow by Pillow-SIMD in an environment, or go back: scripts/simd.sh on|off [PYTHON]
+# Built from source, with AVX2 if this machine has it; on a cluster, build on the nodes that run the jobs. A later
+# `pip install pillow` silently overwrites it. Packs record their decoder, and are rebuilt when it changes.
 set -euo pipefail
 python=${2:-python}
 

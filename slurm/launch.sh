@@ -1,5 +1,5 @@
 # Sourced by the job scripts.
-#   launch SCRIPT ARGUMENTS…   one process a GPU of the job, or $PROCESSES a node; LAUNCHER=srun: one task a process
+#   launch SCRIPT ARGUMENTS…   one process per GPU of the job, or $PROCESSES per node; LAUNCHER=srun: one task per process
 #   train_job ARGUMENTS…       launch train.py, pass warnings on, requeue the job if the run was cut off
 if [ -f .venv/bin/activate ]; then source .venv/bin/activate; fi
 
@@ -9,7 +9,7 @@ launch() {
     export LEAFDIST_EXPECT_WORLD=$((per_node * nodes)) # another number of processes is an error, not a surprise
     export MASTER_ADDR MASTER_PORT=$((10000 + SLURM_JOB_ID % 20000))
     MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-    # USR1 would kill a launcher, and a Python that still starts; train.py has a handler of its own
+    # USR1 would kill a launcher, or a Python that is still starting; train.py has its own handler
     local deaf='trap "" USR1 USR2; exec'
     if [ "$LEAFDIST_EXPECT_WORLD" -eq 1 ]; then
         srun --ntasks=1 --cpus-per-task="${SLURM_CPUS_PER_TASK:-1}" bash -c "$deaf"' python "$@"' - "$@" &
@@ -46,7 +46,7 @@ train_job() {
     trap 'trapped=1 SIGNALLED=1; warn' USR1
     trap 'trapped=1 SIGNALLED=1 ended_by_slurm=1' TERM # which Slurm sends to the training too
     local status=0
-    # data is copied to the node's own disk where the cluster names one; arguments that follow win over this
+    # copy the data to the node's own disk if the cluster names one; later arguments override this
     launch train.py ${SLURM_TMPDIR:+--data.stage true} "$@" || status=$?
     trap '' USR1 TERM
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
