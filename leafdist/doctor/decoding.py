@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from leafdist.bench.device import training_rate
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.folds import fold_root
@@ -16,7 +17,6 @@ from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.cores import quota
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
-from leafdist.doctor.training_rate import training_rate
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
 
