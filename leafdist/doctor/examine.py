@@ -78,7 +78,6 @@ def of_node(config: Config, launch: Launch) -> Iterator[Finding]:
         "wandb": lambda: services.check_wandb(config),
         "port": lambda: services.check_port(launch),
         "slurm": lambda: slurm.check(os.environ, launch),
-        "clock": lambda: services.check_date(time.time()),
     }
     for name, check in checks.items():
         yield from safely(name, check)

@@ -22,7 +22,6 @@ CHECKPOINTS = 4  # in a run folder at once: two of last/, the next one, and best
 MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1}  # tensors of the optimizer per weight
 FEW = 1000  # files that may still be made
 SLOW = 30  # seconds for a checkpoint
-SKEW = 2.0  # seconds between this machine's clock and the file server's
 
 
 def check_runs(config: Config) -> Iterator[Finding]:
@@ -60,7 +59,6 @@ def check_folder(check: str, folder: Path, needed: int, way: str, checkpoint: in
     try:
         with probe(folder) as path:
             writes = write_speed(path)
-            skew = time.time() - path.stat().st_mtime
             yield check_locks(folder, path)
     except OSError as fault:
         yield error(check, f"{folder} cannot be written: {fault.strerror or fault}", way)
@@ -77,9 +75,6 @@ def check_folder(check: str, folder: Path, needed: int, way: str, checkpoint: in
         yield ok(check, text + ", writes {writes:,.0f} MB/s", figures=figures)
     if inodes.f_files and inodes.f_favail < FEW:
         yield error(check, f"{folder}: its disk takes only {inodes.f_favail} more files (inodes)", f"Make room. {way}")
-    if abs(skew) > SKEW:
-        text = f"files made now in {folder} are dated {{skew:+.0f}} s from this machine's clock"
-        yield warning("clock", text, "Ask the administrator to fix NTP here or on the file server", {"skew": -skew})
 
 
 def check_locks(folder: Path, path: Path) -> Finding:

@@ -1,7 +1,6 @@
-"""What comes from elsewhere: W&B, ImageNet weights, a free port, the time."""
+"""What comes from elsewhere: W&B, ImageNet weights, a free port."""
 
 import socket
-from datetime import UTC, datetime
 from pathlib import Path
 
 from leafdist.config.networks import network
@@ -13,7 +12,6 @@ from leafdist.system import files
 from leafdist.system.network import unreachable
 
 USUAL_PORT = 29500  # of accelerate launch and torchrun
-PACKAGE = Path(__file__).parents[1]
 
 
 def check_wandb(config: Config) -> Finding:
@@ -62,13 +60,3 @@ def check_port(launch: Launch, port: int = USUAL_PORT) -> Finding:
             text = f"{port}, which accelerate launch takes, is not free ({fault.strerror})"
             return warning("port", text, "Pass --main_process_port 0, or another one")
     return ok("port", f"{port} is free for accelerate launch")
-
-
-def check_date(now: float, package: Path = PACKAGE) -> Finding:
-    """Whether the time is later than that of the files of this package."""
-    newest = max(path.stat().st_mtime for path in package.rglob("*.py"))
-    if now < newest - 60:
-        here, then = (datetime.fromtimestamp(one, UTC).isoformat(timespec="seconds") for one in (now, newest))
-        text = f"it is {here} here, before leafdist was installed ({then})"
-        return error("clock", text, "Set the clock: certificates, W&B and file times go wrong with it")
-    return ok("clock", "the time is later than that of the package")

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -217,9 +216,3 @@ def test_fast_device_waits_for_folder_only() -> None:
     assert f"{4096} core(s) keep up" in bad(decoding.verdict(folder, 10.0, many, 100, "it"), "photos", "warning")
     assert "once for a pack" in fine(decoding.verdict(pack, 10.0, many, 100, "it"))[0].text
     fine(decoding.verdict(folder, 100.0, 50.0, 100, "it"))
-
-
-def test_file_clock_skew_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() - 100)
-    assert "+100 s from this machine's clock" in bad(folders.check_runs(runs_in(tmp_path)), "clock", "warning")

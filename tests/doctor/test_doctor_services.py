@@ -2,7 +2,6 @@
 
 import os
 import socket
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -59,13 +58,6 @@ def test_taken_port_is_reported() -> None:
         assert f"{port}, which accelerate launch takes" in bad(services.check_port(HERE, port), "port", "warning")
         fine(services.check_port(replace(HERE, started_by="srun"), port))
     fine(services.check_port(HERE, port))
-
-
-def test_wrong_clock_is_reported(tmp_path: Path) -> None:
-    (tmp_path / "code.py").touch()
-    fine(services.check_date(time.time(), tmp_path))
-    os.utime(tmp_path / "code.py", times=(time.time() + 86400,) * 2)
-    assert "before leafdist was installed" in bad(services.check_date(time.time(), tmp_path), "clock")
 
 
 JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "2", "SLURM_TMPDIR": "/tmp"}
