@@ -76,7 +76,6 @@ def of_node(config: Config, launch: Launch) -> Iterator[Finding]:
         "photos": lambda: decoding.check_photos(config, launch),
         "weights": lambda: services.check_weights(config),
         "wandb": lambda: services.check_wandb(config),
-        "port": lambda: services.check_port(launch),
         "slurm": lambda: slurm.check(os.environ, launch),
     }
     for name, check in checks.items():

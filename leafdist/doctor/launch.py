@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-ALONE, SRUN, LAUNCHER = "alone", "srun", "a launcher"
 PORTS = (10000, 20000)  # first port and number of ports, as in slurm/launch.sh
 
 
@@ -18,7 +17,6 @@ class Launch:
     world: int = 1
     local_rank: int = 0
     local_world: int = 1
-    started_by: str = ALONE
     address: str = "127.0.0.1"
     port: int = 0
 
@@ -47,20 +45,17 @@ def _launched(node: str, variables: Mapping[str, str]) -> Launch:
         )
     world, rank = int(variables["WORLD_SIZE"]), int(variables["RANK"])
     local = int(variables.get("LOCAL_WORLD_SIZE") or _tasks_here(variables) or world)
-    return Launch(
-        node, rank, world, int(variables.get("LOCAL_RANK") or rank % local), local, LAUNCHER,
-        variables["MASTER_ADDR"], int(variables["MASTER_PORT"]),
-    )  # fmt: skip
+    local_rank = int(variables.get("LOCAL_RANK") or rank % local)
+    return Launch(node, rank, world, local_rank, local, variables["MASTER_ADDR"], int(variables["MASTER_PORT"]))
 
 
 def _by_srun(node: str, variables: Mapping[str, str]) -> Launch:
     """One process per task and no launcher: Slurm's own variables are enough."""
     first, ports = PORTS
-    return Launch(
-        node, int(variables["SLURM_PROCID"]), int(variables["SLURM_STEP_NUM_TASKS"]), int(variables["SLURM_LOCALID"]),
-        _tasks_here(variables) or 1, SRUN, first_host(variables["SLURM_STEP_NODELIST"]),
-        int(variables.get("MASTER_PORT") or first + int(variables["SLURM_JOB_ID"]) % ports),
-    )  # fmt: skip
+    port = int(variables.get("MASTER_PORT") or first + int(variables["SLURM_JOB_ID"]) % ports)
+    rank, world, local_rank = (int(variables[f"SLURM_{name}"]) for name in ("PROCID", "STEP_NUM_TASKS", "LOCALID"))
+    address = first_host(variables["SLURM_STEP_NODELIST"])
+    return Launch(node, rank, world, local_rank, _tasks_here(variables) or 1, address, port)
 
 
 def first_host(nodes: str) -> str:

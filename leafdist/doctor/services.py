@@ -1,17 +1,13 @@
-"""What comes from elsewhere: W&B, ImageNet weights, a free port."""
+"""What comes from elsewhere: W&B and ImageNet weights."""
 
-import socket
 from pathlib import Path
 
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
-from leafdist.doctor.launch import ALONE, Launch
 from leafdist.models.weights import cached
 from leafdist.system import files
 from leafdist.system.network import unreachable
-
-USUAL_PORT = 29500  # of accelerate launch and torchrun
 
 
 def check_wandb(config: Config) -> Finding:
@@ -46,17 +42,3 @@ def check_weights(config: Config) -> Finding:
     if not files.sha256(path).startswith(path.stem.rsplit("-", 1)[-1]):
         return error("weights", f"{path} is damaged: its checksum is wrong", "Delete it, and it is downloaded again")
     return ok("weights", f"{name} is in the cache")
-
-
-def check_port(launch: Launch, port: int = USUAL_PORT) -> Finding:
-    """Whether the port that the next launch takes is free; a launch that runs has its own already."""
-    if launch.started_by != ALONE:
-        return ok("port", f"{launch.address}:{launch.port} connects the processes")
-    with socket.socket() as one:
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            one.bind(("", port))
-        except OSError as fault:
-            text = f"{port}, which accelerate launch takes, is not free ({fault.strerror})"
-            return warning("port", text, "Pass --main_process_port 0, or another one")
-    return ok("port", f"{port} is free for accelerate launch")

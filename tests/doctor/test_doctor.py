@@ -97,6 +97,6 @@ def test_rank_is_read_from_any_launcher() -> None:
     step = {"SLURM_STEP_NUM_TASKS": "4", "SLURM_STEP_TASKS_PER_NODE": "2(x2)", "SLURM_STEP_NODELIST": "gpu[07-08]"}
     task = step | {"SLURM_PROCID": "3", "SLURM_LOCALID": "1", "SLURM_JOB_ID": "5", "SLURMD_NODENAME": "gpu08"}
     launch = find_launch(task | {"SLURM_NODEID": "1"})
-    assert launch == Launch("gpu08", 3, 4, 1, 2, "srun", "gpu07", 10005)
+    assert launch == Launch("gpu08", 3, 4, 1, 2, "gpu07", 10005)
     with pytest.raises(ValueError, match="MASTER_ADDR, MASTER_PORT not set"):
         find_launch({"WORLD_SIZE": "2", "RANK": "0"})

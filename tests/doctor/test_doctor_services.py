@@ -1,7 +1,6 @@
 """`leafdist doctor`: what comes from elsewhere, each thing missing once."""
 
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -50,14 +49,6 @@ def test_missing_or_damaged_weights_are_errors(tmp_path: Path, monkeypatch: pyte
     wrong = resolve(Config(model=ModelConfig(weights="IMAGENET1K_V9")))
     assert "no such file" in bad(services.check_weights(wrong), "weights")
     fine(services.check_weights(settings()))
-
-
-def test_taken_port_is_reported() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        assert f"{port}, which accelerate launch takes" in bad(services.check_port(HERE, port), "port", "warning")
-        fine(services.check_port(replace(HERE, started_by="srun"), port))
-    fine(services.check_port(HERE, port))
 
 
 JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "2", "SLURM_TMPDIR": "/tmp"}
