@@ -8,12 +8,11 @@ from pathlib import Path
 
 from leafdist.config.schema import Config
 from leafdist.distributed.runtime import usable_cpus
-from leafdist.doctor.diagnosis import Finding, note, ok, warning
+from leafdist.doctor.diagnosis import Finding, ok, warning
 from leafdist.doctor.launch import Launch
 from leafdist.system.processes import usable_cores
 
 AHEAD = 2  # batches that a worker of PyTorch's loader holds ready
-BUSY = 2.0  # running processes per core of the machine
 COLLECTIVES = 64 << 20  # bytes of shared memory that NCCL may want
 MORE = "ask for more: --cpus-per-task (Slurm), --cpus (Docker)"
 
@@ -33,9 +32,6 @@ def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
         yield warning("cpu", f"one core of this machine's {machine} may be used", f"Look at `taskset -p $$`; {MORE}")
     else:
         yield ok("cpu", f"{mask} of this machine's {machine} cores may be used, {share} per process")
-    if (load := os.getloadavg()[0]) > BUSY * machine:
-        text = "other work keeps these cores busy (load {load:.1f}): rates here are lower than they would be alone"
-        yield note("cpu", text, "`top` shows whose work it is", {"load": load})
     if config.data.source == "folder" and workers != "auto" and int(workers) > share:
         text = f"data.workers={workers} per process, and {share} core(s) for each process"
         yield warning("cpu", text, f"data.workers={share} or auto, data.source=pack, or {MORE}")

@@ -59,13 +59,6 @@ def test_single_core_affinity_is_reported() -> None:
         os.sched_setaffinity(0, before)
 
 
-def test_busy_machine_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "getloadavg", lambda: (0.1, 0.0, 0.0))
-    assert not any("busy" in one.text for one in fine(cores.check_cores(settings(), HERE)))
-    monkeypatch.setattr(os, "getloadavg", lambda: (9.0 * (os.cpu_count() or 1), 0.0, 0.0))
-    assert any("other work keeps" in one.text for one in fine(cores.check_cores(settings(), HERE)))
-
-
 def test_more_workers_than_cores_is_reported() -> None:
     data = DataConfig(source="folder", workers=4096)
     assert "data.workers=4096 per process" in bad(cores.check_cores(settings(data=data), HERE), "cpu", "warning")
