@@ -20,7 +20,6 @@ from leafdist.system import locks
 PIECE, PIECES = 4 << 20, 8  # bytes written to see how fast that is
 CHECKPOINTS = 4  # in a run folder at once: two of last/, the next one, and best/
 MOMENTS = {"adam": 2, "adamw": 2, "sgd": 1}  # tensors of the optimizer per weight
-FEW = 1000  # files that may still be made
 SLOW = 30  # seconds for a checkpoint
 
 
@@ -63,8 +62,8 @@ def check_folder(check: str, folder: Path, needed: int, way: str, checkpoint: in
     except OSError as fault:
         yield error(check, f"{folder} cannot be written: {fault.strerror or fault}", way)
         return
-    disk, text = existing(folder), f"{folder}: {{free:,.1f}} GiB free"
-    free, inodes = shutil.disk_usage(disk).free, os.statvfs(disk)
+    text = f"{folder}: {{free:,.1f}} GiB free"
+    free = shutil.disk_usage(existing(folder)).free
     figures = {"writes": writes, "free": free / 2**30}
     if free < needed:
         yield error(check, f"{text}, {needed / 2**30:,.1f} GiB may be needed", f"Make room. {way}", figures)
@@ -73,8 +72,6 @@ def check_folder(check: str, folder: Path, needed: int, way: str, checkpoint: in
         yield warning(check, text, f"{way}, or save less often: train.save_minutes", figures)
     else:
         yield ok(check, text + ", writes {writes:,.0f} MB/s", figures=figures)
-    if inodes.f_files and inodes.f_favail < FEW:
-        yield error(check, f"{folder}: its disk takes only {inodes.f_favail} more files (inodes)", f"Make room. {way}")
 
 
 def check_locks(folder: Path, path: Path) -> Finding:
