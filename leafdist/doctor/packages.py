@@ -56,18 +56,12 @@ def check_imports() -> Iterator[Finding]:
 
 
 def check_pillow() -> Finding:
-    """Say which Pillow decodes the photos."""
-    if installed("pillow") and installed(SIMD):
-        text = f"Pillow {installed('pillow')} and Pillow-SIMD {installed(SIMD)} are both installed, in the same folder"
-        return warning("pillow", text, "make no-simd, or make simd, leaves one of them")
-    from PIL import __version__, features
-
-    if not features.check("libjpeg_turbo"):
-        text = f"Pillow {__version__} is built without libjpeg-turbo: decoding is slow"
-        return warning("pillow", text, "pip install --force-reinstall pillow")
-    if installed(SIMD):
-        return ok("pillow", f"Pillow-SIMD {__version__} decodes")
-    return note("pillow", f"Pillow {__version__} decodes; Pillow-SIMD does so faster", "`make simd`, see docs/data.md")
+    """Say which Pillow decodes the photos; two in one folder overwrite each other."""
+    found = {name: installed(name) for name in ("pillow", SIMD) if installed(name)}
+    text = " and ".join(f"{name} {number}" for name, number in found.items())
+    if len(found) > 1:
+        return warning("pillow", f"{text} are both installed, in one folder", "make no-simd, or make simd, leaves one")
+    return ok("pillow", f"{text} decodes")
 
 
 def installed(name: str) -> str | None:

@@ -65,7 +65,7 @@ def test_failing_import_is_a_finding(fake: Path) -> None:
 
 
 def test_two_pillows_are_noticed(fake: Path) -> None:
-    assert "Pillow" in fine(packages.check_pillow())[0].text
+    assert "pillow" in fine(packages.check_pillow())[0].text
     describe(fake, "pillow-simd", "12.1.1.post0")
     assert "both installed" in bad(packages.check_pillow(), "pillow", "warning")
 
