@@ -23,8 +23,10 @@ from leafdist.doctor.diagnosis import Finding, error, ok
 from leafdist.doctor.launch import Launch
 
 CHECK = "all-reduce"
-FIREWALL = "Check the network between the nodes: NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME name its interface; "
-DEBUG = "NCCL_DEBUG=INFO says more"
+WAY_OUT = (
+    "Check the network between the nodes: NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME name its interface; "
+    "NCCL_DEBUG=INFO says more. Killed: is there enough memory?"
+)
 SMALL, LARGE = 20, 5  # rounds of a sum of one number, and of a large tensor
 MEBIBYTES = {"cpu": 16, "cuda": 64}  # of the large tensor
 
@@ -64,29 +66,19 @@ def started(launch: Launch, seconds: float, rounds: int) -> Iterator[subprocess.
 
 def judge(launch: Launch, child: subprocess.Popen[str], deadline: float) -> Finding:
     """Wait for the process until `deadline` (of time.monotonic), and say how it ended."""
-    rank = f"rank {launch.rank} of {launch.world}"
     try:
         out, err = child.communicate(timeout=max(0.1, deadline - time.monotonic()))
+        fate = f"was killed by {signal.Signals(-child.returncode).name}" if child.returncode < 0 else "failed"
     except subprocess.TimeoutExpired:
         child.kill()
-        _, err = child.communicate()
-        return error(CHECK, f"{rank} hangs, and was ended{_last(err)}", FIREWALL + DEBUG)
-    if child.returncode < 0:
-        name = signal.Signals(-child.returncode).name
-        text = f"the process of {rank} was killed by {name}{_last(err)}"
-        return error(CHECK, text, "Out of memory? Look at `dmesg`, or the job's log")
+        out, err = child.communicate()
+        fate = "hangs, and was ended"
     if child.returncode:
-        return error(CHECK, f"{rank} failed{_last(err)}", FIREWALL + DEBUG)
+        last = err.strip().rpartition("\n")[2].strip()[:400]
+        return error(CHECK, f"rank {launch.rank} of {launch.world} {fate}{last and f': {last}'}", WAY_OUT)
     backend, size, milliseconds, rate = json.loads(out.splitlines()[-1])
     text = f"{backend} over {launch.world} process(es): {{milliseconds:.2f}} ms for a number, "
-    figures = {"milliseconds": milliseconds, "rate": rate}
-    return ok(CHECK, f"{text}{{rate:,.0f}} MB/s for {size} MiB", figures=figures)
-
-
-def _last(words: str) -> str:
-    """The last line of a standard error."""
-    lines = [line.strip() for line in words.splitlines() if line.strip()]
-    return f": {lines[-1][:400]}" if lines else ""
+    return ok(CHECK, f"{text}{{rate:,.0f}} MB/s for {size} MiB", figures={"milliseconds": milliseconds, "rate": rate})
 
 
 def main(arguments: list[str]) -> None:

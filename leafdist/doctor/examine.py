@@ -24,7 +24,7 @@ def examine(config: Config, processes: int | None, seconds: float) -> Report | N
     processes: how many to start for the all-reduce where there is no launcher. seconds: patience with other processes.
     """
     began, launch = time.monotonic(), find_launch(os.environ)
-    found = list(safely("packages", packages.check)) if launch.first_here else []
+    found = list(safely("packages", packages.check)) if launch.local_rank == 0 else []
     broken = any(finding.text.startswith("import ") for finding in found)  # no other check would run
     if launch.world == 1 or broken:
         found += [] if broken else alone(config, launch, processes, seconds)
@@ -54,11 +54,11 @@ def alone(config: Config, launch: Launch, processes: int | None, seconds: float)
 def together(config: Config, meeting: "Meeting", seconds: float) -> Iterator[Finding]:
     """Sum over all processes of a launch while nothing else goes on; then one process per node examines it."""
     from leafdist.doctor.all_reduce import all_reduce
-    from leafdist.doctor.shared import check_shared
+    from leafdist.doctor.folders import check_shared
 
     yield from safely("all-reduce", lambda: all_reduce(meeting.launch, seconds))
     yield from safely("locks", lambda: check_shared(meeting, Path(config.run.folder)))
-    if meeting.launch.first_here:
+    if meeting.launch.local_rank == 0:
         yield from safely("imports", lambda: of_node(config, meeting.launch))
 
 

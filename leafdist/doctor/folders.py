@@ -1,4 +1,4 @@
-"""The folders of packs and runs: writable, large and fast enough, with locks."""
+"""The folders of packs and runs: writable, large and fast enough, with locks, and the same on all nodes."""
 
 import os
 import shutil
@@ -14,6 +14,7 @@ from leafdist.config.schema import Config
 from leafdist.data.folds import fold_name
 from leafdist.data.pack import cache_folder
 from leafdist.doctor.diagnosis import Finding, error, ok, warning
+from leafdist.doctor.meeting import Meeting
 from leafdist.models.build import build_model
 from leafdist.system import locks
 
@@ -111,3 +112,39 @@ def write_speed(path: Path) -> float:
         file.flush()
         os.fsync(file.fileno())
         return PIECE * PIECES / 1e6 / (time.perf_counter() - began)
+
+
+def check_shared(meeting: Meeting, runs: Path) -> Iterator[Finding]:
+    """Compare the folder of runs with that of rank 0, which holds a lock there; called on all ranks."""
+    launch, deadline = meeting.launch, time.monotonic() + meeting.patience.total_seconds()
+    if launch.rank == 0:
+        try:
+            show(meeting, runs, deadline)
+        except OSError:  # reported by the check of that folder
+            meeting.put("shown", None)
+        return
+    if launch.local_rank == 0 and (shown := meeting.get("shown", 0, deadline)) and shown[0] != launch.node:
+        yield look(Path(shown[1]), shown[0])
+    meeting.put("looked", value=True)
+
+
+def show(meeting: Meeting, runs: Path, deadline: float) -> None:
+    """Hold a lock in the folder of runs until all ranks have looked."""
+    with probe(runs) as path:
+        lock = locks.hold(path, 1, lambda _: None)
+        meeting.put("shown", [meeting.launch.node, str(path)])
+        for rank in range(1, meeting.launch.world):
+            meeting.get("looked", rank, deadline)
+        lock.release()
+
+
+def look(path: Path, first: str) -> Finding:
+    """Whether this node sees the file at `path` that node `first` holds a lock on."""
+    folder = path.parent.parent
+    if not path.exists():
+        text = f"{folder} of {first} is another folder here: a job that is requeued elsewhere would not find its run"
+        return warning("runs", text, "Set run.folder to a folder that all nodes share")
+    if locks.held(path) is not True:
+        text = f"a lock that {first} holds in {folder} is not seen here: two jobs could train one run at once"
+        return warning("locks", text, "Mount it with locks (Lustre: -o flock, not localflock; NFS: no local_lock)")
+    return ok("locks", f"those of {first} in {folder} are seen")

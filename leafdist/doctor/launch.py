@@ -15,15 +15,10 @@ class Launch:
     node: str
     rank: int = 0
     world: int = 1
-    local_rank: int = 0
+    local_rank: int = 0  # 0: the one process per node that looks at what the node's processes share
     local_world: int = 1
     address: str = "127.0.0.1"
     port: int = 0
-
-    @property
-    def first_here(self) -> bool:
-        """Whether this is the one process per node that looks at what the node's processes share."""
-        return self.local_rank == 0
 
 
 def find_launch(variables: Mapping[str, str]) -> Launch:

@@ -15,7 +15,7 @@ import pytest
 
 from leafdist.config.schema import Config
 from leafdist.doctor import examine as doctor
-from leafdist.doctor import shared
+from leafdist.doctor import folders
 from leafdist.doctor.all_reduce import among
 from leafdist.doctor.diagnosis import Finding, ok
 from leafdist.doctor.launch import Launch
@@ -59,7 +59,7 @@ def added(harm: str) -> list[Finding]:
 def test_rank_killed_summing_is_named() -> None:
     found = added("kill")
     assert [one.status for one in found] == ["error", "error"]
-    assert "the process of rank 1 of 2 was killed by SIGKILL" in found[1].text
+    assert "rank 1 of 2 was killed by SIGKILL" in found[1].text
     assert "rank 0 of 2 failed: " in found[0].text
     assert not [one for one in psutil.Process().children() if "leafdist.doctor.all_reduce" in _words(one)]
 
@@ -84,14 +84,14 @@ def test_unreachable_rank_says_the_address() -> None:
         Meeting(Launch("node2", rank=1, world=2, port=9), 1)
 
 
-def on_two_nodes(folders: tuple[Path, Path]) -> list[Finding]:
+def on_two_nodes(places: tuple[Path, Path]) -> list[Finding]:
     """What the second node says of the folder of the first."""
     first = Meeting(Launch("node1", world=2), 20)
     second = Meeting(Launch("node2", rank=1, world=2, port=first.launch.port), 20)
-    thread = threading.Thread(target=lambda: list(shared.check_shared(first, folders[0])))
+    thread = threading.Thread(target=lambda: list(folders.check_shared(first, places[0])))
     thread.start()
     try:
-        return list(shared.check_shared(second, folders[1]))
+        return list(folders.check_shared(second, places[1]))
     finally:
         thread.join(20)
         assert not thread.is_alive()
