@@ -28,12 +28,9 @@ def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
     """Check that photos can be decoded, and fast enough; without photos, say how many the device would train on."""
     data, root, demand = config.data, Path(config.data.root), demanded(config, launch)
     pace = f"{config.model.name} trains on {{demand:,.0f}} photos/s here (a few steps from memory)"
-    if not root.exists() and data.root == DataConfig().root:
-        way = "Name their folder with --data.root; `leafdist sample-data` draws some"
-        yield note("photos", f"{pace}; data.root={root} does not exist", way, {"demand": demand})
-        return
-    if root.is_file():
-        yield ok("photos", f"{pace}; data.root={root} is an archive", figures={"demand": demand})
+    if root.is_file() or (not root.exists() and data.root == DataConfig().root):
+        what = "is an archive" if root.is_file() else "does not exist; `leafdist sample-data` draws photos"
+        yield note("photos", f"{pace}; data.root={root} {what}", figures={"demand": demand})
         return
     try:
         index = scan(fold_root(root, data.fold), "train")
