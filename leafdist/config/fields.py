@@ -43,19 +43,16 @@ class Section:
     """Settings that check their own ranges."""
 
     def __post_init__(self) -> None:
+        """Raises ValueError where a number is not finite or beyond the limits of its key."""
         section = type(self).__name__.removesuffix("Config").lower()
         for setting in fields(self):
-            check_range(f"{section}.{setting.name}".lstrip("."), getattr(self, setting.name), setting)
-
-
-def check_range(name: str, value: Any, setting: Field[Any]) -> None:
-    """Raises ValueError where a number is not finite or beyond the limits of its key."""
-    if not isinstance(value, (int, float)):  # auto, null, a name
-        return
-    default = shown(default_of(setting))
-    if not math.isfinite(value):
-        raise ValueError(f"{name}={value}: must be finite; the default is {default}")
-    for kind, limit in setting.metadata.get("limits", {}).items():
-        words, holds = LIMITS[kind]
-        if not holds(value, limit):
-            raise ValueError(f"{name}={value}: must be {words} {limit}; the default is {default}")
+            value = getattr(self, setting.name)
+            if not isinstance(value, (int, float)):  # auto, null, a name
+                continue
+            rules = [] if math.isfinite(value) else ["finite"]
+            for kind, limit in setting.metadata.get("limits", {}).items():
+                words, holds = LIMITS[kind]
+                rules += [] if holds(value, limit) else [f"{words} {limit}"]
+            if rules:
+                name, default = f"{section}.{setting.name}".lstrip("."), shown(default_of(setting))
+                raise ValueError(f"{name}={value}: must be {rules[0]}; the default is {default}")

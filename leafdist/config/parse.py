@@ -48,17 +48,14 @@ class ConfigLoader(yaml.SafeLoader):
 
 
 ConfigLoader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern) for tag, pattern in rules if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:float")
-    ]
+    first: [(tag, pattern) for tag, pattern in rules if tag[-4:] != "bool" and tag[-5:] != "float"]
     for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-ConfigLoader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(true|false)$", re.IGNORECASE), [*"tTfF"])
-ConfigLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|[-+]?\.inf$|\.nan$"),
-    [*"-+.0123456789"],
-)
+for tag, pattern, firsts in (
+    ("bool", r"(?i:true|false)$", "tTfF"),
+    ("float", r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|[-+]?\.inf$|\.nan$", "-+.0123456789"),
+):
+    ConfigLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), [*firsts])
 
 
 class SettingsParser(argparse.ArgumentParser):
@@ -95,8 +92,7 @@ def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> C
 
     Only rank 0 prints.
     """
-    silent = os.environ.get("RANK", "0") != "0"
-    with redirect_stdout(io.StringIO()) if silent else nullcontext(), refusing(prog):
+    with nullcontext() if os.environ.get("RANK", "0") == "0" else redirect_stdout(io.StringIO()), refusing(prog):
         config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
         if print_it:
             print(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), end="")

@@ -43,9 +43,7 @@ class DataConfig(Section):
     normalize: Literal["auto", "imagenet", "none"] = key("auto", "auto: imagenet for resnet50, else none")
     eval_crop: Literal["center", "random"] = key("center", "crop in evaluation")
     fit: Literal["stretch", "crop"] = key("stretch", "how photos become square; crop: to the middle")
-    on_corrupt: Literal["error", "quarantine"] = key(
-        "error", "photos that cannot be decoded; quarantine: train without them, count them as wrong"
-    )
+    on_corrupt: Literal["error", "quarantine"] = key("error", "quarantine: train without photos that do not decode")
     workers: int | Auto = key("auto", "loader processes per rank, for source=folder", low=0)
     placement: Literal["auto", "host", "device"] = key("auto", "auto: packs in the device's memory if they fit")
 
@@ -245,11 +243,8 @@ def unknown_key(name: str) -> str:
 
 def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
     """Lines such as `optim.lr: 0.001 -> 0.002`: changes that a resumed run must not make, and those it may."""
-    fixed, free = list[str](), list[str]()
     before, after = flatten(to_dict(old)), flatten(to_dict(new))
-    for name in KEYS:
-        if before[name] != after[name]:
-            more = name == "train.epochs" and new.train.epochs > old.train.epochs
-            longer = more and new.optim.schedule != "cosine"  # a cosine is as long as the training
-            (free if longer or FREE.fullmatch(name) else fixed).append(f"{name}: {before[name]} -> {after[name]}")
-    return fixed, free
+    lines = {name: f"{name}: {before[name]} -> {after[name]}" for name in KEYS if before[name] != after[name]}
+    longer = new.train.epochs > old.train.epochs and new.optim.schedule != "cosine"  # a cosine is as long as training
+    free = {name for name in lines if FREE.fullmatch(name) or (longer and name == "train.epochs")}
+    return [lines[name] for name in lines if name not in free], [lines[name] for name in lines if name in free]
