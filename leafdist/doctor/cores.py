@@ -22,9 +22,7 @@ def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
     machine, mask, limit = os.cpu_count() or 1, usable_cores(), quota()
     share, workers = usable_cpus(launch.local_world, launch.world), config.data.workers
     if limit is not None and limit < mask:
-        text = (
-            f"a cgroup quota allows {limit:g} of {mask} cores, but {mask} threads are started and wait for each other"
-        )
+        text = f"a cgroup quota allows {limit:g} of {mask} cores, and {mask} threads wait for each other"
         yield warning("cpu", text, f"OMP_NUM_THREADS={max(1, math.floor(limit))} and as many data.workers, or {MORE}")
     if mask < launch.local_world:
         yield warning("cpu", f"{launch.local_world} processes share {mask} core(s)", f"Start fewer, or {MORE}")

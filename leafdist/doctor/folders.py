@@ -63,16 +63,16 @@ def check_folder(check: str, folder: Path, needed: int, way: str, checkpoint: in
     except OSError as fault:
         yield error(check, f"{folder} cannot be written: {fault.strerror or fault}", way)
         return
-    text = f"{folder}: {{free:,.1f}} GiB free"
     free = shutil.disk_usage(existing(folder)).free
     figures = {"writes": writes, "free": free / 2**30}
+    text = f"{folder}: {{free:,.1f}} GiB free, writes {{writes:,.0f}} MB/s"
     if free < needed:
         yield error(check, f"{text}, {needed / 2**30:,.1f} GiB may be needed", f"Make room. {way}", figures)
     elif checkpoint / (writes * 1e6) > SLOW:
-        text += f", writes {{writes:,.0f}} MB/s: a checkpoint of {checkpoint / 2**20:,.0f} MiB takes long"
+        text += f": a checkpoint of {checkpoint / 2**20:,.0f} MiB takes long"
         yield warning(check, text, f"{way}, or save less often: train.save_minutes", figures)
     else:
-        yield ok(check, text + ", writes {writes:,.0f} MB/s", figures=figures)
+        yield ok(check, text, figures=figures)
 
 
 def check_locks(folder: Path, path: Path) -> Finding:

@@ -146,7 +146,7 @@ def test_no_room_for_checkpoints_is_error(mounted: Path) -> None:
     fine(folders.check_runs(runs_in(mounted)))
     resnet = resolve(Config(run=RunConfig(folder=str(mounted))))
     assert 280 < folders.checkpoint_bytes(resnet) / 2**20 < 310
-    assert "GiB free, 1.1 GiB may be needed" in bad(folders.check_runs(resnet), "runs")
+    assert "MB/s, 1.1 GiB may be needed" in bad(folders.check_runs(resnet), "runs")
 
 
 @pytest.mark.parametrize("mounted", ["size=100m"], indirect=True)
