@@ -6,6 +6,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from leafdist.system import console
+
 SHELLS = ("bash", "zsh")
 FOLDERS = ("RUN", "ROOT", "RAW", "DEST", "FOLDER", "DIR")  # metavars
 FILES = ("FILE", "IMAGE")
@@ -28,9 +30,7 @@ def print_completion(options: argparse.Namespace) -> None:
     """Print the script. Raises ValueError where shtab is not installed."""
     if find_spec("shtab") is None:
         raise ValueError("shtab is not installed, which writes the script: pip install 'leafdist[completion]'")
-    import shtab
-
-    from leafdist.system import console
+    import shtab  # noqa: PLC0415 - an extra
 
     complete_paths(options.commands.values())
     console.say(shtab.complete(options.parser, options.shell))
@@ -38,7 +38,7 @@ def print_completion(options: argparse.Namespace) -> None:
 
 def complete_paths(parsers: Iterable[argparse.ArgumentParser]) -> None:
     """Tell shtab which arguments are folders or files."""
-    import shtab
+    import shtab  # noqa: PLC0415 - an extra
 
     for action in (action for parser in parsers for action in parser._actions):  # argparse has no public list
         if (name := str(action.metavar).split("|", maxsplit=1)[0]) in FOLDERS:
