@@ -1,7 +1,7 @@
 """Deals photos, or whole groups of photos, to the parts of a split."""
 
-from collections import defaultdict
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple
 
 RATIOS = {"train": 6, "val": 2, "test": 2}  # tenths
@@ -36,39 +36,15 @@ def split_classes(
     Raises ValueError for a class with fewer groups than parts.
     """
     if groups is None and folds is None:
-        plain = {label: take(files) for label, files in names.items()}
-        lost = {label: len(names[label]) - sum(map(len, parts.values())) for label, parts in plain.items()}
-        return {label: ClassSplit(parts, lost[label], skipped[label], 0) for label, parts in plain.items()}
-    shares = fold_shares(folds) if folds else RATIOS
-    known, without = groups or {}, dict.fromkeys(names, 0)
-    members: defaultdict[Hashable, list[Photo]] = defaultdict(list)
-    for label, files in names.items():
-        for file in files:
-            members[known.get((label, file), (label, file, "alone"))].append((label, file))
-            without[label] += groups is not None and (label, file) not in known
-    alone = {label: list[list[str]]() for label in names}
-    across = []
-    for group in members.values():
-        labels = {label for label, _ in group}
-        if len(labels) > 1:
-            across.append(group)
-        else:
-            alone[labels.pop()].append([file for _, file in group])
-    begun = take_across(across, {label: len(files) for label, files in names.items()}, shares)
-    return {
-        label: ClassSplit(_deal(label, alone[label], shares, begun[label]), 0, skipped[label], without[label])
-        for label in names
-    }
-
-
-def _deal(label: str, groups: Sequence[Sequence[str]], shares: Mapping[str, int], begun: Parts) -> Parts:
-    parts = take_groups(groups, shares, begun)
-    if empty := [part for part in parts if not parts[part]]:
-        raise ValueError(
-            f"class {label!r} shows {len(groups)} leaves, or groups of photos, of its own: too few for {len(parts)} "
-            f"parts ({empty[0]} would be empty). Add photos, or ask for fewer folds"
-        )
-    return parts
+        dealt = {label: take(files) for label, files in names.items()}
+    else:
+        dealt = deal(names, groups or {}, fold_shares(folds) if folds else RATIOS)
+    plan = {}
+    for label, parts in dealt.items():
+        lost = len(names[label]) - sum(map(len, parts.values()))
+        without_id = 0 if groups is None else sum((label, file) not in groups for file in names[label])
+        plan[label] = ClassSplit(parts, lost, skipped[label], without_id)
+    return plan
 
 
 def take(names: Sequence[str]) -> Parts:
@@ -81,45 +57,44 @@ def take(names: Sequence[str]) -> Parts:
     return parts
 
 
-def take_groups(
-    groups: Sequence[Sequence[str]], shares: Mapping[str, int] = RATIOS, begun: Parts | None = None
-) -> Parts:
-    """Deal whole groups, the largest first, each to the part that lacks most photos; the last fill empty parts.
+def deal(names: Mapping[str, Sequence[str]], groups: Groups, shares: Mapping[str, int] = RATIOS) -> dict[str, Parts]:
+    """Deal whole groups, those of several classes first, the largest first, each to the part that lacks most photos.
 
-    `begun` holds photos that are dealt already.
+    The last groups of a class fill its empty parts. Raises ValueError where a part stays empty.
     """
-    parts: Parts = {part: list(begun[part]) if begun else [] for part in shares}
-    total = sum(map(len, groups)) + sum(map(len, parts.values()))
-    ordered = sorted(groups, key=len, reverse=True)  # stable: equal sizes stay in their order
-    for left, group in zip(range(len(ordered), 0, -1), ordered, strict=True):
-        empty = [part for part in parts if not parts[part]]
-        choice = empty if left <= len(empty) else list(parts)
-        parts[max(choice, key=lambda part: _lack(part, shares, total, len(parts[part])))].extend(group)
-    return parts
+    members: defaultdict[Hashable, list[Photo]] = defaultdict(list)
+    for photo in [(label, file) for label, files in names.items() for file in files]:
+        members[groups.get(photo, (*photo, "alone"))].append(photo)
+    ordered = [(sorted({label for label, _ in photos}), photos) for photos in members.values()]
+    ordered.sort(key=lambda group: (len(group[0]) == 1, -len(group[1])))  # stable: equal sizes stay in their order
+    own = Counter(labels[0] for labels, _ in ordered if len(labels) == 1)
+    dealt: dict[str, Parts] = {label: {part: [] for part in shares} for label in names}
+    left = own.copy()
+    for labels, photos in ordered:
+        choice = list(shares)
+        if len(labels) == 1:
+            empty = [part for part, files in dealt[labels[0]].items() if not files]
+            choice = empty if left[labels[0]] <= len(empty) else choice
+            left[labels[0]] -= 1
+        lack = {
+            part: sum(_lack(shares, part, len(names[name]), len(dealt[name][part])) for name in labels)
+            for part in choice
+        }
+        part = max(choice, key=lack.__getitem__)
+        for label, file in photos:
+            dealt[label][part].append(file)
+    for label, parts in dealt.items():
+        if empty := [part for part in parts if not parts[part]]:
+            raise ValueError(
+                f"class {label!r} shows {own[label]} leaves, or groups of photos, of its own: too few for {len(parts)} "
+                f"parts ({empty[0]} would be empty). Add photos, or ask for fewer folds"
+            )
+    return dealt
 
 
-def take_across(
-    groups: Collection[Sequence[Photo]], totals: Mapping[str, int], shares: Mapping[str, int] = RATIOS
-) -> dict[str, Parts]:
-    """Deal whole groups with photos of several classes to the part that these lack most; return parts by class.
-
-    `totals` are all photos of each class, those of other groups too.
-    """
-    taken: dict[str, Parts] = {label: {part: [] for part in shares} for label in totals}
-    for group in sorted(groups, key=len, reverse=True):
-        labels = {label for label, _ in group}
-
-        def lack(part: str, labels: set[str] = labels) -> float:
-            return sum(_lack(part, shares, totals[label], len(taken[label][part])) / totals[label] for label in labels)
-
-        part = max(shares, key=lack)
-        for label, file in group:
-            taken[label][part].append(file)
-    return taken
-
-
-def _lack(part: str, shares: Mapping[str, int], total: int, have: int) -> int:
-    return shares[part] * total - sum(shares.values()) * have
+def _lack(shares: Mapping[str, int], part: str, total: int, have: int) -> float:
+    """Photos that a part of a class lacks, as a share of the class."""
+    return (shares[part] * total - sum(shares.values()) * have) / total
 
 
 def fold_shares(folds: int) -> dict[str, int]:

@@ -19,7 +19,7 @@ from leafdist.data.index import scan
 from leafdist.data.split_report import Grouping
 from leafdist.prepare.audit.audit import audit
 from leafdist.prepare.grouping import LARGEST, parse, series
-from leafdist.prepare.partition import Photo, fold_shares, take_across, take_groups
+from leafdist.prepare.partition import Photo, deal, fold_shares
 from leafdist.prepare.split import split
 from leafdist.prepare.transfer import transfer
 from tests.helpers.files import tree
@@ -98,11 +98,12 @@ def test_near_duplicates_stay_together_across_classes(tmp_path: Path) -> None:
 
 
 def test_mixed_group_goes_to_one_split() -> None:
-    group = [("a", f"a{k}") for k in range(6)] + [("b", f"b{k}") for k in range(6)]
-    taken = take_across([group], {"a": 20, "b": 20})
-    assert [part for part in taken["a"] if taken["a"][part]] == [part for part in taken["b"] if taken["b"][part]]
-    parts = take_groups([[f"c{k}"] for k in range(14)], begun=taken["a"])
-    assert [len(files) for files in parts.values()] == [12, 4, 4]
+    photos = {label: [f"{label}{k}" for k in range(20)] for label in "ab"}
+    mixed = {(label, f"{label}{k}") for label in "ab" for k in range(6)}
+    dealt = deal(photos, dict.fromkeys(mixed, "mixed"))
+    holders = {part for label, file in mixed for part, files in dealt[label].items() if file in files}
+    assert len(holders) == 1
+    assert [len(files) for parts in dealt.values() for files in parts.values()] == [12, 4, 4] * 2
 
 
 def test_folds_share_one_test_set(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from leafdist.data.groups import read_groups
 from leafdist.data.photos import UNFINISHED, below_single_folders, list_classes, list_images
-from leafdist.prepare.partition import RATIOS, take, take_groups
+from leafdist.prepare.partition import RATIOS, deal, take
 from leafdist.prepare.split import split
 from tests.helpers.files import tree
 from tests.helpers.paths import SHARED
@@ -33,7 +33,8 @@ def test_groups_never_straddle_splits(n: int, size: int) -> None:
     size = min(size, n // 3)
     photos = [f"{number:02}" for number in range(n)]
     groups = [photos[start : start + size] for start in range(0, n, size)]
-    parts = take_groups(groups)
+    ids = {("a", photo): number for number, group in enumerate(groups) for photo in group}
+    parts = deal({"a": photos}, ids)["a"]
     assert sorted(chain.from_iterable(parts.values())) == photos
     for group in groups:
         assert sum(bool(set(group) & set(files)) for files in parts.values()) == 1
