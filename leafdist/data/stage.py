@@ -18,6 +18,7 @@ from leafdist.data.cache import Say
 from leafdist.data.decode import Fit
 from leafdist.data.index import Index, scan
 from leafdist.data.pack import BESIDE, cache_folder, check, ensure_pack, family
+from leafdist.data.photos import below_single_folders
 from leafdist.system import console, files, plain, signals
 from leafdist.system.archive import Archive
 from leafdist.system.unpack import unpack
@@ -195,11 +196,7 @@ def check_space(size: int, folder: Path, source: Path) -> None:
 
 def find_root(folder: Path, source: Path) -> Path:
     """Find the folder of {train,val,test} below single folders. Raises ValueError where there is none."""
-    while not (folder / "train").is_dir():
-        inside = [path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")]
-        if len(inside) != 1:
-            raise ValueError(
-                f"{source} holds no data set: a folder of {{train,val,test}} alone, as `leafdist split` makes"
-            )
-        folder = inside[0]
-    return folder
+    root = below_single_folders(folder)
+    if not (root / "train").is_dir():
+        raise ValueError(f"{source} holds no data set: a folder of {{train,val,test}} alone, as `leafdist split` makes")
+    return root

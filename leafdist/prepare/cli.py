@@ -88,7 +88,7 @@ def fetch_data(options: argparse.Namespace) -> None:
 def audit_data(options: argparse.Namespace) -> int:
     """Print and write the findings; return 1 if --strict is given and there are errors."""
     from leafdist.prepare.audit.audit import audit
-    from leafdist.prepare.audit.audit_page import page
+    from leafdist.prepare.audit.audit_report import page
     from leafdist.system import files
     from leafdist.system.processes import usable_cores
 

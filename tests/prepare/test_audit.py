@@ -11,8 +11,7 @@ from PIL import Image, ImageOps
 
 from leafdist.__main__ import main
 from leafdist.prepare.audit.audit import audit
-from leafdist.prepare.audit.audit_page import page
-from leafdist.prepare.audit.audit_report import Report
+from leafdist.prepare.audit.audit_report import Report, page
 from leafdist.prepare.features import look_at, read_features
 from leafdist.prepare.leaf import draw_leaf
 from leafdist.prepare.near import VIEWS, Pairs, chains, hashes, join, near_duplicates

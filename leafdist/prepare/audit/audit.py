@@ -8,12 +8,11 @@ import numpy as np
 
 from leafdist.data.groups import LeafIds, read_groups, unknown_classes
 from leafdist.prepare.audit.audit_report import Report
-from leafdist.prepare.audit.class_list import check_classes, count
 from leafdist.prepare.audit.duplicates import check_duplicates, find_twins
+from leafdist.prepare.audit.faults import check_classes, check_files, count
 from leafdist.prepare.audit.finding import Finding
 from leafdist.prepare.audit.folder_listing import list_folder
-from leafdist.prepare.audit.leakage import Seen, check_coverage, check_leaves, leaves_of, seen_in_train
-from leafdist.prepare.audit.photo_files import check_files
+from leafdist.prepare.audit.leakage import Seen, check_leaves, leaves_of, seen_in_train
 from leafdist.prepare.audit.shortcuts import Probe, check_shortcuts, probe_shortcuts
 from leafdist.prepare.features import read_features
 from leafdist.prepare.near import chains, join
@@ -43,8 +42,7 @@ def audit(root: Path, groups: Path | None = None, workers: int = 1, seed: int = 
         *check_files(listing, features.facts),
         *check_classes(listing),
         *check_duplicates(photos, twins),
-        *(check_leaves(photos, ids) if groups else []),
-        *(check_coverage(photos, ids, unknown) if groups else []),
+        *(check_leaves(photos, ids, unknown) if groups else []),
         *check_shortcuts(probes),
     ]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))

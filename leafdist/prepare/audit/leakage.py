@@ -57,8 +57,8 @@ def _tied(photos: Sequence[Photo], twins: Twins) -> set[int]:
     return found
 
 
-def check_leaves(photos: Sequence[Photo], ids: LeafIds) -> list[Finding]:
-    """Find leaves on two sides of the split, and ids in two classes."""
+def check_leaves(photos: Sequence[Photo], ids: LeafIds, unknown: Sequence[str]) -> list[Finding]:
+    """Find leaves on two sides of the split, ids in two classes, and what file and folder do not have in common."""
     leaves = leaves_of(photos, ids)
     paths = {name: _sides_first([photos[number] for number in numbers]) for name, numbers in leaves.items()}
     split = [name for name, numbers in leaves.items() if len({photos[number].split for number in numbers}) > 1]
@@ -66,6 +66,8 @@ def check_leaves(photos: Sequence[Photo], ids: LeafIds) -> list[Finding]:
     for label, leaf in leaves:
         classes[leaf].append((label, leaf))
     shared = [names for names in classes.values() if len(names) > 1]
+    without = [photo.path for photo in photos if (photo.label, PurePath(photo.file).stem) not in ids]
+    lacking = f"{len(unknown)} classes of the groups file are not in the folder: {', '.join(unknown)}"
     findings = [
         Finding(
             "leaves across splits",
@@ -80,6 +82,8 @@ def check_leaves(photos: Sequence[Photo], ids: LeafIds) -> list[Finding]:
             f"{len(shared)} leaf ids stand in several classes: numbered anew in each class, or a leaf with two labels?",
             [tuple(path for name in names for path in paths[name]) for names in shared],
         ),
+        Finding("unknown classes in groups", "warning", lacking, alone(unknown)),
+        Finding("no leaf id", "note", f"{len(without)} photos have no leaf id", alone(without)),
     ]
     return [finding for finding in findings if finding.files]
 
@@ -92,14 +96,3 @@ def _sides_first(photos: Sequence[Photo]) -> tuple[str, ...]:
         ranks.append((before[photo.split], photo.path))
         before[photo.split] += 1
     return tuple(path for _, path in sorted(ranks))
-
-
-def check_coverage(photos: Sequence[Photo], ids: LeafIds, unknown: Sequence[str]) -> list[Finding]:
-    """Find what the groups file and the folder do not have in common."""
-    without = [photo.path for photo in photos if (photo.label, PurePath(photo.file).stem) not in ids]
-    text = f"{len(unknown)} classes of the groups file are not in the folder: {', '.join(unknown)}"
-    findings = [
-        Finding("unknown classes in groups", "warning", text, alone(unknown)),
-        Finding("no leaf id", "note", f"{len(without)} photos have no leaf id", alone(without)),
-    ]
-    return [finding for finding in findings if finding.files]
