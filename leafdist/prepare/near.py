@@ -8,7 +8,7 @@ product of matrices. Two photos whose hashes agree are compared a second time by
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -62,18 +62,20 @@ def _window(start: float, keep: float) -> Floats:
 
 
 def _flips_and_turns() -> list[View]:
-    keep = np.eye(SIDE, dtype=np.float32)
-    flip = keep[::-1]
-    return [
-        View("the same way up", keep, keep),
-        View("mirrored left-right", keep, flip),
-        View("mirrored upside down", flip, keep),
-        View("turned by 180 degrees", flip, flip),
-        View("mirrored along the diagonal", keep, keep, turned=True),
-        View("turned by 90 degrees clockwise", keep, flip, turned=True),
-        View("turned by 90 degrees anticlockwise", flip, keep, turned=True),
-        View("mirrored along the other diagonal", flip, flip, turned=True),
-    ]
+    upright = np.eye(SIDE, dtype=np.float32)
+    sides = (upright, upright[::-1])
+    names = (
+        "the same way up",
+        "mirrored left-right",
+        "mirrored upside down",
+        "turned by 180 degrees",
+        "mirrored along the diagonal",
+        "turned by 90 degrees clockwise",
+        "turned by 90 degrees anticlockwise",
+        "mirrored along the other diagonal",
+    )
+    ways = product((False, True), sides, sides)
+    return [View(name, rows, columns, turned) for name, (turned, rows, columns) in zip(names, ways, strict=True)]
 
 
 def _crops() -> list[View]:
@@ -81,10 +83,8 @@ def _crops() -> list[View]:
         y, x = (min(max(middle - keep / 2, 0), 1 - keep) for middle in centre)
         return View("cropped", _window(y, keep), _window(x, keep))
 
-    centres = [(y, x) for y in (0.45, 0.5, 0.55) for x in (0.45, 0.5, 0.55)]
-    return [
-        crop(0.9, centre)._replace(around=tuple(crop(keep, centre) for keep in (0.85, 0.9, 0.95))) for centre in centres
-    ]
+    centres = product((0.45, 0.5, 0.55), repeat=2)
+    return [crop(0.9, one)._replace(around=tuple(crop(keep, one) for keep in (0.85, 0.9, 0.95))) for one in centres]
 
 
 FLIPS_AND_TURNS = _flips_and_turns()

@@ -3,10 +3,13 @@
 `split.json` is written last and makes the split exist; until then a marker file says that it is unfinished.
 """
 
+import errno
 import hashlib
 import os
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -17,7 +20,6 @@ from leafdist.data.groups import read_groups, unknown_classes
 from leafdist.data.photos import below_single_folders, list_classes, list_images
 from leafdist.data.split_report import NEAR, Grouping, SplitReport
 from leafdist.prepare.partition import RATIOS, ClassSplit, Groups, Photo, fold, split_classes
-from leafdist.prepare.transfer import Mode, transfer
 from leafdist.prepare.unfinished import unfinished
 from leafdist.system.files import sha256, write_json
 from leafdist.system.processes import usable_cores
@@ -25,6 +27,9 @@ from leafdist.system.processes import usable_cores
 FORMAT = 1
 SMALLEST = 5  # photos per class: with fewer floor(0.2 n) is 0
 
+WITHOUT = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)  # no hard link here
+
+Mode = Literal["copy", "hardlink", "symlink"]
 Order = Literal["shuffled", "listed"]
 Say = Callable[[str], None]
 Plan = dict[str, ClassSplit]
@@ -163,6 +168,34 @@ def _put(raw: Path, dest: Path, plan: Plan, mode: Mode, sources: dict[Photo, Pat
     for folder, files in groupby(_targets(dest, plan), lambda item: item[0].parent):
         folder.mkdir(parents=True)
         transfer(((sources.get(photo, raw / "/".join(photo)), target) for target, photo in files), mode)
+
+
+def transfer(pairs: Iterable[tuple[Path, Path]], mode: Mode) -> None:
+    """Put each source at its target, whose folder exists.
+
+    A copy has the content only, not the permissions; a symlink names the absolute path of the source and breaks when
+    that moves. Raises ValueError where no hard link can be made, OSError for other failures.
+    """
+    way: dict[str, Callable[[Path, Path], object]] = {
+        "copy": shutil.copyfile,
+        "hardlink": _link,
+        "symlink": lambda source, target: target.symlink_to(source.resolve()),
+    }
+    with ThreadPoolExecutor(8) as pool:  # waits overlap on network file systems
+        for _ in pool.map(lambda pair: way[mode](*pair), pairs):
+            pass  # raises what a thread raised
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source.resolve(), target)  # of a symlink, what it leads to
+    except OSError as error:
+        if error.errno not in WITHOUT:
+            raise
+        raise ValueError(
+            f"{target}: no hard link to {source} ({error.strerror}): both must be of this user and on one file system "
+            "that has links. Use --mode copy or symlink"
+        ) from error
 
 
 def _targets(dest: Path, plan: Plan) -> Iterator[tuple[Path, Photo]]:

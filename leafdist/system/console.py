@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 NUMBER = re.compile(r"[-+−±<]?\d")
 EMPTY = ("", "-")
+UNBOUNDED = 10**6  # width and height of a file
 
 
 def say(text: str = "", style: str = "") -> None:
@@ -55,50 +56,26 @@ def table(
 
     styles: style by row number. shrink: the only column whose cells are folded where the terminal is narrow.
     """
-    cells = [[str(cell) for cell in row] for row in rows]
-    if title:
-        say(title, "bold")
-    if on_terminal(sys.stdout):
-        _fitted_table(columns, cells, styles or {}, shrink)
-    else:
-        say("\n".join(plain_table(columns, cells)))
-
-
-def plain_table(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
-    """Return the lines of a table, as wide as they need to be, with two spaces between columns."""
-    right = _numbers(columns, cells)
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-
-    def line(row: Sequence[str]) -> str:
-        padded = (
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(row, widths, right, strict=True)
-        )
-        return "  ".join(padded).rstrip()
-
-    return [line(columns), *map(line, cells)]
-
-
-def _numbers(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> list[bool]:
-    """Whether each column holds numbers only."""
-    return [all(NUMBER.match(row[at]) or row[at] in EMPTY for row in cells) for at in range(len(columns))]
-
-
-def _fitted_table(
-    columns: Sequence[str], cells: Sequence[Sequence[str]], styles: Mapping[int, str], shrink: str | None
-) -> None:
     from rich.console import Console  # noqa: PLC0415 - 0.1 s
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
+    cells = [[str(cell) for cell in row] for row in rows]
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name, numeric in zip(columns, _numbers(columns, cells), strict=True):
+    for at, name in enumerate(columns):
+        right = all(NUMBER.match(row[at]) or row[at] in EMPTY for row in cells)
         fold = shrink is None or name == shrink
-        grid.add_column(Text(name), justify="right" if numeric else "left", overflow="fold", no_wrap=not fold)
+        grid.add_column(Text(name), justify="right" if right else "left", overflow="fold", no_wrap=not fold)
     for number, row in enumerate(cells):
-        grid.add_row(*map(Text, row), style=styles.get(number))
-    Console(file=sys.stdout, highlight=False, color_system="auto" if coloured(sys.stdout) else None).print(grid)
-    sys.stdout.flush()
+        grid.add_row(*map(Text, row), style=(styles or {}).get(number))
+    size = None if on_terminal(sys.stdout) else UNBOUNDED  # both, or rich takes its own for TERM=dumb
+    colours = "auto" if coloured(sys.stdout) else None
+    console = Console(file=sys.stdout, width=size, height=size, highlight=False, color_system=colours)
+    with console.capture() as shown:
+        console.print(grid)
+    if title:
+        say(title, "bold")
+    say("\n".join(line.rstrip() for line in shown.get().splitlines()))
 
 
 class bar:  # noqa: N801 - used as a function: `with console.bar(10, "photo") as bar`

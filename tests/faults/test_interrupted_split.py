@@ -25,7 +25,7 @@ def test_failed_split_starts_over_alike(tmp_path: Path, monkeypatch: pytest.Monk
         target.write_bytes(source.read_bytes())
 
     with monkeypatch.context() as patch:
-        patch.setattr("leafdist.prepare.transfer.shutil.copyfile", copy)
+        patch.setattr("leafdist.prepare.split.shutil.copyfile", copy)
         with pytest.raises(OSError, match="No space"):
             split(raw, tmp_path / "out")
     assert (tmp_path / "out" / UNFINISHED).exists()

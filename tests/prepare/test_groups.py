@@ -20,8 +20,7 @@ from leafdist.data.split_report import Grouping
 from leafdist.prepare.audit.audit import audit
 from leafdist.prepare.grouping import LARGEST, parse, series
 from leafdist.prepare.partition import Photo, deal, fold_shares
-from leafdist.prepare.split import split
-from leafdist.prepare.transfer import transfer
+from leafdist.prepare.split import split, transfer
 from tests.helpers.files import tree
 from tests.helpers.paths import SHARED
 from tests.helpers.raw_folders import make_raw, names, write_groups
@@ -154,7 +153,7 @@ def test_class_too_small_for_folds_named(tmp_path: Path) -> None:
 def test_interrupted_folds_start_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     raw, out = make_raw(tmp_path / "raw", a=40), tmp_path / "out"
     with monkeypatch.context() as patch:
-        patch.setattr("leafdist.prepare.transfer.os.link", lambda *_: 1 / 0)
+        patch.setattr("leafdist.prepare.split.os.link", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             split(raw, out, folds=2)
     with pytest.raises(ValueError, match="unfinished split"):

@@ -85,10 +85,12 @@ def test_dumb_terminal_is_like_a_pipe() -> None:
     assert f"{LONG}    1234" in text
 
 
-def test_number_columns_align_right() -> None:
-    lines = console.plain_table(("run", "accuracy", "note"), [["a", "99.5 %", "x"], ["bb", "-", "7 is not a number"]])
-    assert lines == ["run  accuracy  note", "a      99.5 %  x", "bb          -  7 is not a number"]
-    assert console.plain_table(("a", "n"), []) == ["a  n"]
+def test_number_columns_align_right(capsys: pytest.CaptureFixture[str]) -> None:
+    console.table(("run", "accuracy", "note"), [["a", "99.5 %", "x"], ["bb", "-", "7 is not a number"]])
+    lines = ["run  accuracy  note", "a      99.5 %  x", "bb          -  7 is not a number"]
+    assert capsys.readouterr().out.splitlines() == lines
+    console.table(("a", "n"), [])
+    assert capsys.readouterr().out == "a  n\n"
 
 
 @pytest.mark.parametrize(
