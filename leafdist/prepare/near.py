@@ -83,8 +83,11 @@ def _crops() -> list[View]:
         y, x = (min(max(middle - keep / 2, 0), 1 - keep) for middle in centre)
         return View("cropped", _window(y, keep), _window(x, keep))
 
-    centres = product((0.45, 0.5, 0.55), repeat=2)
-    return [crop(0.9, one)._replace(around=tuple(crop(keep, one) for keep in (0.85, 0.9, 0.95))) for one in centres]
+    steps = (0.45, 0.5, 0.55)
+    return [
+        crop(0.9, (y, x))._replace(around=tuple(crop(keep, (y, x)) for keep in (0.85, 0.9, 0.95)))
+        for y, x in product(steps, steps)
+    ]
 
 
 FLIPS_AND_TURNS = _flips_and_turns()

@@ -8,7 +8,7 @@ RATIOS = {"train": 6, "val": 2, "test": 2}  # tenths
 
 Photo = tuple[str, str]  # class and file name
 Parts = dict[str, list[str]]  # part to file names, for one class
-Groups = dict[Photo, Hashable]  # photo to its group; a photo that is absent is a group of its own
+Groups = Mapping[Photo, Hashable]  # photo to its group; a photo that is absent is a group of its own
 
 
 class ClassSplit(NamedTuple):

@@ -132,7 +132,7 @@ def find_groups(
     classes = Counter(leaf for _, leaf in set(found.values()))
     if several := [leaf for leaf, count in classes.items() if count > 1]:
         say(f"{len(several)} leaf ids stand in several classes, such as {several[0]!r}: each class has its own leaves")
-    return {**found}, SplitReport(groups=sha256(groups))
+    return found, SplitReport(groups=sha256(groups))
 
 
 def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, SplitReport]:
@@ -144,7 +144,7 @@ def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, SplitReport]:
     sizes = Counter(found.values())
     classes = Counter(number for _, number in {(label, number) for (label, _), number in found.items()})
     across = sum(count > 1 for count in classes.values())
-    return {**found}, SplitReport(groups=NEAR, grouping=Grouping(len(sizes), max(sizes.values()), across))
+    return found, SplitReport(groups=NEAR, grouping=Grouping(len(sizes), max(sizes.values()), across))
 
 
 def _fold(raw: Path, dest: Path, plan: Plan, facts: SplitReport, mode: Mode) -> SplitReport:
