@@ -69,8 +69,7 @@ def table(
     for number, row in enumerate(cells):
         grid.add_row(*map(Text, row), style=(styles or {}).get(number))
     size = None if on_terminal(sys.stdout) else UNBOUNDED  # both, or rich takes its own for TERM=dumb
-    colours = "auto" if coloured(sys.stdout) else None
-    console = Console(file=sys.stdout, width=size, height=size, highlight=False, color_system=colours)
+    console = Console(width=size, height=size, highlight=False, color_system="auto" if coloured(sys.stdout) else None)
     with console.capture() as shown:
         console.print(grid)
     if title:
