@@ -151,3 +151,9 @@ def origin(index: Index) -> Origin:
     groups = report.get("groups")
     kept = "by likeness and file numbers" if groups == "near" else "yes, where leaf ids are known"
     return Origin(found, kept if groups else "no")
+
+
+def has_split(data: DataConfig, split: str, runtime: Runtime) -> bool:
+    """Whether the split's folder is there; an archive is assumed to have it, or unpacking will raise an error."""
+    root = Path(data.root)
+    return runtime.once(lambda: root.is_file() or (fold_root(root, data.fold) / split).is_dir())

@@ -9,13 +9,13 @@ from pathlib import Path
 from leafdist.data.augment import Augment
 from leafdist.data.groups import leaves_of_paths, read_groups
 from leafdist.data.loader import Loader
-from leafdist.data.open import open_loaders, origin
+from leafdist.data.open import has_split, open_loaders, origin
 from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import calibration
 from leafdist.evaluation.evaluate import Judging, batches_at_once, evaluate
 from leafdist.evaluation.intervals import by_leaf
-from leafdist.evaluation.other_photos import has_split, is_own, name_of, open_elsewhere
+from leafdist.evaluation.other_photos import is_own, name_of, open_elsewhere
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities

@@ -11,7 +11,7 @@ from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
 from leafdist.data.index import Index, scan
 from leafdist.data.loader import Loader
-from leafdist.data.open import open_loaders
+from leafdist.data.open import has_split, open_loaders
 from leafdist.data.pack import cache_folder
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.distributed.runtime import Runtime
@@ -59,12 +59,6 @@ def _digest(data: DataConfig, runtime: Runtime) -> str:
     if data.on_corrupt == "quarantine":
         index = set_bad_aside(index, cache_folder(root, data.cache), runtime.cpus, runtime.say)
     return index.digest
-
-
-def has_split(data: DataConfig, split: str, runtime: Runtime) -> bool:
-    """Whether the split's folder is there; an archive is assumed to have it, or unpacking will raise an error."""
-    root = Path(data.root)
-    return runtime.once(lambda: root.is_file() or (fold_root(root, data.fold) / split).is_dir())
 
 
 def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tuple[str, ...]) -> tuple[Loader, Mismatch]:

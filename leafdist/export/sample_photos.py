@@ -9,11 +9,10 @@ from numpy.typing import NDArray
 from leafdist.config.schema import DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.loader import Loader
-from leafdist.data.open import open_loaders
+from leafdist.data.open import has_split, open_loaders
 from leafdist.data.plan import EVALUATION_BATCH, Share
 from leafdist.data.walk import photos_below
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.other_photos import has_split
 from leafdist.export.subject import Pixels
 from leafdist.prepare.leaf import draw_leaf
 from leafdist.prepare.sample import CLASSES, CROPS, DISEASES
