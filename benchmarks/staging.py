@@ -26,8 +26,8 @@ SHIM = r"""
 #include <sys/types.h>
 #include <unistd.h>
 static void slow(const char *path) {
-    const char *place = getenv("SLOW_BELOW");
-    if (!place || strncmp(path, place, strlen(place))) return;
+    const char *folder = getenv("SLOW_BELOW");
+    if (!folder || strncmp(path, folder, strlen(folder))) return;
     usleep(atoi(getenv("SLOW_US")));
     int log = syscall(SYS_openat, AT_FDCWD, getenv("SLOW_LOG"), O_WRONLY | O_APPEND | O_CREAT, 0600);
     if (write(log, "x", 1) == 1) close(log);

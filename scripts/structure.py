@@ -73,8 +73,8 @@ class Module:
         return ast.parse(self.text)
 
     @property
-    def place(self) -> str:
-        """The folder below leafdist/, or the module's own name where it lies in none."""
+    def folder(self) -> str:
+        """The folder below leafdist/, or the name of a module that is in none."""
         parts = self.path.parts
         return parts[1] if len(parts) > 2 else self.path.stem if self.path.stem not in _ENTRANCES else "leafdist"
 
@@ -156,9 +156,9 @@ class Structure:
         }
 
     def joined(self) -> set[tuple[str, str]]:
-        """Pairs of a folder, or a file that lies in none, and another one that it imports from."""
+        """Pairs of a folder, or a file outside all of them, and another one that it imports from."""
         pairs = {
-            (module.place, name.split(".")[1])
+            (module.folder, name.split(".")[1])
             for module in self.modules
             for name in module.imports()
             if name.count(".") >= 1
@@ -190,7 +190,7 @@ class Structure:
 
     def loose(self) -> list[str]:
         """Functions with `dict[str, Any]` in their signature that another folder imports."""
-        offered = {(module.place, _dotted(module.path)): module for module in self.modules}
+        offered = {(module.folder, _dotted(module.path)): module for module in self.modules}
         wanted = {
             (name, alias.name)
             for module in self.modules
@@ -198,7 +198,7 @@ class Structure:
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("leafdist.")
             for name in [str(node.module).removeprefix("leafdist.")]
             for alias in node.names
-            if name.split(".")[0] != module.place
+            if name.split(".")[0] != module.folder
         }
         return sorted(
             f"{module.path}:{name}"

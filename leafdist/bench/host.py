@@ -48,15 +48,15 @@ class Feed:
         self.plan = EpochPlan(len(self.loader.source.index), config.train.batch_size, 0, 0)
 
     def shares(self, batches: int) -> list[Share]:
-        """The first so many."""
+        """Return the shares of this many batches, from the first on."""
         return [self.plan.share(batch % len(self.plan)) for batch in range(batches)]
 
     def read(self, batches: int) -> int:
-        """Read so many; returns the number of photos."""
+        """Read this many batches; returns the number of photos."""
         return sum(len(batch.images) for batch in self.loader.batches(self.shares(batches)))
 
     def augmented(self, batches: int, augment: Callable[[Tensor, Tensor], Tensor]) -> int:
-        """Read and augment so many; returns the number of photos."""
+        """Read and augment this many batches; returns the number of photos."""
         photos = 0
         for batch in self.loader.batches(self.shares(batches)):
             photos += len(augment(batch.images, torch.from_numpy(batch.share.draws).to(batch.images.device)))

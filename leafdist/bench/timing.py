@@ -18,7 +18,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """Photos per second: median, least and most over the turns; ratio: median over the turns of this to the first case.
+    """Photos per second (median, least and most of the turns); ratio: median of this rate over the first case's.
 
     first: seconds that the first batch took, with everything that is made only once.
     """

@@ -43,19 +43,19 @@ def read_all(runs: Sequence[Path], split: str) -> list[Answers]:
 
 
 def read(path: Path, split: str, data: str | None = None) -> Answers:
-    """Read a run's answers on a split, or on the photos of digest `data` by whatever name.
+    """Read a run's answers on a split, or on the photos with digest `data`, whatever that evaluation is called.
 
-    What is one run's own split is `<split>@<folder>` to another. Raises ValueError where there are none, or where the
-    evaluation is of an old release.
+    One run's own split can be `<split>@<folder>` in another run. Raises ValueError if there are no answers, or if an
+    old release wrote them.
     """
     run = RunRecord.open(path)
     if data and (split not in run.evaluations or run.evaluations[split].data != data):
         split = next((name for name, found in run.evaluations.items() if found.data == data), split)
     if split not in run.evaluations:
-        known = ", ".join(run.evaluations) or "nothing yet"
+        known = ", ".join(run.evaluations) or "nothing"
         name, _, root = split.partition("@")
         way = f"run python evaluate.py {path} --split {name}{' --data ROOT' if root else ''}"
-        raise ValueError(f"{path} has no eval-{split}.json, {known} is evaluated there: {way}")
+        raise ValueError(f"{path} has no eval-{split}.json; evaluated so far: {known}; {way}")
     evaluation = run.evaluations[split]
     if missing := [name for name in ("data", "interval") if getattr(evaluation, name) is None]:
         raise ValueError(f"{path}/eval-{split}.json has no {missing[0]}: it is older. Run evaluate.py {path} again")

@@ -94,7 +94,7 @@ class Comparison:
         return [*lines, "These are one checkpoint each: another seed of the same settings may come out otherwise"]
 
     def json(self) -> object:
-        """Plain values, with the number of the photos in place of the list."""
+        """Plain values, with the number of the photos instead of the list."""
         return {
             "split": self.split,
             "images": self.images,

@@ -24,7 +24,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
 def sign_flips(gains: Ints) -> float:
     """McNemar's test where photos of a leaf are right or wrong together: `gains` is a sum over each leaf.
 
-    Two-sided, exact: how likely so large a total is where a coin decides about the sign of each leaf's.
+    Two-sided, exact: the chance of a total at least this large if a coin decided the sign of each leaf's sum.
     """
     chances = np.ones(1)  # of each total from -reach to reach
     for size in np.abs(gains[gains != 0]):
@@ -48,7 +48,7 @@ def mean_interval(values: Ints, groups: Ints, seed: int = 0) -> tuple[float, flo
 
 
 def holm(chances: Sequence[float]) -> list[float]:
-    """Correct p-values for their number (Holm 1979): below 0.05 one of them is wrongly so in 5 % of cases."""
+    """Correct p-values for their number (Holm 1979): at most a 5 % chance that any falls below 0.05 by luck."""
     adjusted, least = [0.0] * len(chances), 0.0
     for rank, index in enumerate(sorted(range(len(chances)), key=chances.__getitem__)):
         least = max(least, min(1.0, (len(chances) - rank) * chances[index]))

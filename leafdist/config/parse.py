@@ -136,7 +136,13 @@ def build_parser(prog: str) -> SettingsParser:
         argument_default=argparse.SUPPRESS,
         allow_abbrev=False,
     )
-    parser.add_argument("--config", metavar="FILE.yaml", action="append", default=[], help="read settings from it")
+    parser.add_argument(
+        "--config",
+        metavar="FILE.yaml",
+        action="append",
+        default=[],
+        help="read settings from this file; a later one wins",
+    )
     parser.add_argument(
         "--print_config", action="store_true", default=False, help="print the resolved, checked settings and exit"
     )

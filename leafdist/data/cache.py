@@ -1,4 +1,4 @@
-"""Caches of packs and indexes: made by one process at a time, each new one in place of the older ones of its family.
+"""Caches of packs and indexes: made by one process at a time, each new one instead of the older ones of its family.
 
 The file that describes a cache is written last: it is what makes the cache exist.
 """

@@ -16,7 +16,7 @@ def add(commands: Any) -> None:
     )
     pack.add_argument("root", metavar="ROOT", type=Path, help="folder with {train,val,test}/<class>/<photo>")
     pack.add_argument("--resize", type=int, default=64, help="pixels per side")
-    pack.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="as data.fit")
+    pack.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="how a photo becomes square")
     pack.add_argument("--cache", metavar="FOLDER", help="folder of the packs (default: beside the photos)")
     pack.set_defaults(run=pack_data)
 

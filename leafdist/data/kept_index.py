@@ -105,7 +105,7 @@ def _index(folder: Path, kept: KeptIndex, path: Path) -> Index:
 
 
 def _same(index: Index, facts: NDArray[np.int64]) -> bool:
-    """Whether a sample of the photos has the size and time that it had; threads, since a network answers slowly."""
+    """Whether a sample of the photos still has its size and time, in threads: a network folder answers slowly."""
 
     def unchanged(photos: range) -> bool:
         for photo in photos:

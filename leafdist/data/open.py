@@ -43,7 +43,7 @@ def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) ->
         return data.placement == "device"
     free = torch.cuda.mem_get_info(runtime.device)[0]
     if data.placement == "device" and size > free:
-        raise ValueError(f"data.placement=device: {size >> 20} MiB of pack, {free >> 20} MiB free. Use host")
+        raise ValueError(f"data.placement=device: packs of {size >> 20} MiB, {free >> 20} MiB of GPU free. Use host")
     return data.placement == "device" or size < free * DEVICE_SHARE
 
 

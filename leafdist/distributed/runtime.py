@@ -190,7 +190,7 @@ def check_devices() -> None:
 
 
 def check_world_size(world: int) -> None:
-    """Raises ValueError where another number of processes joined than was asked for: launchers do not say so."""
+    """Raises ValueError if more or fewer processes joined than were asked for: launchers do not report it."""
     for name in ("WORLD_SIZE", "LEAFDIST_EXPECT_WORLD"):
         expected = os.environ.get(name)
         if expected and expected != str(world):

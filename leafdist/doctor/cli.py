@@ -25,7 +25,7 @@ def add(commands: Any) -> None:
     doctor.add_argument(
         "--processes", metavar="N", type=int, help="processes in the all-reduce (default: one per GPU, two on a CPU)"
     )
-    doctor.add_argument("--timeout", metavar="SECONDS", type=float, default=90.0, help="how long to wait for them")
+    doctor.add_argument("--timeout", metavar="SECONDS", type=float, default=90.0, help="wait this long for others")
     doctor.add_argument(
         "--json", metavar="FILE", nargs="?", const=STDOUT, help="write all findings there too; no FILE: print only JSON"
     )

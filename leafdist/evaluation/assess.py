@@ -99,7 +99,9 @@ def load_everywhere(run: Path, runtime: Runtime, root: str | None = None) -> Loa
     """`load_run` on every rank. Raises ValueError on all if one fails or if they read different files."""
     loaded = runtime.everywhere(lambda: load_run(run, runtime.device, root))
     if len(set(runtime.gather(loaded.meta.sha256))) > 1:
-        raise ValueError(f"{RunLayout(run).best} was replaced while the processes read it: the run trains. Try again")
+        raise ValueError(
+            f"{RunLayout(run).best} was replaced while the processes read it: the run is still training. Try again"
+        )
     return loaded
 
 

@@ -32,7 +32,7 @@ class Portable(nn.Module):
 
 
 def plain(model: nn.Module) -> nn.Module:
-    """Return a copy on the CPU, in eval mode, with PyTorch's own layers in place of ours."""
+    """Return a copy on the CPU, in eval mode, with PyTorch's own layers instead of ours."""
     copy = deepcopy(model).to("cpu", memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     for module in copy.modules():
         if isinstance(module, SmallMapConv2d):

@@ -111,7 +111,7 @@ def average(model: nn.Module, weight: float) -> None:
 
 @contextmanager
 def stand_in(model: nn.Module) -> Iterator[None]:
-    """Let the rows inside, which stand in for none of this process, leave the statistics as they are."""
+    """Keep what runs inside, stand-in rows of a process without photos, out of the statistics."""
     layers = _training(model)
     synced = [layer for layer in layers if isinstance(layer, SyncBatchNorm2d)]
     for layer in layers:

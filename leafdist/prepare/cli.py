@@ -55,7 +55,9 @@ def add(commands: Any) -> None:
     )
     split.add_argument("raw", metavar="RAW", type=Path, help="folder of class folders")
     split.add_argument("dest", metavar="DEST", type=Path, help="new folder")
-    split.add_argument("--order", choices=("shuffled", "listed"), default="shuffled", help="listed: the protocol's")
+    split.add_argument(
+        "--order", choices=("shuffled", "listed"), default="shuffled", help="listed: by file name, as in the protocol"
+    )
     split.add_argument("--seed", type=int, default=0, help="random seed")
     split.add_argument("--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness")
     split.add_argument("--folds", metavar="K", type=int, help="write DEST/fold-0, ...: a fifth test, the rest K parts")

@@ -46,7 +46,9 @@ class Redirects(HTTPRedirectHandler):
     ) -> Request | None:
         """Return the next request. Raises ValueError where it would not be protected."""
         if urlsplit(newurl).scheme not in {"https", req.type}:
-            raise ValueError(f"{req.full_url} leads on to {newurl}, which is not protected. Fetch that one by name")
+            raise ValueError(
+                f"{req.full_url} leads on to {newurl}, which is not protected. Fetch that address if you trust it"
+            )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

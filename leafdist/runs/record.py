@@ -78,7 +78,7 @@ class RunRecord:
 
     @property
     def device_hours(self) -> dict[str, float]:
-        """Hours per kind of device, times processes, of the epochs that ended, validation included.
+        """Hours of the epochs that ended, validation included, times their processes; by kind of device.
 
         An epoch counts for the start that ended it: the last one that began at an earlier step.
         """

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
 def print_completion(options: argparse.Namespace) -> None:
     """Print the script. Raises ValueError where shtab is not installed."""
     if find_spec("shtab") is None:
-        raise ValueError("shtab is not installed, which writes the script: pip install 'leafdist[completion]'")
+        raise ValueError("shtab, which writes the script, is not installed: pip install 'leafdist[completion]'")
     import shtab  # noqa: PLC0415 - an extra
 
     complete_paths(options.commands.values())

@@ -28,7 +28,7 @@ class Failure:
 
 
 class PeerError(RuntimeError):
-    """Another rank failed. `lost` where it died or hung, which is worth another try, and not where it threw."""
+    """Another rank failed. `lost`: it died or hung, so another try may help; False if it raised an error."""
 
     def __init__(self, failure: Failure) -> None:
         self.status, self.lost = failure.status, failure.status == INTERRUPTED

@@ -119,7 +119,7 @@ class Unpacker:
         if known and known[1] != folder:
             raise self.refuse(f"{name!r} is both a file and a folder")
         if known and not folder:
-            raise self.refuse(f"{name!r} stands in it twice")
+            raise self.refuse(f"{name!r} is in the archive twice")
         self.names[fold(name)] = name, folder
         if folder and not known:
             (self.dest / name).mkdir()

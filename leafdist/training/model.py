@@ -69,7 +69,7 @@ def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: i
 
 
 def check_sync_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
-    """Raises ValueError where a process would have fewer parts in a step: the others would wait for it in vain."""
+    """Raises ValueError if processes would run different numbers of micro-batches: some would wait forever."""
     train, size = config.train, config.train.batch_size
     if not train.sync_batchnorm or world == 1 or not trains_batchnorm(model):
         return

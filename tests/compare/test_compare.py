@@ -118,7 +118,7 @@ def test_leaf_ids_make_leaves_the_unit(tmp_path: Path) -> None:
     [
         ({"data": "b"}, "evaluated on different photos (400 and 400 photos, digests a and b): a paired comparison"),
         ("rename", "different photos"),
-        ("remove", "has no eval-test.json, nothing yet is evaluated there: run python evaluate.py"),
+        ("remove", "has no eval-test.json; evaluated so far: nothing; run python evaluate.py"),
         ("same", "is given twice: name each run once"),
         ("old", "has no interval"),
     ],

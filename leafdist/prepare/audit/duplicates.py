@@ -38,7 +38,7 @@ def find_twins(features: Features, workers: int) -> Twins:
 
 
 def check_duplicates(photos: Sequence[Photo], twins: Twins) -> list[Finding]:
-    """Report each group; one under two labels and on two sides is in both findings."""
+    """Report each group of duplicates, in two findings if it has two labels and is on two sides of the split."""
     equal = _sort_out("exact duplicates", "groups of photos with the same content", photos, twins.equal, [])
     near = _sort_out("near-duplicates", "pairs of photos that look the same", photos, twins.near, twins.remarks)
     return equal + near
