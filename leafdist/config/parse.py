@@ -141,7 +141,7 @@ def build_parser(prog: str) -> SettingsParser:
         metavar="FILE.yaml",
         action="append",
         default=[],
-        help="read settings from this file; a later one wins",
+        help="read settings from this file; flags win over it",
     )
     parser.add_argument(
         "--print_config", action="store_true", default=False, help="print the resolved, checked settings and exit"
