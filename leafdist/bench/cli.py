@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     bench.add_argument("--parts", default=",".join(PARTS), help="parts to measure, separated by commas")
     bench.add_argument("--turns", type=int, default=5, help="how many times to measure each case")
     bench.add_argument("--seconds", type=float, default=3, help="seconds per turn")
-    bench.add_argument("--json", metavar="FILE", type=Path, help="also write the figures there")
+    bench.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     bench.set_defaults(run=run_bench, takes_settings=True)
 
 

@@ -81,7 +81,7 @@ def _protocol(config: Config) -> Case:
 
 
 def packing(config: Config, index: Index, cores: int) -> list[Case]:
-    """Photos decoded and resized one by one on one core, and packed by all; the first times `cores` is the ceiling."""
+    """Return decoding on one core and packing on all: the first rate times `cores` is the ceiling of the second."""
     side = config.data.resize
     some = [index.folder / index.names[i] for i in range(0, len(index), max(1, len(index) // 500))]
 

@@ -55,7 +55,7 @@ def table(title: str, rows: Sequence[Row]) -> str:
 
 
 def verdict(training: Sequence[Row], loading: Sequence[Row]) -> list[str]:
-    """One line per way to read photos: bound by the model, or by the loader, and how many workers would feed it."""
+    """Say for each way to read photos whether model or loader is the limit, and how many workers would keep up."""
     ceiling = training[0].rate
     needs = "loader-bound"
     for row in loading:

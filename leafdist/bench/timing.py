@@ -48,13 +48,13 @@ def in_turns(cases: Sequence[Case], *, turns: int, seconds: float, most: int | N
 
 
 def _batches(case: Case, seconds: float, most: int | None) -> int:
-    """How many fill the time; measured with a second batch, as the first one includes what is made only once."""
+    """Return how many batches fill `seconds`, judged by a second batch: the first includes one-off work."""
     size = max(1, round(seconds / timed(case, 1)[0]))
     return min(size, most) if most else size
 
 
 def timed(case: Case, batches: int) -> tuple[float, int]:
-    """Seconds and photos of so many batches."""
+    """Run this many batches; return the seconds they took and their number of photos."""
     _synchronize()
     began = time.perf_counter()
     photos = case.work(batches)

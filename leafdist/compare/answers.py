@@ -58,7 +58,8 @@ def read(path: Path, split: str, data: str | None = None) -> Answers:
         raise ValueError(f"{path} has no eval-{split}.json; evaluated so far: {known}; {way}")
     evaluation = run.evaluations[split]
     if missing := [name for name in ("data", "interval") if getattr(evaluation, name) is None]:
-        raise ValueError(f"{path}/eval-{split}.json has no {missing[0]}: it is older. Run evaluate.py {path} again")
+        fault = f"{path}/eval-{split}.json has no {missing[0]}: an older leafdist wrote it"
+        raise ValueError(f"{fault}. Run evaluate.py {path} again")
     rows = run.predictions(split)
     paths, labels, predicted = ([row[name] for row in rows] for name in ("path", "label", "predicted"))
     return Answers(run, evaluation, paths, labels, predicted, np.array([float(row["confidence"]) for row in rows]))

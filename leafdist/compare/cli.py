@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
     compare.add_argument("--split", default="test", help="compare eval-SPLIT.json")
     compare.add_argument("--groups", metavar="FILE", type=Path, help="class, stem, leaf_id: intervals by leaf")
     compare.add_argument("--csv", metavar="FILE", type=Path, help="list photos that only one of two runs gets right")
-    compare.add_argument("--json", metavar="FILE", type=Path, help="also write the figures there")
+    compare.add_argument("--json", metavar="FILE", type=Path, help="also write the figures to this file")
     compare.set_defaults(run=compare_runs)
 
 

@@ -61,7 +61,7 @@ class Pair:
 
     @property
     def beyond_chance(self) -> bool:
-        """Whether chance alone would rarely part the two so far."""
+        """Whether chance alone would rarely make the two differ this much."""
         return self.p < BEYOND_CHANCE
 
     @property

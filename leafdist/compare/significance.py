@@ -15,7 +15,7 @@ BEYOND_CHANCE = 0.05
 def mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided p of McNemar's test (1947, doi 10.1007/BF02295996), exact for few photos and for many.
 
-    Where both are equally good, a photo that one gets right and the other wrong is as likely this way as that.
+    If both are equally good, each is equally likely to be the right one on a photo that only one gets right.
     """
     pairs = only_first + only_second
     return float(binomtest(only_first, pairs).pvalue) if pairs else 1.0
@@ -38,7 +38,7 @@ def sign_flips(gains: Ints) -> float:
 def mean_interval(values: Ints, groups: Ints, seed: int = 0) -> tuple[float, float]:
     """95 % interval of the mean over photos, whole groups drawn again (percentile bootstrap, Efron 1979).
 
-    Groups of one sum and size are alike, and how many of each kind are drawn is multinomial: all draws at once.
+    Groups of equal sum and size are one kind; the counts per kind are multinomial, so one call makes all draws.
     """
     sums = np.bincount(groups, weights=values)
     kinds, counts = np.unique(np.stack([sums, np.bincount(groups)]), axis=1, return_counts=True)

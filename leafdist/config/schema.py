@@ -32,7 +32,7 @@ class DataConfig(Section):
     """Photos, how they are read, and how they are cropped, flipped and normalised."""
 
     root: str = key("splitted", "folder with {train,val,test}/<class>/<photo>")
-    fold: int | None = key(None, "number of the fold that is val, of `leafdist split --folds`; null: no folds", low=0)
+    fold: int | None = key(None, "number of the val fold, after `leafdist split --folds`; null: no folds", low=0)
     source: Literal["pack", "folder"] = key("pack", "pack: decode photos once, ahead; folder: in every epoch")
     stage: bool = key(False, "copy root, a folder or an archive, to $SLURM_TMPDIR or $TMPDIR first, once per node")
     cache: str | None = key(None, "folder of the packs; null: beside the photos, in ~/.cache if that is read-only")
@@ -42,7 +42,7 @@ class DataConfig(Section):
     vflip: float | Auto = key("auto", "chance of an upside-down flip; auto: 0.5 for resnet50, else 0", low=0, high=1)
     normalize: Literal["auto", "imagenet", "none"] = key("auto", "auto: imagenet for resnet50, else none")
     eval_crop: Literal["center", "random"] = key("center", "crop in evaluation")
-    fit: Literal["stretch", "crop"] = key("stretch", "how photos become square; crop: to the middle")
+    fit: Literal["stretch", "crop"] = key("stretch", "how photos become square; crop: cut out the middle")
     on_corrupt: Literal["error", "quarantine"] = key("error", "quarantine: train without photos that do not decode")
     workers: int | Auto = key("auto", "loader processes per rank, for source=folder", low=0)
     placement: Literal["auto", "host", "device"] = key("auto", "auto: packs in the device's memory if they fit")
@@ -178,9 +178,9 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         ),
         (data.side < row.least_side, small),
         (frozen and not row.stages, f"{freeze}: {row.name} has nothing to freeze; set it to none"),
-        (frozen and model.freeze not in row.stages, f"{freeze}: {row.name} knows none, {', '.join(row.stages)}"),
+        (frozen and model.freeze not in row.stages, f"{freeze}: {row.name} takes {' or '.join(('none', *row.stages))}"),
         (frozen and weights == "none", f"{freeze} would freeze random weights; set it to none, or name model.weights"),
-        (bool(others), f"model.weights={weights} are {' and '.join(others)}'s; set it to none"),
+        (bool(others), f"model.weights={weights} are for {' and '.join(others)}; set it to none"),
         (dropout is not None and not row.has_dropout, f"model.dropout={dropout}: {row.name} has none; leave it null"),
         (warmup > train.epochs, f"optim.warmup_epochs={warmup}: longer than train.epochs={train.epochs}; lower it"),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),

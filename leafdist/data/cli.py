@@ -48,7 +48,7 @@ def pack_data(options: argparse.Namespace) -> None:
 
 
 def stage_data(options: argparse.Namespace) -> None:
-    """Copy and print the path, alone on the standard output."""
+    """Copy the data; print the path of the copy, and nothing else, on the standard output."""
     from leafdist.data.stage import stage
 
     console.say(str(stage(options.source, options.to, say=console.say_aside)))

@@ -90,9 +90,9 @@ class Watchdog(threading.Thread):
             faulthandler.dump_traceback(sys.stderr, all_threads=True)
 
     def _check_next_rank(self) -> None:
-        """Report the next rank once it is dead, which NCCL does not, and take that back where it was only asleep.
+        """Report the next rank as dead once its heartbeat stops (NCCL does not); withdraw that if it starts again.
 
-        Counts heartbeats: a clock would run on while a job is suspended.
+        Counts missed heartbeats, not seconds: a clock would run on while a job is suspended.
         """
         neighbour = (self.rank + 1) % self.world
         heartbeat = self._read(f"alive/{neighbour}")

@@ -2,7 +2,7 @@
 
 Four photos of a leaf in a row get four consecutive numbers. Neighbours look hardly more alike where they show
 the same leaf than where they do not (area under the curve 0.62 for colours, on the real photos), so numbers decide.
-Groups hold several leaves each: that costs a split nothing, where half a leaf on each side would.
+A group may hold several leaves, which does a split no harm; one leaf with photos on both sides would.
 """
 
 import re

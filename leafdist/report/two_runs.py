@@ -44,7 +44,7 @@ def double(both: Both) -> str:
 
 
 def calibrated(both: Both, pair: Pair) -> list[Photo]:
-    """The photos that part the two, with the confidences that the page of each run shows, surest mistakes first."""
+    """The photos that only one run gets right, with each run's confidence as on its page; surest mistakes first."""
     answers = {name: one.answers for name, one in zip((pair.first, pair.second), both, strict=True)}
     known = {
         name: dict(zip(found.paths, found.confidence.tolist(), strict=True)) if found else {}

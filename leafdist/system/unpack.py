@@ -53,7 +53,7 @@ def unpack(source: Path, dest: Path, limits: Limits | None = None) -> Unpacked:
             unpacker.copy_links()
         except OSError as error:
             raise ValueError(
-                f"{source} cannot be unpacked into {dest}: {error.strerror}. Fix that, or name another"
+                f"{source} cannot be unpacked into {dest}: {error.strerror}. Fix that, or name another folder"
             ) from error
         bar.update(archive.size - bar.n)
     return Unpacked(archive.sha256, unpacker.files, unpacker.size)

@@ -33,7 +33,7 @@ class Inner(Protocol):
 
 
 class Aside:
-    """`guest`, whose errors are raised by the next call after the one that met them."""
+    """Runs `guest` in a thread; an error there is raised by the next call here."""
 
     def __init__(self, guest: Inner) -> None:
         self._guest, self.name = guest, guest.name

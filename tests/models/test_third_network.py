@@ -51,7 +51,7 @@ def test_third_network_goes_everywhere(
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"), [("--model.freeze layer1", "tiny knows none, stem"), ("--data.crop 3", "tiny needs 4 pixels")]
+    ("flags", "message"), [("--model.freeze layer1", "takes none or stem"), ("--data.crop 3", "tiny needs 4 pixels")]
 )
 @pytest.mark.usefixtures("tiny")
 def test_its_settings_are_its_rows(flags: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
