@@ -61,7 +61,7 @@ def test_range_errors_name_key_and_rule(key: str, value: Any, rule: str) -> None
         ({"model": {"name": "baseline"}, "data": {"resize": 7}}, "needs 8 pixels"),
         ({"model": {"name": "baseline"}, "data": {"crop": 7}}, "needs 8 pixels"),
         ({"model": {"name": "baseline", "freeze": "all"}}, "nothing to freeze"),
-        ({"model": {"name": "baseline", "weights": "IMAGENET1K_V1"}}, "resnet50's"),
+        ({"model": {"name": "baseline", "weights": "IMAGENET1K_V1"}}, "are for resnet50"),
         ({"model": {"weights": "none", "freeze": "stem"}}, "random weights"),
         ({"model": {"dropout": 0.5}}, r"model\.dropout=0\.5"),
         ({"optim": {"warmup_epochs": 31}}, "longer than"),
