@@ -2,7 +2,6 @@
 
 python scripts/structure.py                 # this checkout
 python scripts/structure.py CHECKOUT [...]  # others, side by side: the commit before a change, then after it
-python scripts/structure.py --tree          # a line per file, as docs/code.md has it
 
 Reads the sources as text and imports nothing of them.
 """
@@ -207,22 +206,6 @@ class Structure:
             if isinstance(node, Function) and (dotted, name.split(".")[0]) in wanted and _is_loose(node)
         )
 
-    def tree(self) -> str:
-        """Markdown: the folders from the lowest layer up, and in each a line per file, from its docstring."""
-        folders = sorted({module.path.parent for module in self.modules}, key=self._level)
-        return "\n\n".join(self._branch(folder) for folder in folders) + "\n"
-
-    def _level(self, folder: Path) -> tuple[int, str]:
-        names = [line.split()[0] for line in LAYERS]
-        return (names.index(folder.parts[1]) if len(folder.parts) > 1 else len(names), str(folder))
-
-    def _branch(self, folder: Path) -> str:
-        files = [module for module in self.modules if module.path.parent == folder]
-        heads = [first_line(module) for module in files if module.path.name == "__init__.py"]
-        lines = [f"- `{one.path.name}`: {first_line(one)}" for one in files if one.path.name != "__init__.py"]
-        name = f"`{folder}/`" if folder.parts else "Top level"
-        return "\n".join([f"**{name}** {' '.join(heads)}".strip(), "", *lines])
-
     def vague(self) -> list[str]:
         """Docstrings that do not begin with a verb or with the noun that they are about."""
         return sorted(
@@ -231,11 +214,6 @@ class Structure:
             for name, node in module.definitions()
             if (ast.get_docstring(node) or "x").split()[0].strip(".,;:") in VAGUE
         )
-
-
-def first_line(module: Module) -> str:
-    """The first line of a module's docstring."""
-    return (ast.get_docstring(module.tree) or "").split("\n")[0]
 
 
 def _is_loose(function: Function) -> bool:
@@ -253,10 +231,7 @@ def _dotted(path: Path) -> str:
 
 
 def main(checkouts: list[str]) -> None:
-    """Print the tree, or a column for each checkout and the limits."""
-    if checkouts == ["--tree"]:
-        print(Structure(Path(__file__).parents[1]).tree(), end="")
-        return
+    """Print a column for each checkout and the limits."""
     roots = [Path(one) for one in checkouts] or [Path(__file__).parents[1]]
     columns = [Structure(root).figures() for root in roots]
     width = max(map(len, LIMITS))

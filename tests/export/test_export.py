@@ -23,7 +23,7 @@ from torchvision.models import resnet50
 from leafdist.__main__ import main
 from leafdist.config.schema import flatten, from_dict, to_dict
 from leafdist.data.decode import decode
-from leafdist.export import onnx_file, tensors
+from leafdist.export import tensors
 from leafdist.export.agreement import Agreement, Exported
 from leafdist.export.model_card import card
 from leafdist.export.subject import Scores, Subject
@@ -204,21 +204,6 @@ def test_new_export_removes_older_files(run: Path, tmp_path: Path) -> None:
     assert {path.name for path in folder.iterdir()} - {"leaf.jpg"} == {"model.safetensors", "labels.txt", "README.md"}
 
 
-@pytest.mark.parametrize("made", ["best/model.safetensors", "somewhere/README.md"])
-def test_only_earlier_exports_are_replaced(
-    made: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    copy = Path(shutil.copytree(run, tmp_path / "run"))
-    path = copy / made
-    path.parent.mkdir(exist_ok=True)
-    if not path.exists():
-        path.write_text("mine")
-    before = path.read_bytes()
-    assert main(["export", str(copy), "--formats", "safetensors", "--to", str(path.parent)]) == 2
-    assert f"holds {path.name}, of no earlier export" in capsys.readouterr().err
-    assert path.read_bytes() == before
-
-
 @pytest.fixture
 def other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     """The files that follow hold a network that has gone on training, by a little."""
@@ -246,19 +231,3 @@ def test_int8_takes_a_photo_folder(tmp_path: Path, capsys: pytest.CaptureFixture
     output = capsys.readouterr().out
     assert "accuracy is not measured: the run's test split is not at hand" in output
     assert (run / "export" / "model-int8.onnx").exists()
-
-
-def test_missing_extra_says_how_to_install(
-    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(onnx_file, "NEEDED", ("onnx", "onnxsomething"))
-    assert main(["export", str(run)]) == 2
-    lines = capsys.readouterr().err.splitlines()
-    assert len(lines) == 1
-    assert "ONNX needs onnxsomething: pip install 'leafdist[export]'" in lines[0]
-
-
-@pytest.mark.parametrize(("flag", "value"), [("--formats", "onnx,tflite"), ("--precision", "int4")])
-def test_unknown_format_is_refused_first(flag: str, value: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export", str(run), flag, value]) == 2
-    assert "unknown; known are" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.code_tree import tree
 from scripts.structure import LIMITS, Module, Structure
 from tests.helpers.paths import REPO
 
@@ -85,7 +86,7 @@ CODE_PAGE = (REPO / "docs" / "code.md").read_text(encoding="utf-8")
 
 
 def test_page_has_every_file(structure: Structure) -> None:
-    assert CODE_PAGE.endswith(structure.tree()), "python scripts/structure.py --tree makes its end"
+    assert CODE_PAGE.endswith(tree(structure.modules)), "python -m scripts.code_tree makes its end"
 
 
 def test_walks_name_what_exists(structure: Structure) -> None:

@@ -1,0 +1,47 @@
+"""What `leafdist export` refuses, before it writes a file."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from leafdist.__main__ import main
+from leafdist.export import onnx_file
+from tests.helpers.photos import CLASSES
+from tests.helpers.untrained import untrained_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return untrained_run(tmp_path / "run", "baseline", CLASSES)
+
+
+@pytest.mark.parametrize("made", ["best/model.safetensors", "somewhere/README.md"])
+def test_only_earlier_exports_are_replaced(
+    made: str, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "copy"))
+    path = copy / made
+    path.parent.mkdir(exist_ok=True)
+    if not path.exists():
+        path.write_text("mine")
+    before = path.read_bytes()
+    assert main(["export", str(copy), "--formats", "safetensors", "--to", str(path.parent)]) == 2
+    assert f"holds {path.name}, of no earlier export" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_missing_extra_says_how_to_install(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_file, "NEEDED", ("onnx", "onnxsomething"))
+    assert main(["export", str(run)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert "ONNX needs onnxsomething: pip install 'leafdist[export]'" in lines[0]
+
+
+@pytest.mark.parametrize(("flag", "value"), [("--formats", "onnx,tflite"), ("--precision", "int4")])
+def test_unknown_format_is_refused_first(flag: str, value: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(run), flag, value]) == 2
+    assert "unknown; known are" in capsys.readouterr().err
