@@ -1,12 +1,12 @@
 """Hundreds of planted faults, drawn from a seed: how many are found, and how much of what is said is true."""
 
-import tarfile
 from pathlib import Path
 
 import pytest
 
 from leafdist.data.groups import read_groups
 from leafdist.prepare.sample import draw_sample
+from leafdist.system.unpack import unpack
 from tests.helpers.paths import SHARED
 from tests.helpers.planted import Score, grow, score
 
@@ -33,7 +33,6 @@ def test_planted_faults_in_real_photos_found(tmp_path: Path) -> None:
     data = SHARED / "data"
     if not (data / "leaf256.tar").exists():
         pytest.skip(f"{data / 'leaf256.tar'} is absent")
-    with tarfile.open(data / "leaf256.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack(data / "leaf256.tar", tmp_path)
     garden, report = grow(tmp_path / "leaf256", read_groups(data / "leaf_ids.tsv"), tmp_path, seed=2)
     check(score(garden, report), recall=0.9, precision=0.9)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import tarfile
 from itertools import chain
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from leafdist.data.groups import read_groups
 from leafdist.data.photos import UNFINISHED, below_single_folders, list_classes, list_images
 from leafdist.prepare.partition import RATIOS, deal, take
 from leafdist.prepare.split import split
+from leafdist.system.unpack import unpack
 from tests.helpers.files import tree
 from tests.helpers.paths import SHARED
 from tests.helpers.raw_folders import make_raw, names, write_groups
@@ -191,8 +191,7 @@ def test_folder_without_classes_names_way_out(tmp_path: Path) -> None:
 def test_real_splits_share_no_leaf(tmp_path: Path) -> None:
     if not (SHARED / "data" / "leaf256.tar").exists():
         pytest.skip(f"{SHARED / 'leaf256.tar'} is absent")
-    with tarfile.open(SHARED / "data" / "leaf256.tar") as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack(SHARED / "data" / "leaf256.tar", tmp_path)
     ids = read_groups(SHARED / "data" / "leaf_ids.tsv")
     report = split(tmp_path / "leaf256", tmp_path / "out", groups=SHARED / "data" / "leaf_ids.tsv")
     sides: dict[str, set[str]] = {}
