@@ -1,4 +1,4 @@
-"""Faults planted in a clean split folder, and how many of them an audit finds: `python -m tests.planted RAW IDS`."""
+"""Faults planted in a clean split folder, and how many an audit finds: `python -m tests.helpers.planted RAW IDS`."""
 
 import random
 import shutil
