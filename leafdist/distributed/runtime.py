@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from leafdist.distributed import devices
 from leafdist.distributed.watchdog import Abandon, Watchdog
 from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
@@ -32,8 +33,9 @@ class Runtime:
         if deterministic:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
             torch.use_deterministic_algorithms(mode=True)
+        local_rank = os.environ.get("LOCAL_RANK")
+        devices.check_devices()
         self.precision: Precision = resolve_precision(precision)
-        check_devices()
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
             mixed_precision=self.precision,
@@ -46,7 +48,7 @@ class Runtime:
         self.world: int = self.accelerator.num_processes
         self.device: torch.device = self.accelerator.device
         self.is_main = self.rank == 0
-        self.is_local_main: bool = self.accelerator.is_local_main_process
+        self.is_local_main = local_rank in (None, "0")  # Accelerate's is the number of the GPU
         self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or self.world)
         check_world_size(self.world)
         self.control: Any = None
@@ -57,6 +59,7 @@ class Runtime:
             self.patient = dist.new_group(backend="gloo", timeout=PATIENCE)  # waits as long as one process packs
             store, _, _ = next(rendezvous("env://", self.rank, self.world))  # another connection to the group's store
         self.check_alike()
+        devices.check_own(self.gather(devices.identity(self.device)))
         self.watchdog = Watchdog(store, self.rank, self.world, 60 * timeout_minutes)
         if self.device.type == "cuda" and not deterministic:
             torch.set_float32_matmul_precision("high")  # TF32, as PyTorch has it for convolutions by default
@@ -180,13 +183,6 @@ def resolve_precision(precision: str) -> Precision:
         fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu.get("avx512_bf16", False)
         return "bf16" if fast else "no"
     return "bf16" if precision == "bf16" else "no"
-
-
-def check_devices() -> None:
-    """Raises ValueError where a process of this node would have no GPU of its own."""
-    here, cards = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
-    if torch.cuda.is_available() and here > cards:
-        raise ValueError(f"{here} processes on a node with {cards} usable GPU(s): start one per GPU")
 
 
 def check_world_size(world: int) -> None:

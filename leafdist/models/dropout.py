@@ -49,15 +49,16 @@ class BlockDropout(nn.Module):
 
 def number_layers(model: nn.Module) -> None:
     """Give each dropout layer of `model` a stream of its own."""
-    for number, layer in enumerate(_layers(model)):
+    for number, layer in enumerate(dropout_layers(model)):
         layer.layer = number
 
 
-def seek(model: nn.Module, seed: int, step: int, first: int) -> None:
+def seek(layers: list[BlockDropout], seed: int, step: int, first: int) -> None:
     """Say which rows the next forward pass holds: those from `first` on, of the global batch of `step`."""
-    for layer in _layers(model):
+    for layer in layers:
         layer.position = (seed, step, first)
 
 
-def _layers(model: nn.Module) -> list[BlockDropout]:
+def dropout_layers(model: nn.Module) -> list[BlockDropout]:
+    """Return the dropout layers of `model`, in the order of their streams."""
     return [module for module in model.modules() if isinstance(module, BlockDropout)]

@@ -46,7 +46,7 @@ def test_dropout_masks_ignore_the_batch_cut(cut: list[int]) -> None:
 
 
 def masks(layer: BlockDropout, x: Tensor, first: int, step: int = 3) -> Tensor:
-    seek(layer, 7, step, first)
+    seek([layer], 7, step, first)
     return layer(x)  # type: ignore[no-any-return]
 
 

@@ -1,0 +1,59 @@
+"""Counts what an optimizer step asks of a GPU: launches, copies, waits, milliseconds of the host. Runs over the null GPU.
+
+RUN_SH python -O -m benchmarks.launches --model.name resnet50 --train.precision bf16 --train.batch_size 256; RUN_SH is the
+null GPU's run.sh, whose kernels compute nothing: everything of PyTorch's host side is real, results are not.
+"""
+
+import ctypes
+import json
+import sys
+import time
+
+import torch
+
+from leafdist.config.parse import parse_config
+from leafdist.config.schema import resolve
+from leafdist.data.loader import Batch
+from leafdist.data.plan import EpochPlan
+from leafdist.distributed.runtime import Runtime
+from leafdist.models.build import build_model
+from leafdist.training.step import TrainStep
+from leafdist.training.sums import StepSums
+
+WARM, STEPS = 12, 10
+WAITS = "host waits: stream", "host waits: event", "host waits: copy", "host waits: device"
+COUNTS = ("launch", "H2D pageable", "H2D pinned", "D2H pageable", "D2H pinned", "graph launch")
+
+
+def main() -> None:
+    """Print the counts per step of one rank as a line of JSON, from rank 0."""
+    config = resolve(parse_config(["--model.weights", "none", "--model.freeze", "none", *sys.argv[1:]]))
+    runtime = Runtime(precision=config.train.precision)
+    model = build_model(config.model.name, 33, config.data.side)
+    step = TrainStep(config, model, runtime, 1000)
+    step.watch.judge = step.watch.pending.clear  # type: ignore[method-assign]  # flags are what the memory held before
+    step.wrapped.train()
+    sums = StepSums()
+    for number in range(WARM):
+        sums.push(*step(number, batch(config.train.batch_size, config.data.resize, runtime, number)))
+    library = ctypes.CDLL(None)
+    library.nullcuda_reset()
+    began = time.process_time()
+    for number in range(WARM, WARM + STEPS):
+        sums.push(*step(number, batch(config.train.batch_size, config.data.resize, runtime, number)))
+    spent = time.process_time() - began
+    counts = {name: library.nullcuda_count(name.encode()) / STEPS for name in (*COUNTS, *WAITS)}
+    runtime.say(json.dumps(counts | {"host ms": round(1000 * spent / STEPS, 2)}))
+    runtime.close()
+
+
+def batch(size: int, side: int, runtime: Runtime, number: int) -> Batch:
+    """Make this rank's share of a batch, on the device without a copy."""
+    share = EpochPlan(size, size, 0, number).share(0, runtime.rank, runtime.world)
+    images = torch.empty((len(share), side, side, 3), dtype=torch.uint8, device=runtime.device)
+    numbers = torch.empty(len(share), dtype=torch.int64, device=runtime.device)
+    return Batch(share, images, numbers, numbers)
+
+
+if __name__ == "__main__":
+    main()
