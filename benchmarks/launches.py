@@ -1,18 +1,20 @@
-"""Counts what an optimizer step asks of a GPU: launches, copies, waits, milliseconds of the host. Runs over the null GPU.
+"""Counts what an optimizer step asks of a GPU: launches, copies, waits, milliseconds of the host; over the null GPU.
 
-RUN_SH python -O -m benchmarks.launches --model.name resnet50 --train.precision bf16 --train.batch_size 256; RUN_SH is the
-null GPU's run.sh, whose kernels compute nothing: everything of PyTorch's host side is real, results are not.
+RUN_SH python -O -m benchmarks.launches --model.name resnet50 --train.precision bf16 --train.batch_size 256
+
+RUN_SH is the null GPU's run.sh, whose kernels compute nothing: PyTorch's host side is real, results are not.
 """
 
 import ctypes
 import json
 import sys
 import time
+from dataclasses import replace
 
 import torch
 
 from leafdist.config.parse import parse_config
-from leafdist.config.schema import resolve
+from leafdist.config.schema import Config, resolve
 from leafdist.data.loader import Batch
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
@@ -27,24 +29,29 @@ COUNTS = ("launch", "H2D pageable", "H2D pinned", "D2H pageable", "D2H pinned", 
 
 def main() -> None:
     """Print the counts per step of one rank as a line of JSON, from rank 0."""
-    config = resolve(parse_config(["--model.weights", "none", "--model.freeze", "none", *sys.argv[1:]]))
-    runtime = Runtime(precision=config.train.precision)
-    model = build_model(config.model.name, 33, config.data.side)
-    step = TrainStep(config, model, runtime, 1000)
-    step.watch.judge = step.watch.pending.clear  # type: ignore[method-assign]  # flags are what the memory held before
-    step.wrapped.train()
-    sums = StepSums()
+    step, runtime, config = make_step(sys.argv[1:])
+    size, side, sums, library = config.train.batch_size, config.data.resize, StepSums(), ctypes.CDLL(None)
     for number in range(WARM):
-        sums.push(*step(number, batch(config.train.batch_size, config.data.resize, runtime, number)))
-    library = ctypes.CDLL(None)
+        sums.push(*step(number, batch(size, side, runtime, number)))
     library.nullcuda_reset()
     began = time.process_time()
     for number in range(WARM, WARM + STEPS):
-        sums.push(*step(number, batch(config.train.batch_size, config.data.resize, runtime, number)))
+        sums.push(*step(number, batch(size, side, runtime, number)))
     spent = time.process_time() - began
     counts = {name: library.nullcuda_count(name.encode()) / STEPS for name in (*COUNTS, *WAITS)}
     runtime.say(json.dumps(counts | {"host ms": round(1000 * spent / STEPS, 2)}))
     runtime.close()
+
+
+def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
+    """Make the step of train.py's `arguments`, with random weights and nothing frozen."""
+    config = resolve(parse_config(["--model.weights", "none", "--model.freeze", "none", *arguments]))
+    runtime = Runtime(precision=config.train.precision)
+    config = replace(config, train=replace(config.train, precision=runtime.precision))
+    step = TrainStep(config, build_model(config.model.name, 33, config.data.side), runtime, 1000)
+    step.watch.judge = step.watch.pending.clear  # type: ignore[method-assign]  # flags are what the memory held before
+    step.wrapped.train()
+    return step, runtime, config
 
 
 def batch(size: int, side: int, runtime: Runtime, number: int) -> Batch:

@@ -1,4 +1,4 @@
-"""PyTorch's five kernels of synchronised BatchNorm, which GPUs alone have, written anew for CPUs from Normalization.cu."""
+"""PyTorch's five kernels of synchronised BatchNorm, which GPUs alone have, for CPUs, after Normalization.cu."""
 
 import torch
 from torch import Tensor
