@@ -41,7 +41,7 @@ class ConstantBatch:
     def train(self, batches: int) -> int:
         """Take so many optimizer steps: forward, backward, update; returns the number of photos."""
         for number in range(batches):
-            seek(dropout_layers(self.model), self.config.seed, number, 0)
+            seek(dropout_layers(self.model), self.config.seed, number, 0, self.device)
             with autocast(self.device, self.config.train.precision):
                 logits = self.network(self.pixels)
             F.cross_entropy(logits.float(), self.labels).backward()

@@ -72,7 +72,7 @@ class TrainStep:
         parts = micro_batches(len(share), self.config.train.accumulate, self.config.train.max_rows)
         sums = []
         for part in parts:
-            seek(self.dropouts, self.config.seed, step, share.first + part.start)
+            seek(self.dropouts, self.config.seed, step, share.first + part.start, images.device)
             with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), _memory_for(part.stop - part.start):
                 sums.append(self._backward(share, part, images[part], labels[part]))
         losses, hits = zip(*sums, strict=True)

@@ -1,6 +1,5 @@
-"""GPUs that compute nothing: PyTorch's CUDA build over a stand-in for CUDA's libraries, built from ../shared/nullgpu."""
+"""GPUs that compute nothing: PyTorch's CUDA build over a stand-in for CUDA's libraries, of ../shared/nullgpu."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Host paths of a GPU job, over GPUs that compute nothing: launches, copies, waits, collectives. No result, no speed."""
+"""Host paths of a GPU job, over GPUs that compute nothing: launches, copies, waits. No results, no speed."""
 
 import json
 
