@@ -16,7 +16,7 @@ import torch
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import Config, resolve
 from leafdist.data.loader import Batch
-from leafdist.data.plan import EpochPlan
+from leafdist.data.plan import EpochPlan, Share
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
 from leafdist.training.step import TrainStep
@@ -55,8 +55,12 @@ def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
 
 
 def batch(size: int, side: int, runtime: Runtime, number: int) -> Batch:
-    """Make this rank's share of a batch, on the device without a copy."""
-    share = EpochPlan(size, size, 0, number).share(0, runtime.rank, runtime.world)
+    """Make this rank's share of the batch of `size` with that number."""
+    return batch_of(EpochPlan(size, size, 0, number).share(0, runtime.rank, runtime.world), side, runtime)
+
+
+def batch_of(share: Share, side: int, runtime: Runtime) -> Batch:
+    """Make the batch of a share on the device, without a copy."""
     images = torch.empty((len(share), side, side, 3), dtype=torch.uint8, device=runtime.device)
     numbers = torch.empty(len(share), dtype=torch.int64, device=runtime.device)
     return Batch(share, images, numbers, numbers)

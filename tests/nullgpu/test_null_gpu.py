@@ -1,10 +1,13 @@
 """Host paths of a GPU job, over GPUs that compute nothing: launches, copies, waits. No results, no speed."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.helpers.null_gpu import NullGpu
+from tests.helpers.programs import TINY, Program
+from tests.helpers.run_folders import events
 
 pytestmark = [pytest.mark.slow, pytest.mark.nullgpu]
 RESNET = ("--model.name", "resnet50", "--train.batch_size", 64)
@@ -52,3 +55,49 @@ def test_device_tests_pass_on_null_gpu(null_gpu: NullGpu) -> None:
     done = null_gpu.run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/training/test_device.py", compute=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "skipped" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("network", "precision", "processes", "apart"),
+    [("baseline", "no", 1, 1e-5), ("baseline", "no", 2, 1e-5), ("baseline", "bf16", 2, 1e-2), ("resnet50", "no", 1, 1e-2)],
+)
+def test_gpus_compute_what_cpus_do(
+    network: str, precision: str, processes: int, apart: float, null_gpu: NullGpu, program: Program, photos: Path
+) -> None:
+    """Losses of the steps of two epochs, with dropout: the masks are the same. Triton's interpreter draws them.
+
+    The rate is low: in a ResNet with random weights, what was rounding grows a hundredfold per step, and on CPUs
+    the convolutions of its small maps sum in another order.
+    """
+    common = ["train.py", "--data.root", photos, *TINY, "--model.name", network, "--train.epochs", 2]
+    common += ["--optim.lr", 1e-6, "--model.weights", "none", "--train.precision", precision, "--run.folder", photos.parent / "runs"]
+    done = program(*common, "--run.name", "cpu")
+    assert done.returncode == 0, done.stderr
+    run = (*common, "--run.name", "gpu")
+    done = null_gpu.run(*run, compute=True, processes=processes, TRITON_INTERPRET="1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "on cuda" in done.stdout
+    runs = [events(photos.parent / "runs" / name) for name in ("cpu", "gpu")]
+    losses = [[event["loss"] for event in run if event["event"] == "step"] for run in runs]
+    assert len(losses[0]) == 6
+    assert losses[1] == pytest.approx(losses[0], rel=apart)
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (*BASELINE, "--train.precision", "fp16", "--train.accumulate", 2),
+        (*RESNET, "--train.precision", "bf16", "--train.sync_batchnorm", "true"),
+    ],
+)
+def test_ranks_call_collectives_alike(
+    arguments: tuple[object, ...], processes: int, null_gpu: NullGpu, tmp_path: Path
+) -> None:
+    """An epoch that ends with one row, so that all ranks but the first have a stand-in."""
+    command = "-m", "tests.helpers.short_epoch", *arguments
+    done = null_gpu.run(*command, processes=processes, NULLCUDA_NCCL=str(tmp_path / "calls"))
+    assert done.returncode == 0, done.stderr
+    first, *others = [(tmp_path / f"calls.{rank}").read_text() for rank in range(processes)]
+    assert first.count("\n") > 10
+    assert others == [first] * len(others)
