@@ -16,7 +16,7 @@ import torch
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import Config, resolve
 from leafdist.data.loader import Batch
-from leafdist.data.plan import EpochPlan, Share
+from leafdist.data.plan import DRAWS, EpochPlan, Share
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
 from leafdist.training.step import TrainStep
@@ -63,7 +63,8 @@ def batch_of(share: Share, side: int, runtime: Runtime) -> Batch:
     """Make the batch of a share on the device, without a copy."""
     images = torch.empty((len(share), side, side, 3), dtype=torch.uint8, device=runtime.device)
     numbers = torch.empty(len(share), dtype=torch.int64, device=runtime.device)
-    return Batch(share, images, numbers, numbers)
+    draws = torch.empty((len(share), DRAWS), dtype=torch.float64, device=runtime.device)
+    return Batch(share, images, numbers, numbers, draws)
 
 
 if __name__ == "__main__":

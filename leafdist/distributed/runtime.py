@@ -23,6 +23,10 @@ from leafdist.system.signals import Interrupted
 T = TypeVar("T")
 Precision = Literal["no", "bf16", "fp16"]
 AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
+# Steps between looks at signals, at the writer and at the clock; each look is one small reduction over the CPU group,
+# which takes longer the more ranks there are: above 32 of them, look every ranks / 8 steps.
+POLL_EVERY = 4
+RANKS_PER_STEP = 8
 PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
 
 
@@ -49,6 +53,7 @@ class Runtime:
         self.device: torch.device = self.accelerator.device
         self.is_main = self.rank == 0
         self.is_local_main = local_rank in (None, "0")  # Accelerate's is the number of the GPU
+        self.poll_every = max(POLL_EVERY, self.world // RANKS_PER_STEP)
         self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or self.world)
         check_world_size(self.world)
         self.control: Any = None
@@ -63,6 +68,7 @@ class Runtime:
         self.watchdog = Watchdog(store, self.rank, self.world, 60 * timeout_minutes)
         if self.device.type == "cuda" and not deterministic:
             torch.set_float32_matmul_precision("high")  # TF32, as PyTorch has it for convolutions by default
+            torch.backends.cudnn.benchmark = True  # the shapes of a training are fixed; evaluation turns it off
         self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)

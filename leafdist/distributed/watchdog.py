@@ -31,7 +31,12 @@ FAILURE = "failure"  # key of the first failure; empty where it was taken back
 DIED = "it died without a word (killed, out of memory?)"
 GONE = "it is gone, and with it the store that all ranks share"
 LEFT = "left"  # replaces the heartbeat of a rank that has left as it should
-BROKEN = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out|timeout|socket", re.IGNORECASE)
+# What a lost connection says, in gloo, NCCL, and PyTorch's store. Neither's name is enough: they report bugs too.
+BROKEN = re.compile(
+    r"connection (was likely )?(closed|reset|refused|aborted|timed out)|broken pipe|timed? ?out|no route to host|"
+    r"unreachable|not connected|failed to recv|socket (closed|error)|nccl(remote|system)error|communicator was aborted",
+    re.IGNORECASE,
+)
 
 Abandon = Callable[[str, bool], None]
 

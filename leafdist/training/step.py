@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Batch
-from leafdist.data.plan import Share, micro_batches
+from leafdist.data.plan import micro_batches
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek
@@ -53,7 +53,7 @@ class TrainStep:
             group["lr"] = self.rate(step)
         before = self.statistics.snapshot() if self.scaler.is_enabled() else None  # a bad step may pass then
         with self.statistics.stand_in() if share.empty else nullcontext():
-            loss, correct = self._accumulate(step, share, batch.images, batch.labels)
+            loss, correct = self._accumulate(step, batch)
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.trained, self.config.train.clip_norm)
@@ -67,21 +67,22 @@ class TrainStep:
         self.statistics.restore(before, bad)
         return loss, correct, rows
 
-    def _accumulate(self, step: int, share: Share, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _accumulate(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
         """Gradients of all micro-batches, reduced over the ranks after the last."""
+        share = batch.share
         parts = micro_batches(len(share), self.config.train.accumulate, self.config.train.max_rows)
         sums = []
         for part in parts:
-            seek(self.dropouts, self.config.seed, step, share.first + part.start, images.device)
+            seek(self.dropouts, self.config.seed, step, share.first + part.start, batch.images.device)
             with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), _memory_for(part.stop - part.start):
-                sums.append(self._backward(share, part, images[part], labels[part]))
+                sums.append(self._backward(batch, part))
         losses, hits = zip(*sums, strict=True)
         return torch.stack(losses).sum(), torch.stack(hits).sum()
 
-    def _backward(self, share: Share, part: slice, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _backward(self, batch: Batch, part: slice) -> tuple[Tensor, Tensor]:
         """Gradients of one micro-batch; returns its sums of loss and of hits."""
-        draws = torch.from_numpy(share.draws[part]).to(images.device, non_blocking=True)
-        pixels = self.augment(images, draws).contiguous(memory_format=self.memory_format)
+        share, labels = batch.share, batch.labels[part]
+        pixels = self.augment(batch.images[part], batch.draws[part]).contiguous(memory_format=self.memory_format)
         logits = (self.wrapped if share.empty else self.forward)(pixels)
         weight = 0.0 if share.empty else 1.0
         smoothing = self.config.optim.label_smoothing

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.null_gpu import NullGpu
-from tests.helpers.programs import TINY, Program
+from tests.helpers.programs import TINY, run_program
 from tests.helpers.run_folders import events
 
 pytestmark = [pytest.mark.slow, pytest.mark.nullgpu]
@@ -58,27 +58,33 @@ def test_device_tests_pass_on_null_gpu(null_gpu: NullGpu) -> None:
 
 
 @pytest.mark.parametrize(
-    ("network", "precision", "processes", "apart"),
-    [("baseline", "no", 1, 1e-5), ("baseline", "no", 2, 1e-5), ("baseline", "bf16", 2, 1e-2), ("resnet50", "no", 1, 1e-2)],
+    ("network", "processes", "apart"),
+    [
+        (("baseline", "--train.precision", "no"), 1, 1e-5),
+        (("baseline", "--train.precision", "no"), 2, 1e-5),
+        (("baseline", "--train.precision", "bf16"), 2, 1e-2),
+        (("resnet50", "--model.weights", "none"), 1, 1e-2),
+    ],
 )
 def test_gpus_compute_what_cpus_do(
-    network: str, precision: str, processes: int, apart: float, null_gpu: NullGpu, program: Program, photos: Path
+    network: tuple[str, ...], processes: int, apart: float, null_gpu: NullGpu, photos: Path
 ) -> None:
     """Losses of the steps of two epochs, with dropout: the masks are the same. Triton's interpreter draws them.
 
     The rate is low: in a ResNet with random weights, what was rounding grows a hundredfold per step, and on CPUs
     the convolutions of its small maps sum in another order.
     """
-    common = ["train.py", "--data.root", photos, *TINY, "--model.name", network, "--train.epochs", 2]
-    common += ["--optim.lr", 1e-6, "--model.weights", "none", "--train.precision", precision, "--run.folder", photos.parent / "runs"]
-    done = program(*common, "--run.name", "cpu")
-    assert done.returncode == 0, done.stderr
-    run = (*common, "--run.name", "gpu")
-    done = null_gpu.run(*run, compute=True, processes=processes, TRITON_INTERPRET="1")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "on cuda" in done.stdout
-    runs = [events(photos.parent / "runs" / name) for name in ("cpu", "gpu")]
-    losses = [[event["loss"] for event in run if event["event"] == "step"] for run in runs]
+    runs, losses = photos.parent / "runs", []
+    command = ["train.py", "--data.root", photos, *TINY, "--train.epochs", 2, "--optim.lr", 1e-6, "--run.folder", runs]
+    for name in ("cpu", "cuda"):
+        run = (*command, "--model.name", *network, "--run.name", name)
+        if name == "cpu":
+            done = run_program(photos.parent, *run)
+        else:
+            done = null_gpu.run(*run, compute=True, processes=processes, TRITON_INTERPRET="1")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"on {name}" in done.stdout
+        losses.append([event["loss"] for event in events(runs / name) if event["event"] == "step"])
     assert len(losses[0]) == 6
     assert losses[1] == pytest.approx(losses[0], rel=apart)
 
