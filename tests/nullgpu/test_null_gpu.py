@@ -74,14 +74,14 @@ def test_gpus_compute_what_cpus_do(
     The rate is low: in a ResNet with random weights, what was rounding grows a hundredfold per step, and on CPUs
     the convolutions of its small maps sum in another order.
     """
-    runs, losses = photos.parent / "runs", []
-    command = ["train.py", "--data.root", photos, *TINY, "--train.epochs", 2, "--optim.lr", 1e-6, "--run.folder", runs]
+    runs, losses = photos.parent / "runs", list[list[float]]()
+    command = ["--data.root", photos, *TINY, "--train.epochs", 2, "--optim.lr", 1e-6, "--run.folder", runs]
     for name in ("cpu", "cuda"):
         run = (*command, "--model.name", *network, "--run.name", name)
         if name == "cpu":
-            done = run_program(photos.parent, *run)
+            done = run_program(photos.parent, "train.py", *run)
         else:
-            done = null_gpu.run(*run, compute=True, processes=processes, TRITON_INTERPRET="1")
+            done = null_gpu.run("train.py", *run, compute=True, processes=processes, TRITON_INTERPRET="1")
         assert done.returncode == 0, done.stdout + done.stderr
         assert f"on {name}" in done.stdout
         losses.append([event["loss"] for event in events(runs / name) if event["event"] == "step"])
