@@ -12,11 +12,12 @@ from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
-from leafdist.system import signals
+from leafdist.system import signals, streams
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
+    streams.outlive()
     signals.install()
     config = parse_config(arguments)
     # torch takes seconds to import: a wrong configuration is refused before that
@@ -42,10 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
-        if trainer.finished and runtime.once(lambda: folder.facts.state) == "finished":
-            bounded = config.optim.schedule == "cosine" or config.train.max_steps
+        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
+        if complete and runtime.once(lambda: folder.facts.state) == "finished":
+            bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
             more = "" if bounded else ". A higher train.epochs continues it"
-            runtime.say(f"{path} is finished: {trainer.state.step} steps{more}")
+            runtime.say(f"{path} is finished: {trainer.state.step or trainer.total_steps} steps{more}")
             return
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_set_aside(loaders, trainer.layout.set_aside, runtime)

@@ -1,7 +1,6 @@
 """The `leafdist` command: data and speed before a training, evaluation and uploads after it."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -15,7 +14,7 @@ from leafdist.predict import cli as predict
 from leafdist.prepare import cli as prepare
 from leafdist.report import cli as report
 from leafdist.runs import cli as runs
-from leafdist.system import completion, console
+from leafdist.system import completion, console, streams
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 from leafdist.tracking import cli as tracking
@@ -25,18 +24,19 @@ FOLDERS = (prepare, data, doctor, bench, runs, compare, report, predict, export,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    program = f"leafdist {options.command}"
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
+    streams.outlive(strict=True)
+    program = "leafdist"
     try:
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        program = f"leafdist {options.command}"
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
         status: int | None = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         console.say_aside(f"{program}: stopped{f'; {stop}' if str(stop) else ''}")
         return STOPPED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
     except (ValueError, OSError) as error:
         console.error(error, program)

@@ -5,6 +5,7 @@ block. Data sets may share a cache folder.
 """
 
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -21,6 +22,7 @@ from leafdist.system import processes as children
 
 FORMAT = 2
 BLOCK = 128  # rows per task and per checksum
+PACK = re.compile(r"(.+)-(\w+)-[0-9a-f]{8}-([0-9a-f]{8})")  # how the two files of a pack are named
 BESIDE = ".leafdist"  # the folder of packs in that of the data
 
 

@@ -1,6 +1,28 @@
 """The name of each file of a run folder, and who writes it. No other module spells these names."""
 
+import re
 from pathlib import Path
+
+UNVALIDATED = "-unvalidated"
+GENERATION = re.compile(rf"step-([0-9]{{9,}})({UNVALIDATED})?")
+UNSAVED = ".unsaved"  # lies in last/ from the first start to the first checkpoint
+
+
+def generations(last: Path) -> list[Path]:
+    """Return the checkpoints in last/, newest first; what else lies there is not ours."""
+    return sorted((path for path in last.glob("step-*") if GENERATION.fullmatch(path.name)), key=age, reverse=True)
+
+
+def age(path: Path) -> tuple[int, bool]:
+    """The step of a checkpoint, and whether its epoch was validated: what is greater is newer."""
+    return step_of(path), not path.name.endswith(UNVALIDATED)
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint."""
+    found = GENERATION.fullmatch(path.name)
+    assert found
+    return int(found[1])
 
 
 class RunLayout:
@@ -18,6 +40,7 @@ class RunLayout:
         self.best_meta = self.best / "meta.json"  # runs/checkpoint.py
         self.best_predictions = self.best / "predictions-val.csv"  # training/trainer.py
         self.last = path / "last"  # runs/checkpoint.py
+        self.unsaved = self.last / UNSAVED  # runs/folder.py
         self.calibration = path / "calibration.json"  # runs/evaluations.py
         self.set_aside = path / "set-aside.json"  # data/open.py
         self.not_finite = path / "not-finite.json"  # training/trainer.py

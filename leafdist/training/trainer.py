@@ -21,6 +21,7 @@ from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
 from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.header import read_meta
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system import files, signals
@@ -68,6 +69,16 @@ class Trainer:
                 self.step.scaler.load_state_dict(self.state.scaler)
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
+        if best := self.runtime.once(self._best_so_far):
+            self.state.better(best.val_accuracy, best.val_loss, best.epoch)
+
+    def _best_so_far(self) -> CheckpointMeta | None:
+        """What best/ holds, which may be of a later epoch than the checkpoint; only what beats it may replace it."""
+        try:
+            return read_meta(self.layout.path)
+        except ValueError as error:
+            self.runtime.say(f"warning: {error}; the next best epoch replaces it")
+            return None
 
     @property
     def finished(self) -> bool:

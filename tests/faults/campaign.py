@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 
 import psutil
 
-from leafdist.runs.checkpoint import generations
+from leafdist.runs.layout import generations
 from tests.helpers.paths import REPO, SHARED
 
 VOLATILE = ("seconds", "images_per_second", "epoch_seconds")
