@@ -25,6 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from leafdist.distributed.job import run
     from leafdist.distributed.runtime import Runtime
     from leafdist.report import write as report
+    from leafdist.runs.advice import advise, batch_too_large
     from leafdist.runs.folder import RunFolder, continued
     from leafdist.tracking.run_tracker import open_tracker
     from leafdist.training.model import prepare_model
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             more = "" if bounded else ". A higher train.epochs continues it"
             runtime.say(f"{path} is finished: {trainer.state.step or trainer.total_steps} steps{more}")
             return
+        if few := batch_too_large(config.train.batch_size, facts.data["train"].photos, trainer.total_steps):
+            runtime.say(few)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_set_aside(loaders, trainer.layout.set_aside, runtime)
         tracker = open_tracker(
@@ -64,6 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             finish(trainer.state.result())
         if runtime.is_main:
             report.attempt(folder.path, runtime.say)
+            advise(folder.path, runtime.say)
         runtime.gather(None, patient=True)  # uploads may take longer than a collective
         best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
         runtime.say(f"done: {best}. Next: python evaluate.py {path}")

@@ -24,7 +24,8 @@ def explain(text: str) -> None:
     """Leave the reason of this end where torchrun and `accelerate launch` look for one to show."""
     if path := os.environ.get("TORCHELASTIC_ERROR_FILE"):
         with suppress(OSError):  # it is printed as well
-            Path(path).write_text(json.dumps({"message": text, "timestamp": int(time.time())}), encoding="utf-8")
+            error = {"message": text, "extraInfo": {"timestamp": int(time.time())}}
+            Path(path).write_text(json.dumps({"message": error}), encoding="utf-8")
 
 
 def hand_over(status: int, *, main: bool) -> int:
