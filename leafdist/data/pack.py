@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 
@@ -50,7 +51,10 @@ def cache_folder(root: Path, cache: str | None) -> Path:
         return Path(cache)
     if os.access(root, os.W_OK):
         return root / BESIDE
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a container's user without $HOME and without an entry in /etc/passwd
+        home = Path(gettempdir()) / f"leafdist-{os.geteuid()}"
     return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
 
 

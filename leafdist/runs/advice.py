@@ -9,6 +9,7 @@ from leafdist.runs.photo_tables import read_predictions
 from leafdist.runs.record import RunRecord
 
 FEW_STEPS, ENOUGH_STEPS, LEAST_BATCH = 4, 8, 4  # optimizer steps an epoch; rows
+LEARNS = 300  # steps of a run that are enough, however many an epoch has
 GAIN, FALL = 0.005, 0.05  # in the last quarter of the epochs: of val accuracy, and of val loss relative to itself
 STARVES, SHOWN = 0.5, 3  # share of the accuracy over all, below which a class starves; how many are named
 
@@ -67,7 +68,7 @@ def batch_too_large(batch_size: int, photos: int, steps: int) -> str | None:
     """Return a warning where an epoch has so few steps that little is learned; `steps` are those of the whole run."""
     each = math.ceil(photos / batch_size)
     better = max(LEAST_BATCH, 2 ** int(math.log2(max(1, photos / ENOUGH_STEPS))))
-    if each >= FEW_STEPS or better >= batch_size:
+    if each >= FEW_STEPS or steps >= LEARNS or better >= batch_size:
         return None
     return (
         f"warning: train.batch_size={batch_size} makes {each} step(s) an epoch of {photos} photos, {steps} in all: too "
