@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from leafdist.distributed.job import run
     from leafdist.distributed.runtime import Runtime
     from leafdist.report import write as report
-    from leafdist.runs.advice import advise, batch_too_large
+    from leafdist.runs.advice import advise, warn_of_large_batch
     from leafdist.runs.folder import RunFolder, continued
     from leafdist.tracking.run_tracker import open_tracker
     from leafdist.training.model import prepare_model
@@ -50,8 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             more = "" if bounded else ". A higher train.epochs continues it"
             runtime.say(f"{path} is finished: {trainer.state.step or trainer.total_steps} steps{more}")
             return
-        if few := batch_too_large(config.train.batch_size, facts.data["train"].photos, trainer.total_steps):
-            runtime.say(few)
+        warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_set_aside(loaders, trainer.layout.set_aside, runtime)
         tracker = open_tracker(

@@ -6,7 +6,7 @@ from datetime import timedelta
 import torch.distributed as dist
 
 from leafdist.distributed.runtime import Runtime
-from leafdist.system import console, launched, signals
+from leafdist.system import console, launched, signals, streams
 from leafdist.system.errors import (
     DONE,
     INTERRUPTED,
@@ -24,6 +24,7 @@ GOODBYE = timedelta(seconds=30)
 
 def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: float, deterministic: bool) -> int:
     """Run `job` as one of the processes of the launch; returns the exit status. A bug keeps its traceback."""
+    streams.outlive()
     runtime: Runtime | None = None
     try:
         runtime = Runtime(precision=precision, timeout_minutes=timeout_minutes, deterministic=deterministic)

@@ -38,15 +38,13 @@ def still_improving(run: RunRecord) -> str | None:
     fall = 1 - last.val_loss / max(min(epoch.val_loss for epoch in before), 1e-9)
     if gain < GAIN and not fall > FALL:
         return None
-    config = run.config
-    epochs_then = f"train.epochs={2 * config.train.epochs}"
+    config, longer = run.config, 2 * run.config.train.epochs
+    again = f"Train with train.epochs={longer} under another run.name"
     if config.train.max_steps:
-        way = "Train with a higher train.max_steps under another run.name"
-    elif config.optim.schedule == "cosine":
-        way = f"Train with {epochs_then} under another run.name"
-    else:
-        way = f"The same command with --{epochs_then.replace('=', ' ')} continues it"
-    return f"val still rose in the last epoch: it has not learned all that it can. {way}"
+        again = "Train with a higher train.max_steps under another run.name"
+    elif config.optim.schedule != "cosine":
+        again = f"The same command with --train.epochs {longer} continues it"
+    return f"val still rose in the last epoch: it has not learned all that it can. {again}"
 
 
 def starving(run: RunRecord) -> str | None:
@@ -59,18 +57,17 @@ def starving(run: RunRecord) -> str | None:
     found = sorted((label for label in photos if share[label] < STARVES * accuracy), key=lambda label: share[label])
     if not found:
         return None
-    named = ", ".join(f"{label} ({right[label]} of {photos[label]})" for label in found[:SHOWN])
-    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return f"classes that starve, found on val: {named}{more}. More photos of them help most, then more epochs"
+    named = [f"{label} ({right[label]} of {photos[label]})" for label in found]
+    more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
+    return f"classes that starve, found on val: {', '.join(named[:SHOWN] + more)}. More photos of them help most"
 
 
-def batch_too_large(batch_size: int, photos: int, steps: int) -> str | None:
-    """Return a warning where an epoch has so few steps that little is learned; `steps` are those of the whole run."""
+def warn_of_large_batch(batch_size: int, photos: int, steps: int, say: Callable[[str], None]) -> None:
+    """Warn where an epoch has so few steps that little is learned; `steps` are those of the whole run."""
     each = math.ceil(photos / batch_size)
     better = max(LEAST_BATCH, 2 ** int(math.log2(max(1, photos / ENOUGH_STEPS))))
-    if each >= FEW_STEPS or steps >= LEARNS or better >= batch_size:
-        return None
-    return (
-        f"warning: train.batch_size={batch_size} makes {each} step(s) an epoch of {photos} photos, {steps} in all: too "
-        f"few to learn much. Set train.batch_size={better}"
-    )
+    if each < FEW_STEPS and steps < LEARNS and better < batch_size:
+        say(
+            f"warning: train.batch_size={batch_size} makes {each} step(s) an epoch of {photos} photos, {steps} in all: "
+            f"too few to learn much. Set train.batch_size={better}"
+        )

@@ -13,10 +13,22 @@ from tests.helpers.programs import TINY, Program
 
 COPIES = ("step-000000003.bak", "step-000000003 (copy)", "step-000000003-old", "step-notes.txt", "step-3", "step-best")
 KEPT = (".step-notes.damaged", ".step-000000003.bak.damaged", ".mine.tmp", ".notes.2024.tmp", ".a.elsewhere.12.tmp")
+
+
+def _lose_record(run: Path) -> None:
+    shutil.rmtree(run / "last")
+    (run / "run.json").unlink()
+
+
+def _lose_content(run: Path) -> None:
+    for path in (run / "last").iterdir():
+        shutil.rmtree(path)
+
+
 GONE: dict[str, Callable[[Path], object]] = {
     "last": lambda run: shutil.rmtree(run / "last"),
-    "content": lambda run: [shutil.rmtree(path) for path in (run / "last").iterdir()],
-    "record": lambda run: (shutil.rmtree(run / "last"), (run / "run.json").unlink()),
+    "content": _lose_content,
+    "record": _lose_record,
     "renamed": lambda run: [path.rename(f"{path}.bak") for path in (run / "last").iterdir()],
 }
 
@@ -35,7 +47,7 @@ def test_copies_are_no_checkpoints(program: Program, photos: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("lost", GONE)
-def test_lost_checkpoints_are_never_trained_anew(lost: str, program: Program, photos: Path, tmp_path: Path) -> None:
+def test_run_without_checkpoints_is_refused(lost: str, program: Program, photos: Path, tmp_path: Path) -> None:
     run, arguments = tmp_path / "runs" / "run", ("--data.root", photos, *TINY)
     assert program("train.py", *arguments, "--train.epochs", 2).returncode == 0
     before = {path: path.read_bytes() for path in [run / "metrics.jsonl", *(run / "best").iterdir()]}
@@ -52,7 +64,7 @@ def test_lost_checkpoints_are_never_trained_anew(lost: str, program: Program, ph
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_run_without_a_checkpoint_yet_starts_over(program: Program, photos: Path, tmp_path: Path) -> None:
+def test_run_never_saved_starts_over(program: Program, photos: Path, tmp_path: Path) -> None:
     """As one that was killed before it wrote its first: what it wrote otherwise is written again, to the bit."""
     run, arguments = tmp_path / "runs" / "run", ("--data.root", photos, *TINY, "--train.epochs", 1)
     assert program("train.py", *arguments).returncode == 0

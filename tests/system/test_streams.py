@@ -52,7 +52,7 @@ def test_closed_numbers_take_no_file(tmp_path: Path) -> None:
     assert (tmp_path / "kept").read_text() == ""
 
 
-def test_pipe_that_does_not_block_gets_everything(tmp_path: Path) -> None:
+def test_non_blocking_pipe_gets_everything(tmp_path: Path) -> None:
     code = HEAD.format("") + "os.set_blocking(1, False)\nfor _ in range(200): print('x' * 999, flush=True)"
     assert shell(code, "| (sleep 0.5; wc -c)", tmp_path) == (0, "200000\n")
 
