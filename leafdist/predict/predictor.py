@@ -83,14 +83,15 @@ class Predictor:
     def picture(self, answer: Answer) -> Pixels:
         """Draw the photo, larger than the network saw it, under its heat."""
         assert answer.heat is not None
-        return overlay(decode(answer.path, PICTURE, self.config.data.fit), answer.heat)
+        data = self.config.data
+        return overlay(decode(answer.path, PICTURE, data.fit, data.max_pixels), answer.heat)
 
     def _decoded(self, paths: Iterable[Path], on_unreadable: OnUnreadable) -> Iterator[tuple[list[Path], Pixels]]:
         """Batches of readable photos; one is decoded by threads while the one before it is judged."""
         data, size, source = self.config.data, EVALUATION_BATCH[self.device.type], iter(paths)
         with ThreadPoolExecutor(self.cores) as pool:
             batches = (
-                [(path, pool.submit(decode, path, data.resize, data.fit)) for path in batch]
+                [(path, pool.submit(decode, path, data.resize, data.fit, data.max_pixels)) for path in batch]
                 for batch in iter(lambda: list(islice(source, size)), [])
             )
             ahead = next(batches, None)
