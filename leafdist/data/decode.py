@@ -18,7 +18,7 @@ from leafdist.data.photos import first_bytes
 from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
 
 # modes that become RGB in one way only; alpha is dropped, CMYK read as PIL does, without a colour profile
-MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV", "LAB"}
+MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"}
 SIXTEEN = {"I;16", "I;16L", "I;16B", "I;16N"}  # grey, of which the upper 8 bits count
 MAX_PIXELS = 178_956_970  # Pillow's own limit: a small file can claim to be a huge photo
 _METHODS = Image.Transpose  # by EXIF's orientation; 1 is upright
@@ -40,13 +40,9 @@ def decode(path: Path | str, side: int, fit: Fit = "stretch", max_pixels: int = 
     try:
         check_regular(path)
         with opened(path, max_pixels) as image:
-            if mode_of(image) not in MODES | SIXTEEN:
-                readable = ", ".join(sorted(MODES | SIXTEEN))
-                raise _RefusedError(f"has colour mode {image.mode}, read are {readable}. Convert it to RGB")
+            _check_mode(path, image)
             return np.asarray(_square(upright(image), side, fit))
-    except _RefusedError as error:
-        raise UnreadablePhotoError(f"{path} {error}") from None
-    except MemoryError:
+    except (MemoryError, UnreadablePhotoError):
         raise
     except Exception as error:  # a damaged file may raise anything in a decoder
         if isinstance(error, OSError) and error.errno:  # Pillow's own have none
@@ -63,9 +59,9 @@ def decode_or_none(path: Path, side: int, fit: Fit = "stretch") -> NDArray[np.ui
 
 
 def check_regular(path: Path | str) -> None:
-    """Refuse what is no file before it is opened: a FIFO would block for ever."""
+    """Refuse what is no file before it is opened, since a FIFO would block for ever. Raises UnreadablePhotoError."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # noqa: PTH116 (not a Path for each photo)
-        raise _RefusedError("is no regular file. Remove it, or name the photo itself")
+        raise UnreadablePhotoError(f"{path} is no regular file and was not opened. Name a photo, or remove it")
 
 
 @contextmanager
@@ -85,7 +81,7 @@ def fault(error: Exception, head: bytes) -> str:
         pixels = re.search(r"\d+", str(error))
         return f"has {pixels[0] if pixels else 'too many'} pixels. Raise data.max_pixels, or scale the photo down"
     if what := instead(head):
-        return f"is {what}"
+        return f"cannot be decoded: it is {what}"
     known = photo_format(head)
     kind = f"a damaged {known}" if known else "of no known format"
     why = "" if isinstance(error, PIL.UnidentifiedImageError) else f", {type(error).__name__}: {error}"
@@ -121,8 +117,10 @@ def mode_of(image: Image.Image) -> str:
     return "I;16" if image.mode == "I" and image.format == "PPM" else image.mode
 
 
-class _RefusedError(Exception):
-    """A photo is refused by a rule of ours."""
+def _check_mode(path: Path | str, image: Image.Image) -> None:
+    if mode_of(image) not in MODES | SIXTEEN:
+        readable = ", ".join(sorted(MODES | SIXTEEN))
+        raise UnreadablePhotoError(f"{path} has colour mode {image.mode}, read are {readable}. Convert it to RGB")
 
 
 def _square(image: Image.Image, side: int, fit: Fit) -> Image.Image:

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ class Index:
     digest: str
     stamp: str
     set_aside: tuple[SetAside, ...] = ()
-    passed_over: Mapping[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -77,7 +77,7 @@ def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> 
     paths = Names.of({name: files for name, (files, *_) in zip(names, found, strict=True)})
     others = sum((kinds for *_, kinds in found), Counter[str]())
     labels = labels_of(known, paths)
-    index = Index(folder, known, paths, labels, digest.hexdigest(), stamp.hexdigest(), passed_over=dict(others))
+    index = Index(folder, known, paths, labels, digest.hexdigest(), stamp.hexdigest(), (), dict(others))
     return index, np.concatenate([facts for _, facts, _ in found])
 
 

@@ -83,16 +83,8 @@ def _scan_and_keep(header: Path, root: Path, split: str, classes: Sequence[str])
     with files.atomic_path(numbers) as temporary:
         facts.tofile(temporary)
     checksums = {path.name: _checksum(path) for path in (names, numbers)}
-    kept = KeptIndex(
-        FORMAT,
-        checksums,
-        index.names.counts,
-        times,
-        list(classes),
-        index.digest,
-        index.stamp,
-        dict(index.passed_over),
-    )
+    found = (index.digest, index.stamp, index.passed_over)
+    kept = KeptIndex(FORMAT, checksums, index.names.counts, times, list(classes), *found)
     files.write_json(header, plain.to_plain(kept))
     return _index(index.folder, kept, names)
 
@@ -114,9 +106,7 @@ def _load(header: Path, folder: Path, classes: Sequence[str]) -> Index | None:
 def _index(folder: Path, kept: KeptIndex, path: Path) -> Index:
     names = Names.mapped(kept.counts, path)
     labels = labels_of(kept.classes, names)
-    return Index(
-        folder, tuple(kept.classes), names, labels, kept.digest, kept.stamp, passed_over=dict(kept.passed_over)
-    )
+    return Index(folder, tuple(kept.classes), names, labels, kept.digest, kept.stamp, (), kept.passed_over)
 
 
 def _same(index: Index, facts: NDArray[np.int64]) -> bool:

@@ -82,7 +82,7 @@ def ensure_pack(
             if fault := check(path, index, side, fit):
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
                 prune(folder, name)
-                build(path, index, side, workers, fit, max_pixels)
+                build(path, index, side, workers, fit, max_pixels=max_pixels)
     except children.HelperKilledError as error:
         raise ValueError(f"{index.folder} cannot be packed: {error}. Ask for more memory or fewer cores") from error
     except OSError as error:
@@ -115,7 +115,7 @@ def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | No
 
 
 def build(
-    path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch", max_pixels: int = MAX_PIXELS
+    path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch", *, max_pixels: int = MAX_PIXELS
 ) -> None:
     """Decode all photos in `workers` processes, each of which writes its own rows; the header comes last."""
     count, folder = len(index), str(index.folder)

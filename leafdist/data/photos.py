@@ -13,12 +13,12 @@ from leafdist.data.first_bytes import HEAD, photo_format
 
 PHOTO = "photo"
 # a file of such a name is taken for a photo, so that one that cannot be read is missed; all others are looked into
-NAMES = frozenset(
-    f".{name}"
-    for name in "jpg jpeg jpe jfif mpo png apng bmp dib webp tif tiff ppm pgm pbm pnm gif avif heic heif".split()
-)
+NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+NAMES |= {".pbm", ".gif", ".avif", ".heic", ".heif"}
 # of cameras: a TIFF by the first bytes, with a small preview that Pillow would take for the photo
-RAW = frozenset(f".{name}" for name in "dng cr2 nef nrw arw srf sr2 pef srw 3fr erf kdc dcr iiq".split())
+RAW = frozenset(
+    {".dng", ".cr2", ".nef", ".nrw", ".arw", ".sr2", ".pef", ".srw", ".3fr", ".erf", ".kdc", ".dcr", ".iiq"}
+)
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
 LOOKERS = 8  # files opened at a time: a network answers slowly
 
@@ -59,10 +59,8 @@ def kind_of(entry: os.DirEntry[str] | Path) -> str:
             return "broken link"
         raise
     suffix = ending(entry.name)
-    if suffix in NAMES:
-        return PHOTO
     try:
-        if suffix not in RAW and photo_format(first_bytes(entry)):
+        if suffix in NAMES or (suffix not in RAW and photo_format(first_bytes(entry))):
             return PHOTO
     except PermissionError:
         return "file without permission"

@@ -19,9 +19,7 @@ from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
 BLOCK = 256  # photos per task
 
 
-def set_bad_aside(
-    index: Index, cache: Path, workers: int, say: Say = print, max_pixels: int = MAX_PIXELS
-) -> Index:
+def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print, max_pixels: int = MAX_PIXELS) -> Index:
     """Move photos that cannot be decoded into the `set_aside` of the index; the finding is kept in `cache`.
 
     Raises ValueError where a class would have no photo left.
