@@ -87,7 +87,7 @@ def in_words(kinds: Mapping[str, int]) -> str:
 def list_classes(root: Path) -> list[str]:
     """List the class folders in `root`, all that are not hidden, sorted. Raises ValueError where there is none."""
     with _readable(root), os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in entries if Path(entry).is_dir() and not entry.name.startswith("."))
     if not names:
         raise ValueError(f"{root} holds no class folder: photos lie in one folder per class. {_WAY_OUT}")
     return names

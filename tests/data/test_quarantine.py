@@ -85,12 +85,16 @@ def test_unreadable_class_is_an_error(damaged: Path) -> None:
 def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, tmp_path: Path) -> None:
     common = ["train.py", "--data.root", damaged, *TINY, "--train.epochs", 1, "--optim.name", "sgd"]
     common += ["--data.on_corrupt", "quarantine"]
+    (damaged / "train" / CLASSES[0] / "notes.txt").touch()
     leaves = tmp_path / "leaves.tsv"
     leaves.write_text("class\tstem\tleaf_id\n" + "".join(f"{CLASSES[0]}\t00{n}\tone\n" for n in range(3)))
     for name, source, processes in (("one", "pack", 1), ("two", "folder", 2)):
         done = program(*common, "--data.source", source, "--run.name", name, processes=processes)
         assert done.returncode == 0, done.stderr
         assert "photos set aside: 1 of train, 1 of val" in done.stdout
+        assert "passed over in train, since they are no photos: 1 x .txt" in done.stdout
+        facts = json.loads((tmp_path / "runs" / name / "run.json").read_text())
+        assert facts["passed_over"] == {"train": {".txt": 1}}
         rows = json.loads((tmp_path / "runs" / name / "set-aside.json").read_text())
         assert [(row["split"], row["path"]) for row in rows] == [("train", BAD["train"]), ("val", BAD["val"])]
         done = program("evaluate.py", tmp_path / "runs" / name, "--groups", leaves, processes=processes)
