@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import PIL
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin
 
+from leafdist.config.schema import DataConfig
 from leafdist.data.first_bytes import instead, photo_format
 from leafdist.data.photos import first_bytes
 from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
@@ -20,18 +22,19 @@ from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
 # modes that become RGB in one way only; alpha is dropped, CMYK read as PIL does, without a colour profile
 MODES = {"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV"}
 SIXTEEN = {"I;16", "I;16L", "I;16B", "I;16N"}  # grey, of which the upper 8 bits count
-MAX_PIXELS = 178_956_970  # Pillow's own limit: a small file can claim to be a huge photo
+LIMIT = DataConfig.max_pixels  # by default Pillow's own limit
 _METHODS = Image.Transpose  # by EXIF's orientation; 1 is upright
 TURNS = {2: _METHODS.FLIP_LEFT_RIGHT, 3: _METHODS.ROTATE_180, 4: _METHODS.FLIP_TOP_BOTTOM, 5: _METHODS.TRANSPOSE}
 TURNS |= {6: _METHODS.ROTATE_270, 7: _METHODS.TRANSVERSE, 8: _METHODS.ROTATE_90}
 DECODER = f"Pillow {PIL.__version__}, EXIF applied once, bilinear with antialias"
 Fit = Literal["stretch", "crop"]
 
+warnings.filterwarnings("ignore", ".*EXIF", UserWarning, "PIL")  # the photo is read all the same
 # Pillow refuses a PNG with over 1 MB of text (a prompt, an editor's history), which nobody reads here
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 28
 
 
-def decode(path: Path | str, side: int, fit: Fit = "stretch", max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+def decode(path: Path | str, side: int, fit: Fit = "stretch", max_pixels: int = LIMIT) -> NDArray[np.uint8]:
     """Decode, turn as EXIF says, convert to RGB and resize: (side, side, 3) uint8.
 
     stretch: the protocol's `transforms.Resize([64, 64])` on a PIL image, bilinear with antialias, the aspect ratio not
@@ -65,7 +68,7 @@ def check_regular(path: Path | str) -> None:
 
 
 @contextmanager
-def opened(source: Path | str | BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+def opened(source: Path | str | BinaryIO, max_pixels: int = LIMIT) -> Iterator[Image.Image]:
     """Open a photo, of which nothing but the header is read. Raises whatever Pillow raises, `fault` has it in words."""
     if Image.MAX_IMAGE_PIXELS and max_pixels > 2 * Image.MAX_IMAGE_PIXELS:  # Pillow warns at half of what it refuses
         Image.MAX_IMAGE_PIXELS = max_pixels
@@ -78,8 +81,8 @@ def opened(source: Path | str | BinaryIO, max_pixels: int = MAX_PIXELS) -> Itera
 def fault(error: Exception, head: bytes) -> str:
     """Say what is wrong with a photo that begins with `head` and could not be read, and the way out."""
     if isinstance(error, Image.DecompressionBombError):
-        pixels = re.search(r"\d+", str(error))
-        return f"has {pixels[0] if pixels else 'too many'} pixels. Raise data.max_pixels, or scale the photo down"
+        pixels = "".join(re.findall(r"\d+", str(error))[:1])
+        return f"has {pixels} pixels. Raise data.max_pixels (pack, predict: --max-pixels), or scale the photo down"
     if what := instead(head):
         return f"cannot be decoded: it is {what}"
     known = photo_format(head)

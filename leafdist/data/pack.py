@@ -6,24 +6,22 @@ block. Data sets may share a cache folder.
 
 import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from leafdist.data.cache import Say, alone, prune, read_header
-from leafdist.data.decode import DECODER, MAX_PIXELS, Fit, decode
+from leafdist.data.decode import DECODER, LIMIT, Fit, decode
 from leafdist.data.index import Index
 from leafdist.system import console, files, plain, signals
 from leafdist.system import processes as children
 
 FORMAT = 2
 BLOCK = 128  # rows per task and per checksum
-Decode = Callable[[str], NDArray[np.uint8]]
 BESIDE = ".leafdist"  # the folder of packs in that of the data
 
 
@@ -63,7 +61,7 @@ def ensure_pack(
     say: Say = print,
     *,
     fit: Fit = "stretch",
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int = LIMIT,
 ) -> Path:
     """Return the pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes.
 
@@ -114,9 +112,7 @@ def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | No
     return None
 
 
-def build(
-    path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch", *, max_pixels: int = MAX_PIXELS
-) -> None:
+def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch", *, max_pixels: int = LIMIT) -> None:
     """Decode all photos in `workers` processes, each of which writes its own rows; the header comes last."""
     count, folder = len(index), str(index.folder)
     path.with_suffix(".json").unlink(missing_ok=True)
@@ -124,13 +120,13 @@ def build(
         with temporary.open("wb") as file:
             file.truncate(count * side * side * 3)
         starts = range(0, count, BLOCK)
-        decoded = partial(decode, side=side, fit=fit, max_pixels=max_pixels)
-        tasks = [(temporary, side, start, folder, index.names[start : start + BLOCK], decoded) for start in starts]
+        tasks = [(temporary, side, fit, start, folder, index.names[start : start + BLOCK]) for start in starts]
+        work = partial(_pack_block, max_pixels=max_pixels)
         checksums = [0] * len(tasks)
         with console.bar(count, "photo", f"packing {index.folder.name}") as bar:
-            for block, checksum in children.share_out(_pack_block, tasks, workers):
+            for block, checksum in children.share_out(work, tasks, workers):
                 checksums[block] = checksum
-                bar.update(len(tasks[block][4]))
+                bar.update(len(tasks[block][-1]))
     header = _header(index, side, fit, tuple(checksums))
     files.write_json(path.with_suffix(".json"), plain.to_plain(header))
 
@@ -139,12 +135,12 @@ def _header(index: Index, side: int, fit: Fit, checksums: tuple[int, ...] = ()) 
     return PackHeader(FORMAT, len(index), side, fit, DECODER, index.stamp, checksums)
 
 
-def _pack_block(task: tuple[Path, int, int, str, Sequence[str], Decode]) -> int:
-    path, side, start, folder, names, decoded = task
+def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]], max_pixels: int) -> int:
+    path, side, fit, start, folder, names = task
     rows = np.empty((len(names), side, side, 3), np.uint8)
     for row, name in zip(rows, names, strict=True):
         signals.check()  # only in the process that was asked to stop: its helpers never see a signal
-        row[:] = decoded(f"{folder}/{name}")
+        row[:] = decode(f"{folder}/{name}", side, fit, max_pixels)
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)
         file.write(rows.data)

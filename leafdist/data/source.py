@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.data.decode import MAX_PIXELS, Fit, decode
+from leafdist.data.decode import LIMIT, Fit, decode
 from leafdist.data.index import Index
 
 Rows = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -25,7 +25,7 @@ class Source(Protocol):
 class FolderSource:
     """Decodes photos when they are read."""
 
-    def __init__(self, index: Index, side: int, fit: Fit = "stretch", max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, index: Index, side: int, fit: Fit = "stretch", max_pixels: int = LIMIT) -> None:
         self.index, self.side, self.fit, self.max_pixels = index, side, fit, max_pixels
 
     def read(self, indices: NDArray[np.int64]) -> Rows:

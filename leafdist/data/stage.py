@@ -15,7 +15,7 @@ from pathlib import Path
 
 from leafdist.data import cache as caches
 from leafdist.data.cache import Say
-from leafdist.data.decode import MAX_PIXELS, Fit
+from leafdist.data.decode import LIMIT, Fit
 from leafdist.data.index import Index, scan
 from leafdist.data.pack import BESIDE, cache_folder, check, ensure_pack, family
 from leafdist.data.photos import below_single_folders
@@ -86,7 +86,7 @@ def stage_pack(
     *,
     say: Say = print,
     fit: Fit = "stretch",
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int = LIMIT,
 ) -> Path:
     """Copy the pack of `index`, which is in `cache` or is built there, to `scratch()`, or find it there intact.
 

@@ -30,6 +30,7 @@ def add(commands: Any) -> None:
     predict.add_argument("folder", metavar="RUN", type=Path, help="a run folder, such as runs/resnet50")
     predict.add_argument("paths", metavar="IMAGE|FOLDER", nargs="+", help="photos; -: their names on standard input")
     predict.add_argument("--top", metavar="K", type=int, default=3, help="classes per photo")
+    predict.add_argument("--max-pixels", type=int, help="most pixels of a photo (default: as in training)")
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--csv", metavar="FILE", type=Path, help="write path,predicted,confidence,... there")
     form.add_argument("--jsonl", action="store_true", help="print one JSON object per photo")
@@ -55,7 +56,7 @@ def predict_photos(options: argparse.Namespace) -> int:
         console.warn(str(message))
 
     runtime = Runtime()
-    predictor = Predictor(load_run(options.folder, runtime.device), runtime.device, runtime.cpus)
+    predictor = Predictor(load_run(options.folder, runtime.device), runtime.device, runtime.cpus, options.max_pixels)
     for notice in predictor.notices:
         console.say_aside(notice)
     top = min(options.top, len(predictor.classes))

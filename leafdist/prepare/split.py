@@ -17,7 +17,7 @@ from typing import Literal
 
 from leafdist.data.folds import fold_name
 from leafdist.data.groups import read_groups, unknown_classes
-from leafdist.data.photos import below_single_folders, in_words, list_classes, list_images
+from leafdist.data.photos import below_single_folders, ending, in_words, list_classes, list_images
 from leafdist.data.split_report import NEAR, Grouping, SplitReport
 from leafdist.prepare.partition import RATIOS, ClassSplit, Groups, Photo, fold, split_classes
 from leafdist.prepare.unfinished import unfinished
@@ -66,6 +66,8 @@ def split(
     skipped = {label: kinds.total() for label, kinds in others.items()}
     if kinds := sum(others.values(), Counter()):
         say(f"passed over, since they are no photos: {in_words(kinds)}")
+    if heic := sum(ending(file) in (".heic", ".heif") for files in names.values() for file in files):
+        say(f"{heic} HEIC photos are among them, which training cannot read: convert them to JPEG and split again")
     found, facts = find_groups(raw, names, groups, say)
     plan = split_classes(names, skipped, found, folds)
     facts = replace(facts, format=FORMAT, seed=seed, order=order, mode=mode)

@@ -90,7 +90,8 @@ def test_each_format_is_turned_once(form: str, orientation: int, tmp_path: Path)
     exif[0x0112] = orientation
     given = {"compression": form} if form.startswith("tiff_") else FORMATS[form]
     Image.fromarray(PIXELS).save(path, form.partition("_")[0].upper(), exif=exif, **given)
-    upright = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
     wanted = upright.resize((16, 16), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(decode(path, 16), np.asarray(wanted))
     turns = form not in ("GIF", "BMP", "PPM", "JPEG2000")  # the others hold no EXIF
@@ -112,15 +113,15 @@ def test_odd_headers_stop_no_photo(first: int, tmp_path: Path) -> None:
     (b"/annex/objects/SHA256E-s9--1.jpg", "git-annex pointer, .* `git annex get`"),
     (b"\xef\xbb\xbf\n<!DOCTYPE html><html>", "an HTML page, saved instead"),
     (b"<HTML><head>", "an HTML page, saved instead"),
-    (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code>', "a server's error"),
-    (b'{"error": "rate limit"}', "a server's error"),
-    (b'<?xml version="1.0"?>\n<svg width="9">', "a drawing"),
+    (b'<?xml version="1.0"?><Error><Code>AccessDenied</Code>', "XML or JSON, saved instead"),
+    (b'{"error": "rate limit"}', "XML or JSON, saved instead"),
+    (b'<?xml version="1.0"?>\n<svg width="9">', "XML or JSON, saved instead"),
     (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC, .* Convert it to JPEG"),
     (b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix", "HEIC, .* Convert it to JPEG"),
     (b"\xff\x0a\x01\x02", "JPEG XL, .* Convert it to JPEG"),
-    (b"\0\0\0\x18ftypisom\0\0\0\0", "a video, not a photo"),
-    (b"%PDF-1.7\n%\xe2", "a PDF, not a photo"),
-    (b"PK\3\4\0\0", "an archive, not a photo"),
+    (b"\0\0\0\x18ftypisom\0\0\0\0", "a PDF, an archive or a video"),
+    (b"%PDF-1.7\n%\xe2", "a PDF, an archive or a video"),
+    (b"PK\3\4\0\0", "a PDF, an archive or a video"),
     (bytes(4096), "nothing but zero bytes"),
     ("Größe\n".encode(), "text, not a photo"),
     (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "a damaged JPEG"),

@@ -78,7 +78,9 @@ def test_first_bytes_decide_for_all(odd: Path, tmp_path: Path, capsys: pytest.Ca
     assert count == {kind: number for kind, number in others.items() if kind != "folder"}
     assert sorted(photo.file for photo in list_folder(tmp_path / "raw").photos) == wanted
     split(tmp_path / "raw", tmp_path / "out")
-    assert f"passed over, since they are no photos: {in_words(others)}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"passed over, since they are no photos: {in_words(others)}" in said
+    assert "1 HEIC photos are among them" in said
     parts = [scan(tmp_path / "out", part) for part in ("train", "val", "test")]
     assert sum(map(len, parts)) == len(wanted)
     (tmp_path / "all").mkdir()
@@ -120,7 +122,7 @@ def test_kept_index_knows_other_files(photos: Path, monkeypatch: pytest.MonkeyPa
     assert open_index(photos, "train", None, photos / "cache").passed_over == first.passed_over == {".txt": 1}
 
 
-def test_index_of_the_old_rule_is_replaced(photos: Path) -> None:
+def test_older_index_is_made_anew(photos: Path) -> None:
     for one in (photos / "train").iterdir():
         os.utime(one, (1, 1))
     first = open_index(photos, "train", None, photos / "cache")

@@ -14,8 +14,10 @@ from PIL import Image
 from leafdist.data import quarantine
 from leafdist.data.index import scan
 from leafdist.data.open import origin
+from leafdist.data.pack import ensure_pack
 from leafdist.data.photo_facts import Origin
 from leafdist.data.quarantine import set_bad_aside
+from leafdist.data.source import FolderSource
 from leafdist.evaluation.intervals import wilson
 from tests.helpers.photos import CLASSES
 from tests.helpers.programs import TINY, Program
@@ -72,6 +74,17 @@ def test_split_json_covers_its_photos_only(photos: Path) -> None:
     for other in ("{}", '["another program"]'):
         (photos / "split.json").write_text(other)
         assert origin(index).split_digest is None
+
+
+def test_pixel_limit_reaches_every_decoder(photos: Path) -> None:
+    index = scan(photos, "train")
+    with pytest.raises(ValueError, match="has 1600 pixels"):
+        ensure_pack(index, 8, photos / "cache", 2, max_pixels=1599)
+    with pytest.raises(ValueError, match="has 1600 pixels"):
+        FolderSource(index, 8, max_pixels=1599).read(np.arange(1))
+    with pytest.raises(ValueError, match="none of its photos can be decoded"):
+        set_bad_aside(index, photos / "cache", 2, max_pixels=1599)
+    assert len(set_bad_aside(index, photos / "cache", 1, max_pixels=1600)) == len(index), "another finding"
 
 
 def test_unreadable_class_is_an_error(damaged: Path) -> None:

@@ -92,7 +92,8 @@ def wanted(path: Path) -> list[np.ndarray] | None:
             if image.mode not in MODES:
                 return None
         try:
-            right = [ImageOps.exif_transpose(Image.open(path)).convert("RGB")]
+            with Image.open(path) as image:
+                right = [ImageOps.exif_transpose(image).convert("RGB")]
         except Exception:  # noqa: BLE001 - EXIF that Pillow can read but not rewrite
             right = [plain, *(plain.transpose(turn) for turn in TURNS.values())]
     except Exception:  # noqa: BLE001 - no photo any more
