@@ -67,7 +67,7 @@ def split(
     if kinds := sum(others.values(), Counter()):
         say(f"passed over, since they are no photos: {in_words(kinds)}")
     if heic := sum(ending(file) in (".heic", ".heif") for files in names.values() for file in files):
-        say(f"{heic} HEIC photos are among them, which training cannot read: convert them to JPEG and split again")
+        say(f"HEIC photos, which training cannot read: {heic}. Convert them to JPEG and split again")
     found, facts = find_groups(raw, names, groups, say)
     plan = split_classes(names, skipped, found, folds)
     facts = replace(facts, format=FORMAT, seed=seed, order=order, mode=mode)
