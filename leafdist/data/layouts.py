@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from leafdist.data.photos import SPLITS, below_single_folders, folders_in
+from leafdist.data.photos import SPLITS, folders_in
 
 _OTHER_NAMES = {"training": "train", "trainset": "train", "tr": "train", "testing": "test", "tests": "test"}
 _OTHER_NAMES |= {"testset": "test", "holdout": "test", "te": "test"}
@@ -68,9 +68,8 @@ def check_split(root: Path, split: str) -> None:
 
 def _what_is_there(root: Path, split: str) -> str:
     inside = {path.name: split_of(path.name) for path in folders_in(root)}
-    for name, meant in inside.items():
-        if meant == split:
-            return f"{root} calls it {name!r}. Rename it: mv '{root / name}' '{root / split}'"
+    if name := next((name for name, meant in inside.items() if meant == split), None):
+        return f"{root} calls it {name!r}. Rename it: mv '{root / name}' '{root / split}'"
     if "train" in inside.values():
         if split == "test":
             return f"{root} holds no photos to test on. Name another split, or split the photos anew"
@@ -79,14 +78,11 @@ def _what_is_there(root: Path, split: str) -> str:
             f"NEW --layout split/class` deals all photos anew; or split {root / 'train'} alone and judge the run on "
             "your own test photos with `evaluate.py RUN --data`"
         )
-    deeper = {path.parent for path in root.glob("*/*") if split_of(path.name) == split and path.is_dir()}
-    if deeper:
+    near = [path for depth in ("*/*", "*/*/*") for path in root.glob(depth)]
+    if deeper := {path.parent for path in near if split_of(path.name) == split and path.is_dir()}:
         return f"it lies in {min(deeper)}. Name that folder"
-    if (below := below_single_folders(root)) != root and any(split_of(path.name) == split for path in folders_in(below)):
-        return f"it lies in {below}. Name that folder"
-    if inside:
-        return f"{root} is not split into train, val and test. `leafdist split {root} NEW` does that: then name NEW"
-    return f"{root} holds no folder. Name a folder of train, val and test, or of class folders for `leafdist split`"
+    there = "is not split into train, val and test" if inside else "holds no folder"
+    return f"{root} {there}. `leafdist split RAW NEW` makes such a folder NEW of class folders in RAW"
 
 
 def refuse_other_classes(folder: Path, found: Collection[str], known: Collection[str], *, missing: bool) -> None:

@@ -32,7 +32,7 @@ def list_images(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
 
 
 def list_classes(root: Path) -> list[str]:
-    """List the class folders in `root`, without hidden ones and CLUTTER, sorted. Raises ValueError where there is none."""
+    """List the class folders in `root`, all that are plain, sorted. Raises ValueError where there is none."""
     with _readable(root), os.scandir(root) as entries:
         names = sorted(entry.name for entry in entries if entry.is_dir() and is_plain(entry.name))
     if not names:

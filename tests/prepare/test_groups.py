@@ -85,7 +85,7 @@ def sides(dest: Path) -> dict[Photo, str]:
 
 
 def test_near_duplicates_stay_together_across_classes(tmp_path: Path) -> None:
-    report = split(draw_raw(tmp_path / "raw"), tmp_path / "out", groups="near")
+    report = split(draw_raw(tmp_path / "raw"), tmp_path / "out", near=True)
     side = sides(tmp_path / "out")
     assert len(side) == 80
     assert side["a", "p 140.jpg"] == side["a", "p 540.jpg"]

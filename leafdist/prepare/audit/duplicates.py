@@ -48,8 +48,16 @@ def _sort_out(
     kind: str, what: str, photos: Sequence[Photo], groups: Sequence[tuple[int, ...]], remarks: Sequence[str]
 ) -> list[Finding]:
     cases: dict[str, tuple[Level, str, list[int]]] = {
-        "across classes": ("error", "stand under two labels: one of them is wrong", []),
-        "across splits": ("error", "stand on two sides of the split: the model is tested on what it has seen", []),
+        "across classes": (
+            "error",
+            "stand under two labels: one is wrong. See them with --html, delete or move the wrong file, split again",
+            [],
+        ),
+        "across splits": (
+            "error",
+            "stand on two sides of the split: the model is tested on what it has seen. Split with --groups near, beside a file if there is one",
+            [],
+        ),
         "within a class": ("warning", "stand in one class and split: they count double", []),
     }
     for row, group in enumerate(groups):
