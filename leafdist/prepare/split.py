@@ -55,7 +55,8 @@ def split(
     only order="listed" without groups or folds takes them by name, floor(0.6 n), floor(0.2 n) and floor(0.2 n) of a
     class, and leaves up to two over, as the protocol does. groups: a TSV or CSV file with the columns class, stem and
     leaf_id; the photos of a leaf stay together, and the ratios are met as well as whole leaves allow. near: so do
-    photos that look alike, and those without an id whose file numbers follow each other. folds: a fifth goes to test, the rest to that many parts; `dest/fold-k/{train,val,test}` has part k as val, the
+    photos that look alike, and those without an id whose file numbers follow each other.
+    folds: a fifth goes to test, the rest to that many parts; `dest/fold-k/{train,val,test}` has part k as val, the
     others as train. An interrupted split starts over. Raises ValueError for input that it cannot split, before anything
     is written.
     """
