@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
 
-from leafdist.system import console, ctrl_c
+from leafdist.system import completion, console, ctrl_c
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 
-PARSERS = ("prepare.cli", "data.cli", "doctor.cli", "bench.cli", "runs.cli", "compare.cli", "report.cli", "predict.cli")
-PARSERS += ("export.cli", "tracking.cli", "system.completion")  # imported late: Ctrl-C may come meanwhile
+FOLDERS = ("prepare", "data", "doctor", "bench", "runs", "compare", "report", "predict", "export", "tracking")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,8 +56,9 @@ def build_parser() -> Parser:
     parser = Parser(prog="leafdist", description="Before and after training. Training: train.py --help")
     parser.add_argument("--version", action=Version, help="print the versions of leafdist, Python and PyTorch")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in PARSERS:
-        import_module(f"leafdist.{module}").add(commands)
+    for folder in FOLDERS:
+        import_module(f"leafdist.{folder}.cli").add(commands)  # late: Ctrl-C may come meanwhile
+    completion.add(commands)
     parser.set_defaults(parser=parser, commands=commands.choices)
     return parser
 
