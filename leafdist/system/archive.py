@@ -31,6 +31,9 @@ else:
         zstd = None  # type: ignore[assignment]
 
 Kind = Literal["file", "folder", "link", "device"]
+Compression = Literal["zip", "tar", "gzip", "xz", "bzip2", "zstd"]
+MAGIC: dict[bytes, Compression] = {b"PK\3\4": "zip", b"PK\5\6": "zip", b"\x1f\x8b": "gzip", b"BZh": "bzip2"}
+MAGIC |= {b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 BUFFER = 1 << 20
 HEADER = 1 << 20  # most bytes of names and other headers before a member's data, and after the last one
 BLOCK = tarfile.BLOCKSIZE
@@ -215,23 +218,14 @@ class Archive:
         return Member(info.filename, "file", info.file_size, time, data=data)
 
 
-def kind(path: Path) -> Literal["zip", "tar", "gzip", "xz", "bzip2", "zstd"]:
+def kind(path: Path) -> Compression:
     """Tell the kind of an archive by its first bytes, whatever its name. Raises ArchiveError."""
     with path.open("rb") as file:
         start = file.read(BLOCK)
-    if start.startswith((b"PK\3\4", b"PK\5\6")):
-        return "zip"
-    if start.startswith(b"\x1f\x8b"):
-        return "gzip"
-    if start.startswith(b"\xfd7zXZ\0"):
-        return "xz"
-    if start.startswith(b"BZh"):
-        return "bzip2"
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
-        return "zstd"
-    for name, magic, tool in (("7z", b"7z\xbc\xaf\x27\x1c", "7z x"), ("rar", b"Rar!", "unrar x")):
-        if start.startswith(magic):
-            raise ArchiveError(f"{path} is a {name} archive. Unpack it with `{tool}`, then name the folder")
+    if found := next((name for magic, name in MAGIC.items() if start.startswith(magic)), None):
+        return found
+    if start.startswith((b"7z\xbc\xaf", b"Rar!")):
+        raise ArchiveError(f"{path} is a 7z or rar archive. Unpack it with `7z x`, then name the folder")
     if start[257:262] == b"ustar":
         return "tar"
     page = "It is a web page, of a login perhaps. " if start.lstrip()[:5].lower() in (b"<!doc", b"<html") else ""

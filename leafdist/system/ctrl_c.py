@@ -5,7 +5,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from types import FrameType
 from typing import NoReturn
 
@@ -15,29 +14,22 @@ GRACE = 3.0  # seconds to remove what is unfinished
 
 
 def obey() -> None:
-    """Let Ctrl-C raise KeyboardInterrupt, once, and end this program for good soon after. Main thread only."""
+    """Let Ctrl-C raise KeyboardInterrupt, once, and end this program for good soon after."""
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # not where a shell has told us to ignore it
         signal.signal(signal.SIGINT, _stop)
         sys.unraisablehook = _unraisable
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, _leave_at_once)
-    threading.Thread(target=_leave_soon, daemon=True).start()  # a pool may wait for its tasks for ever
+    signal.signal(signal.SIGINT, lambda number, frame: leave())  # pressed again
+    late = threading.Timer(GRACE, leave)  # a pool may wait for its tasks for ever
+    late.daemon = True
+    late.start()
     raise KeyboardInterrupt
 
 
-def _leave_at_once(number: int, frame: FrameType | None) -> None:
-    leave()
-
-
-def _leave_soon() -> None:
-    time.sleep(GRACE)
-    leave()
-
-
 def _unraisable(lost: "sys.UnraisableHookArgs") -> None:
-    if issubclass(lost.exc_type, KeyboardInterrupt):  # it fell into a place, such as a finalizer, that swallows it
+    if issubclass(lost.exc_type, KeyboardInterrupt):  # raised in a finalizer, say, which swallows it
         leave()
     sys.__unraisablehook__(lost)
 

@@ -122,7 +122,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar.bz2: cut": (lambda: bz2.compress(tar())[:-100], "damaged or cut short"),
     "tar.bz2: a flipped bit": (lambda: flipped(bz2.compress(tar())), "Invalid data stream"),
     "tar.xz: a bomb": (lambda: lzma.compress(tar(entry("zeros", 300 << 20), photos={}), preset=0), "as a bomb does"),
-    "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(600), "7z archive. Unpack it with `7z x`"),
+    "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(600), "7z or rar archive. Unpack it with `7z x`"),
     "tar.gz: a bomb": (lambda: gzip.compress(tar(entry("zeros", 300 << 20), photos={})), "as a bomb does"),
     "tar.gz: a bomb in a header": (header_bomb, "belong to no file"),
     "tar.gz: a bomb behind the end": (lambda: gzip.compress(tar() + bytes(100 << 20)), "belong to no file"),

@@ -112,9 +112,8 @@ def _leak(split: str, seen: Seen, with_ids: bool) -> str:
     if seen.known:
         parts.append(f"{seen.known} of {seen.photos} photos of {split} are known to show leaves never seen")
     if rest:
-        whose = (
-            f"of the other {rest}, in {seen.unknown_classes} classes," if seen.known else f"of {rest} photos of {split}"
-        )
+        classes = f"{seen.unknown_classes} class{'es' if seen.unknown_classes > 1 else ''}"
+        whose = f"of the other {rest}, in {classes}," if seen.known else f"of the {rest} photos of {split}"
         parts.append(f"{whose} {_guess(seen, with_ids=with_ids)}")
     parts.append(f"{twins}, which measures memory" if seen.twins else "none has a twin in train")
     return "; ".join(parts)
