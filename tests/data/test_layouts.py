@@ -80,10 +80,12 @@ def test_class_may_lack_test_photos(folder: bool, tmp_path: Path) -> None:
     shutil.rmtree(root / "test" / "rust")
     if folder:
         (root / "test" / "rust").mkdir()
+    said: list[str] = []
     for _ in range(2):
-        found = open_index(root, "test", ("rust", "scab"), tmp_path / "cache")
+        found = open_index(root, "test", ("rust", "scab"), tmp_path / "cache", said.append)
         assert list(found.names) == [f"scab/{name}" for name in names(root, "test", "scab")]
         assert found.labels.tolist() == [1, 1]
+    assert not said, "the index is kept"
     shutil.rmtree(root / "test" / "scab")
     make_raw(root / "test", scab=0)
     with pytest.raises(ValueError, match="holds no photo"):

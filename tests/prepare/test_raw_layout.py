@@ -49,6 +49,7 @@ def test_layouts_give_every_photo_a_class(
     raw = lay_out(tmp_path / "raw", *folders)
     found = find_photos(raw, layout)
     assert list(found.names)[: len(classes)] == classes
+    assert not any("__" in file for files in found.names.values() for file in files), "files keep their names"
     report = split(raw, tmp_path / "out", layout=layout, say=lambda line: None)
     counted = sum(report.totals[part] for part in ("train", "val", "test"))
     assert counted == 5 * sum("__MACOSX" not in folder and "@" not in folder for folder in folders)
