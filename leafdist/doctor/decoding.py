@@ -12,7 +12,7 @@ from leafdist.bench.device import training_rate
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.folds import fold_root
-from leafdist.data.index import scan
+from leafdist.data.index import check_classes, scan
 from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.cores import quota
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
@@ -33,7 +33,8 @@ def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
         yield note("photos", f"{pace}; data.root={root} {what}", figures={"demand": demand})
         return
     try:
-        index = scan(fold_root(root, data.fold), "train")
+        index = scan(folder := fold_root(root, data.fold), "train")
+        check_classes(folder, "val", index.classes)
     except ValueError as fault:
         text, _, way = str(fault).partition(". ")
         yield error("photos", text, way or "Name a folder of train/<class>/<photo> with --data.root")
