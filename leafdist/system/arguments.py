@@ -10,6 +10,8 @@ from typing import Any, NoReturn
 from leafdist.system import console
 from leafdist.system.errors import WRONG_INPUT
 
+ALIKE, SURE = 0.8, 0.85  # share of letters that two names have in common, for one to be meant by the other
+MIN_LETTERS = 3  # of an abbreviation
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate")
 
 
@@ -50,9 +52,19 @@ def one_of(choices: Iterable[str]) -> Callable[[str], str]:
 
 
 def unknown(given: str, known: Iterable[str]) -> str:
-    """Say that `given` is none of `known`, with the nearest of them."""
-    near = difflib.get_close_matches(given, known, 1)
-    return f"{given}: unknown;{f' did you mean {near[0]}?' if near else ''} known are {', '.join(known)}"
+    """Say that `given` is none of `known`, with what was likely meant."""
+    near = " or ".join(nearest(given, known))
+    return f"{given}: unknown;{f' did you mean {near}?' if near else ''} known are {', '.join(known)}"
+
+
+def nearest(given: str, known: Iterable[str], *, sure: bool = False) -> list[str]:
+    """The one or two names that `given` likely means: it begins them, or a letter or two differ; else none.
+
+    sure: only where hardly a letter differs.
+    """
+    names = list(dict.fromkeys(known))
+    longer = [] if sure or len(given) < MIN_LETTERS else [name for name in names if name.startswith(given)]
+    return longer if 0 < len(longer) <= 2 else difflib.get_close_matches(given, names, 2, SURE if sure else ALIKE)
 
 
 class Version(argparse.Action):
