@@ -119,7 +119,7 @@ def test_wandb_keeps_one_id_after_resume(program: Program, photos: Path, tmp_pat
     for epochs in (1, 2):
         done = program(*common, "--train.epochs", epochs, processes=2, launcher=True)
         assert done.returncode == 0, done.stderr
-        assert done.stdout.count("wandb sync") == 1
+        assert done.stdout.count("leafdist sync") == 1
     run = tmp_path / "runs" / "run"
     pieces = sorted((run / "wandb").glob("offline-run-*"))
     assert len(pieces) == 2
