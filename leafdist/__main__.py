@@ -52,7 +52,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"command {unknown(first, commands_of(parser))}")
     options, settings = parser.parse_known_args(arguments)
     if settings and not getattr(options, "takes_settings", False):
-        parser.error(f"unrecognized arguments: {' '.join(settings)}")
+        commands_of(parser)[options.command].error(f"unrecognized arguments: {' '.join(settings)}")
     options.settings = settings
     return options
 

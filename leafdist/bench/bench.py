@@ -17,7 +17,7 @@ from leafdist.data.open import open_loaders
 from leafdist.distributed.runtime import Runtime
 from leafdist.prepare.sample import draw_sample
 from leafdist.prepare.split import split
-from leafdist.system import files
+from leafdist.system import console, files
 from leafdist.system.plain import to_plain
 
 
@@ -90,6 +90,7 @@ class Bench:
 def _write(out: Path | None, result: dict[str, object]) -> None:
     if out:
         files.write_json(out, to_plain(result))
+        console.say_aside(f"wrote {out}")
 
 
 def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out: Path | None) -> None:

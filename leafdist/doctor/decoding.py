@@ -17,6 +17,7 @@ from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.cores import quota
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import command
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
 
@@ -40,7 +41,8 @@ def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
         return
     bad, rate = decoding_rate([index.folder / name for name in index.names], data)
     if bad:
-        yield warning("photos", f"{len(bad)} of a few hundred cannot be read: {bad[0]}", f"leafdist audit {root}")
+        text = f"{len(bad)} of a few hundred cannot be read: {bad[0]}"
+        yield warning("photos", text, command("leafdist", "audit", root))
     if rate:
         yield verdict(data, rate, demand, len(index), pace)
 

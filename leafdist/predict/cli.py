@@ -70,6 +70,8 @@ def predict_photos(options: argparse.Namespace) -> int:
             if options.cam:
                 picture = options.cam / f"{number:05}-{answer.path.stem}.jpg"
                 output.save_picture(picture, predictor.picture(answer))
+    if options.cam and bar.n:
+        console.say_aside(f"wrote {console.counted(bar.n, 'picture')} to {options.cam}")
     runtime.close()
     return int(bool(faults))
 

@@ -70,7 +70,8 @@ def sample_data(options: argparse.Namespace) -> None:
     from leafdist.prepare.sample import draw_sample
 
     count = draw_sample(options.dest, per_class=options.per_class, side=options.side, seed=options.seed)
-    console.say(f"drew {count} photos in {options.dest}. Next: leafdist split {options.dest} splitted")
+    way = console.command("leafdist", "split", options.dest, "splitted")
+    console.say(f"wrote {console.counted(count, 'photo')} to {options.dest}. Next: {way}")
 
 
 def fetch_data(options: argparse.Namespace) -> None:
@@ -82,8 +83,8 @@ def fetch_data(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command resumes it") from None
     console.say(
-        f"{options.dest} holds {record.files} files, {record.size} bytes; archive sha256 {record.sha256}. "
-        f"Next: leafdist audit {options.dest}"
+        f"wrote {options.dest}: {console.counted(record.files, 'file')}, {record.size} bytes; archive sha256 "
+        f"{record.sha256}. Next: {console.command('leafdist', 'audit', options.dest)}"
     )
 
 
@@ -97,8 +98,10 @@ def audit_data(options: argparse.Namespace) -> int:
     report = audit(options.root, options.groups, usable_cores())
     if options.json:
         files.write_json(options.json, report.json())
+        console.say_aside(f"wrote {options.json}")
     if options.html:
         files.write_text(options.html, page(report))
+        console.say_aside(f"wrote {options.html}")
     for line in report.text().splitlines():
         console.say(line, STYLES.get(line.split(" ")[0], ""))
     return int(options.strict and report.failed)
@@ -114,5 +117,5 @@ def split_data(options: argparse.Namespace) -> None:
     report = split(options.raw, options.dest, groups=groups, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
     console.say(f"wrote {options.dest}: {counts}")
-    fold = " --data.fold 0" if options.folds else ""
-    console.say(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")
+    train = ["python", "train.py", "--config", "configs/baseline.yaml", "--data.root", options.dest]
+    console.say(f"Next: {console.command(*train, *(['--data.fold', 0] if options.folds else []))}")

@@ -21,6 +21,8 @@ from pathlib import Path
 from posixpath import dirname, join
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
+from leafdist.system.arguments import extra
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -238,5 +240,5 @@ def _decompressor(raw: _Hashed, how: str) -> _Readable:
     if how == "gzip":
         return gzip.GzipFile(fileobj=file, mode="rb")
     if how == "zstd" and zstd is None:
-        raise ValueError(f"{raw.path} is a tar.zst: pip install 'leafdist[zstd]' first")
+        raise ValueError(f"{raw.path} is a tar.zst: {extra('zstd')} first")
     return zstd.ZstdFile(file, "rb") if how == "zstd" else file

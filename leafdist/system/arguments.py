@@ -5,6 +5,7 @@ import difflib
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, NoReturn
 
 from leafdist.system import console
@@ -35,7 +36,11 @@ class Parser(argparse.ArgumentParser):
         return super().add_argument(*flags, **options)
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and exit with status 2."""
+        """Print one line, with the flag that was likely meant, and exit with status 2."""
+        word = message.removeprefix("unrecognized arguments: --").split(" ")[0].partition("=")[0]
+        if message.startswith("unrecognized arguments: --"):
+            near = nearest(word, (flag.lstrip("-") for flag in self._option_string_actions))
+            message += f" (did you mean --{' or --'.join(near)}?)" if near else ""
         console.error(f"{message}. See {self.prog} --help", self.prog)
         raise SystemExit(WRONG_INPUT)
 
@@ -78,6 +83,14 @@ class Version(argparse.Action):
             console.say(f"{name} {installed(name)}")
         console.say(f"python {platform.python_version()}")
         raise SystemExit(0)
+
+
+def extra(name: str) -> str:
+    """The command that installs an extra: of the checkout that this code lies in, or of the package."""
+    root = Path(__file__).parents[2]
+    if not (root / "pyproject.toml").is_file():
+        return console.command("pip", "install", f"leafdist[{name}]")
+    return console.command("pip", "install", "-e", f"{'.' if root == Path.cwd() else root}[{name}]")
 
 
 def installed(name: str) -> str:

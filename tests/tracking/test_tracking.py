@@ -72,7 +72,6 @@ def test_bad_variables_are_named(
     assert "W&B is off for the rest of this job" in said[0]
     assert f"WANDB_{name} is not what W&B reads" in said[0]
     assert len(metrics(tmp_path)) == 1
-    monkeypatch.setenv("WANDB_MODE", "online")
     assert check_wandb(resolve(Config())).status == "warning"
 
 
