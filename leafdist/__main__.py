@@ -1,4 +1,4 @@
-"""The `leafdist` command: data and speed before a training, evaluation and uploads after it."""
+"""The `leafdist` command: data and speed before a training, the training, evaluation and uploads after it."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ from leafdist.compare import cli as compare
 from leafdist.data import cli as data
 from leafdist.doctor import cli as doctor
 from leafdist.export import cli as export
+from leafdist.jobs import cli as jobs
 from leafdist.predict import cli as predict
 from leafdist.prepare import cli as prepare
 from leafdist.report import cli as report
@@ -20,7 +21,7 @@ from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 from leafdist.tracking import cli as tracking
 
-FOLDERS = (prepare, data, doctor, bench, runs, compare, report, predict, export, tracking, completion)
+FOLDERS = (prepare, data, jobs, doctor, bench, runs, compare, report, predict, export, tracking, completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +60,9 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def build_parser() -> Parser:
     """A parser with one subcommand per command, each with the function that runs it as `run`."""
-    parser = Parser(prog="leafdist", description="Before and after training. Training: train.py --help")
+    parser = Parser(
+        prog="leafdist", description="From raw photos to an exported classifier; each command has its own --help"
+    )
     parser.add_argument("--version", action=Version, help="print the versions of leafdist, Python and PyTorch")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for folder in FOLDERS:
