@@ -8,5 +8,7 @@ import sys
 
 from leafdist.jobs.evaluate_job import main
 
+__all__ = ["main"]
+
 if __name__ == "__main__":
     sys.exit(main())

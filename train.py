@@ -9,5 +9,7 @@ import sys
 
 from leafdist.jobs.train_job import main
 
+__all__ = ["main"]
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
-from leafdist.system.console import command
+from leafdist.system.console import command, counted
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def check_same_photos(first: Answers, other: Answers, split: str) -> None:
     if digests[0] == digests[1] and (first.paths, first.labels) == (other.paths, other.labels):
         return
     short = " and ".join(str(digest)[:8] for digest in digests)
-    counts = f"{len(first.paths)} and {len(other.paths)} photos, digests {short}"
+    counts = f"{len(first.paths):,} and {counted(len(other.paths), 'photo')}, digests {short}"
     name = split.partition("@")[0]
     way = command("python", "evaluate.py", first.run.path, other.run.path, "--split", name)
     raise ValueError(

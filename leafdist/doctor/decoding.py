@@ -17,7 +17,7 @@ from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.cores import quota
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
-from leafdist.system.console import command
+from leafdist.system.console import command, counted
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
 
@@ -76,8 +76,9 @@ def verdict(data: DataConfig, rate: float, demand: float, photos: int, pace: str
     figures = {"rate": rate, "demand": demand, "needed": needed, "minutes": minutes}
     text = f"{pace}; a core decodes {{rate:,.0f}}"
     if data.source == "pack":
-        return ok("photos", f"{text}, once for a pack: {{minutes:.1f}} min for {photos:,} photos", figures=figures)
-    text += ": {needed:.0f} core(s) keep up with the device"
+        text += f", once for a pack: {{minutes:.1f}} min for {counted(photos, 'photo')}"
+        return ok("photos", text, figures=figures)
+    text += "; cores that keep up with the device: {needed:.0f}"
     if needed > cores:
         return warning("photos", f"{text}, {cores} may be used", "data.source=pack decodes once", figures)
     return ok("photos", text, figures=figures)

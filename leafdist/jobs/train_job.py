@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         if trainer.finished and runtime.once(lambda: folder.facts.state) == "finished":
             bounded = config.optim.schedule == "cosine" or config.train.max_steps
             more = "" if bounded else ". A higher train.epochs continues it"
-            runtime.say(f"{path} is finished: {trainer.state.step} steps{more}")
+            runtime.say(f"{path} is finished: {console.counted(trainer.state.step, 'step')}{more}")
             return
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_set_aside(loaders, trainer.layout.set_aside, runtime)

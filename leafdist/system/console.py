@@ -29,9 +29,9 @@ def command(*words: object) -> str:
     return shlex.join(map(str, words))
 
 
-def counted(count: int, one: str, more: str = "") -> str:
-    """`1 photo`, `2 photos`; `more` is the plural where it is not `one` with an s."""
-    return f"{count:,} {one if count == 1 else more or one + 's'}"
+def counted(count: int, one: str) -> str:
+    """`1 photo`, `2 photos`, `2 classes`."""
+    return f"{count:,} {one}" + ("" if count == 1 else "es" if one.endswith(("s", "ch")) else "s")
 
 
 def say_aside(text: str) -> None:

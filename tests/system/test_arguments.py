@@ -93,6 +93,14 @@ def test_suggestions_are_right_or_silent(given: str, near: list[str]) -> None:
     assert sorted(nearest(given, known)) == near
 
 
+@pytest.mark.parametrize(
+    ("count", "one", "text"),
+    [(1, "photo", "1 photo"), (0, "photo", "0 photos"), (2, "process", "2 processes"), (1234, "step", "1,234 steps")],
+)
+def test_one_has_no_plural(count: int, one: str, text: str) -> None:
+    assert console.counted(count, one) == text
+
+
 def test_commands_can_be_pasted() -> None:
     for name in ("a b", "it's", "$HOME", "#3", "-x", "*", "a\nb", "é", '"', "~"):
         assert shlex.split(console.command("leafdist", "sync", Path("runs", name)))[2] == f"runs/{name}"
