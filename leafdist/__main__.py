@@ -1,4 +1,4 @@
-"""The `leafdist` command: data and speed before a training, evaluation and uploads after it."""
+"""The `leafdist` command: data and speed before a training, the training, evaluation and uploads after it."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from leafdist.system import completion, console, ctrl_c
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 
-FOLDERS = ("prepare", "data", "doctor", "bench", "runs", "compare", "report", "predict", "export", "tracking")
+FOLDERS = ("prepare", "data", "jobs", "doctor", "bench", "runs", "compare", "report", "predict", "export", "tracking")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,14 +46,16 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"command {unknown(first, commands_of(parser))}")
     options, settings = parser.parse_known_args(arguments)
     if settings and not getattr(options, "takes_settings", False):
-        parser.error(f"unrecognized arguments: {' '.join(settings)}")
+        commands_of(parser)[options.command].error(f"unrecognized arguments: {' '.join(settings)}")
     options.settings = settings
     return options
 
 
 def build_parser() -> Parser:
     """A parser with one subcommand per command, each with the function that runs it as `run`."""
-    parser = Parser(prog="leafdist", description="Before and after training. Training: train.py --help")
+    parser = Parser(
+        prog="leafdist", description="From raw photos to an exported classifier; each command has its own --help"
+    )
     parser.add_argument("--version", action=Version, help="print the versions of leafdist, Python and PyTorch")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for folder in FOLDERS:

@@ -146,3 +146,4 @@ def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Pre
     write_predictions(layout.predictions(evaluation.split), names, classes, predictions)
     write_probabilities(layout.probabilities(evaluation.split), names, classes, predictions)
     write_evaluation(run, evaluation.split, evaluation)
+    console.say(f"wrote {layout.evaluation(evaluation.split)}, predictions and probabilities beside it")

@@ -100,7 +100,8 @@ def sample_data(options: argparse.Namespace) -> None:
     from leafdist.prepare.sample import draw_sample
 
     count = draw_sample(options.dest, per_class=options.per_class, side=options.side, seed=options.seed)
-    console.say(f"drew {count} photos in {options.dest}. Next: leafdist split {options.dest} splitted")
+    way = console.command("leafdist", "split", options.dest, "splitted")
+    console.say(f"wrote {console.counted(count, 'photo')} to {options.dest}. Next: {way}")
 
 
 def fetch_data(options: argparse.Namespace) -> None:
@@ -112,8 +113,8 @@ def fetch_data(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command resumes it") from None
     console.say(
-        f"{options.dest} holds {record.files} files, {record.size} bytes; archive sha256 {record.sha256}. "
-        f"Next: leafdist audit {options.dest}"
+        f"wrote {options.dest}: {console.counted(record.files, 'file')}, {record.size} bytes; archive sha256 "
+        f"{record.sha256}. Next: {console.command('leafdist', 'audit', options.dest)}"
     )
 
 
@@ -128,8 +129,10 @@ def audit_data(options: argparse.Namespace) -> int:
     report = audit(options.root, groups, usable_cores(), near=near, layout=options.layout)
     if options.json:
         files.write_json(options.json, report.json())
+        console.say_aside(f"wrote {options.json}")
     if options.html:
         files.write_text(options.html, page(report))
+        console.say_aside(f"wrote {options.html}")
     for line in report.text().splitlines():
         console.say(line, STYLES.get(line.split(" ")[0], ""))
     return int(options.strict and report.failed)
@@ -145,5 +148,5 @@ def split_data(options: argparse.Namespace) -> None:
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
     floors = " (--order listed deals whole shares, as the protocol does)" if report.totals["left_over"] else ""
     console.say(f"wrote {options.dest}: {counts}{floors}")
-    fold = " --data.fold 0" if options.folds else ""
-    console.say(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")
+    train = ["python", "train.py", "--config", "configs/baseline.yaml", "--data.root", options.dest]
+    console.say(f"Next: {console.command(*train, *(['--data.fold', 0] if options.folds else []))}")

@@ -22,6 +22,8 @@ from pathlib import Path
 from posixpath import dirname, join
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
+from leafdist.system.arguments import extra
+
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
@@ -242,5 +244,5 @@ def _decompressor(raw: _Hashed, how: str) -> _Readable:
     if how in ("xz", "bzip2"):
         return lzma.open(file) if how == "xz" else bz2.open(file)
     if how == "zstd" and zstd is None:
-        raise ValueError(f"{raw.path} is a tar.zst: pip install 'leafdist[zstd]' first")
+        raise ValueError(f"{raw.path} is a tar.zst: {extra('zstd')} first")
     return zstd.ZstdFile(file, "rb") if how == "zstd" else file
