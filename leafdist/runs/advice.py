@@ -7,6 +7,7 @@ from pathlib import Path
 
 from leafdist.runs.photo_tables import read_predictions
 from leafdist.runs.record import RunRecord
+from leafdist.system import console
 
 FEW_STEPS, ENOUGH_STEPS, LEAST_BATCH = 4, 8, 4  # optimizer steps an epoch; rows
 LEARNS = 300  # steps of a run that are enough, however many an epoch has
@@ -68,6 +69,6 @@ def warn_of_large_batch(batch_size: int, photos: int, steps: int, say: Callable[
     better = max(LEAST_BATCH, 2 ** int(math.log2(max(1, photos / ENOUGH_STEPS))))
     if each < FEW_STEPS and steps < LEARNS and better < batch_size:
         say(
-            f"warning: train.batch_size={batch_size} makes {each} step(s) an epoch of {photos} photos, {steps} in all: "
+            f"warning: train.batch_size={batch_size} makes {console.counted(each, 'step')} an epoch of {photos} photos, {steps} in all: "
             f"too few to learn much. Set train.batch_size={better}"
         )

@@ -24,7 +24,6 @@ from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
 from leafdist.system import files, locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
-from leafdist.system.plain import to_plain
 from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
@@ -64,8 +63,7 @@ class RunFolder:
         fixed, free = differences(read_config(self.path), self.config)
         known = self.facts
         if known.starts:
-            pairs = {"classes": (known.classes, self.photos.classes), "data": (known.data, self.photos.data)}
-            fixed += [f"{key}: {to_plain(old)} -> {to_plain(new)}" for key, (old, new) in pairs.items() if old != new]
+            fixed += DataFacts(known.classes, known.data).changes(self.photos)
         if fixed:
             lines = "\n  ".join(fixed)
             raise ValueError(
@@ -94,7 +92,8 @@ class RunFolder:
         )
         given = known.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
         facts = replace(known, state="running", starts=[*known.starts, start], wandb_id=given)
-        write_facts(self.path, replace(facts, classes=self.photos.classes, data=self.photos.data))
+        facts = replace(facts, classes=self.photos.classes, data=self.photos.data)
+        write_facts(self.path, replace(facts, passed_over=self.photos.passed_over))
 
     def _remove_leftovers(self, hosts: list[str]) -> None:
         """Remove what kills while writing left; what else begins with a dot is the user's."""

@@ -15,7 +15,7 @@ def outlive(*, strict: bool = False) -> None:
     """Let no line that cannot be printed end this program, nor the next file get the number of a closed stream.
 
     What cannot go to the standard output goes to the standard error. `strict`: the output is what the program is for,
-    so the first error there is raised.
+    so the first error there is raised. The last call counts.
     """
     for number in range(3):
         if _is_closed(number):
@@ -25,6 +25,8 @@ def outlive(*, strict: bool = False) -> None:
         stream = getattr(sys, name)
         if stream is None:  # it was closed when Python started
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - to the end
+        elif isinstance(raw := getattr(getattr(stream, "buffer", None), "raw", None), _Outliving):  # a second call
+            raw.strict = raw.raises = strict and number == 1
         elif stream is getattr(sys, f"__{name}__") and isinstance(stream, TextIOWrapper):  # not a notebook's own
             with suppress(OSError):
                 stream.flush()

@@ -113,6 +113,12 @@ def test_missing_photos_are_reported(run: Path, tmp_path: Path) -> None:
     assert 'role="grid"' in text
 
 
+def test_files_passed_over_are_counted(run: Path) -> None:
+    path = run / "run.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"passed_over": {"val": {".txt": 3, "FIFO": 1}}}))
+    assert re.search(r"No photos in val</dt>\s*<dd>.txt 3, FIFO 1, passed over", text_of(run))
+
+
 def test_foreign_calibration_is_not_used(run: Path) -> None:
     path = run / "calibration.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
@@ -135,7 +141,7 @@ def test_changed_settings_are_marked(run: Path) -> None:
 
 def test_command_says_where_page_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run)]) == 0
-    assert capsys.readouterr().out == f"{run / 'report.html'}\n"
+    assert capsys.readouterr().out == f"wrote {run / 'report.html'}\n"
     assert main(["report", str(run.parent)]) == 2
     assert "is not a run folder" in capsys.readouterr().err
 

@@ -45,6 +45,12 @@ def test_names_beyond_the_encoding_are_escaped(tmp_path: Path) -> None:
     assert shell("import os; os.environ['PYTHONIOENCODING'] = 'ascii'\n" + code, "", tmp_path)[0] == 0
 
 
+def test_last_call_counts(tmp_path: Path) -> None:
+    """As in `leafdist train`, which is a command first."""
+    assert shell(HEAD.format("strict=True") + PRINT, ">/dev/full", tmp_path)[0] != 0
+    assert shell(HEAD.format("strict=True") + "streams.outlive()\n" + PRINT, ">/dev/full", tmp_path)[0] == 0
+
+
 def test_closed_numbers_take_no_file(tmp_path: Path) -> None:
     """What a C library prints would land in it."""
     code = HEAD.format("") + "file = open('kept', 'w'); os.write(1, b'noise'); os.write(2, b'noise')"
