@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
 from leafdist.system import console, signals, streams
+
+if TYPE_CHECKING:
+    from leafdist.distributed.runtime import Runtime
+    from leafdist.runs.folder import RunFolder
+    from leafdist.training.trainer import Trainer
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
@@ -38,13 +44,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
-        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
-        if complete and runtime.once(lambda: folder.facts.state) == "finished":
-            bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
-            more = "" if bounded else ". A higher train.epochs continues it"
-            runtime.say(
-                f"{path} is finished: {console.counted(trainer.state.step or trainer.total_steps, 'step')}{more}"
-            )
+        if is_done(trainer, folder, runtime):
             return
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
@@ -72,3 +72,15 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)
     signals.ignore()
     return status
+
+
+def is_done(trainer: "Trainer", folder: "RunFolder", runtime: "Runtime") -> bool:
+    """Whether nothing is left to train, which is said. Raises ValueError where there is nothing to go on from."""
+    complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
+    if not complete or runtime.once(lambda: folder.facts.state) != "finished":
+        return False
+    config = trainer.config
+    bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
+    steps, more = trainer.state.step or trainer.total_steps, "" if bounded else ". A higher train.epochs continues it"
+    runtime.say(f"{folder.path} is finished: {console.counted(steps, 'step')}{more}")
+    return True
