@@ -4,7 +4,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
 
 from leafdist.bench import cli as bench
 from leafdist.compare import cli as compare
@@ -27,8 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
     options = parse(sys.argv[1:] if arguments is None else arguments)
     program = f"leafdist {options.command}"
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
+    console.escape_unprintable()
     try:
         status: int | None = options.run(options)
         sys.stdout.flush()

@@ -33,7 +33,7 @@ def json_lines(*, calibrated: bool) -> Iterator[Take]:
         pairs = zip(answer.classes, answer.probabilities, strict=True)
         top = [{"class": name, "probability": round(probability, 6)} for name, probability in pairs]
         first = {"path": str(answer.path), "predicted": answer.classes[0], "confidence": top[0]["probability"]}
-        print(json.dumps(first | {"calibrated": calibrated, "top": top}), flush=True)
+        console.output(json.dumps(first | {"calibrated": calibrated, "top": top}))
 
     yield take
 

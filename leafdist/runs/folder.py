@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +20,7 @@ from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_fa
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
-from leafdist.system import locks
+from leafdist.system import console, locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
 from leafdist.system.plain import to_plain
 from leafdist.system.signals import Interrupted
@@ -113,7 +112,7 @@ class RunFolder:
                 tracker.log(EndEvent(state, **(vars(result) if result else {})))
                 tracker.close(EXIT_CODES[state], result)
             except OSError as error:  # a full disk, most likely the reason too, which its raiser reports
-                print(f"warning: the end could not be recorded in {self.path}: {error}", file=sys.stderr, flush=True)
+                console.warn(f"the end could not be recorded in {self.path}: {error}")
                 if state == "finished":
                     raise
 
