@@ -13,15 +13,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leafdist.system import console
-
 if TYPE_CHECKING:
     from leafdist.distributed.runtime import Runtime
 
 
 def main() -> int:
     """Return the exit status: 0, 2 for wrong input, 1 for anything else."""
-    console.escape_unprintable()
     options = parse_arguments()
     from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
 

@@ -12,12 +12,11 @@ from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
-from leafdist.system import console, signals
+from leafdist.system import signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
-    console.escape_unprintable()
     signals.install()
     config = parse_config(arguments)
     # torch takes seconds to import: a wrong configuration is refused before that

@@ -93,6 +93,7 @@ def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> C
 
     Only rank 0 prints.
     """
+    console.escape_unprintable()
     with nullcontext() if os.environ.get("RANK", "0") == "0" else redirect_stdout(io.StringIO()), refusing(prog):
         config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
         if print_it:

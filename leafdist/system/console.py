@@ -55,7 +55,7 @@ def _print(text: str, style: str, stream: IO[str], mark: str = "") -> None:
 
 
 def visible(text: str) -> str:
-    """Return `text` in one line, with escapes such as `\\x1b` for what a terminal would obey and for bytes of no text."""
+    """Return `text` in one line, with escapes such as `\\x1b` for what a terminal would obey and for stray bytes."""
     with suppress(UnicodeEncodeError, UnicodeDecodeError):  # Latin-1, or half a pair: its bytes are shown one by one
         text = text.encode("utf-8", "surrogateescape").decode()  # names in UTF-8, listed in a locale of ASCII
     return CONTROLS.sub(lambda found: _escape(found[0]), text)
