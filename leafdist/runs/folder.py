@@ -65,9 +65,9 @@ class RunFolder:
             pairs = {"classes": (known.classes, self.photos.classes), "data": (known.data, self.photos.data)}
             fixed += [f"{key}: {to_plain(old)} -> {to_plain(new)}" for key, (old, new) in pairs.items() if old != new]
         if fixed:
-            lines = "\n  ".join(fixed)
             raise ValueError(
-                f"{self.path} belongs to another run; these differ:\n  {lines}\nSet another run.name, or undo that"
+                f"{self.path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, "
+                "or undo that"
             )
         for line in free:
             say(f"changed since the last start: {line}")
@@ -84,6 +84,7 @@ class RunFolder:
             world_size=world,
             device=device,
             host=platform.node(),
+            folder=str(Path.cwd()),
             slurm_job_id=os.environ.get("SLURM_JOB_ID"),
             git_commit=git_commit(),
             versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
