@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 from leafdist.runs.layout import command_for
@@ -45,7 +46,8 @@ def table_file(path: Path) -> Iterator[Callable[[Iterable[object]], None]]:
     A spreadsheet would run a name such as `=1+1` as a formula: it gets an apostrophe, which `_table` takes away.
     """
     with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        ends = SimpleNamespace(write=lambda line: file.write(f"{line[:-2]}\n"))
+        writer = csv.writer(ends, lineterminator="\r\n")  # so that Python 3.11 quotes a name with either
         yield lambda row: writer.writerow([FORMULA.sub("'\\g<0>", str(cell)) for cell in row])
 
 
