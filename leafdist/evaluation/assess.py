@@ -46,7 +46,7 @@ class Request:
     to: Path | None = None
 
     def folder(self, run: Path) -> Path:
-        """Where the files of a run go: of several runs, each has a folder of its name in `to`."""
+        """The folder for the files of a run: that of its name in `to`."""
         return self.to / run.resolve().name if self.to else run
 
 

@@ -1,6 +1,6 @@
 """Odd names of classes, photos and runs, in odd locales, through every command: seeded, and whatever fails is printed.
 
-python benchmarks/odd_names.py [CHAINS] [FIRST SEED]
+python -m tests.launch.odd_names [CHAINS] [FIRST SEED]
 """
 
 import os
@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-REPO = Path(__file__).resolve().parents[1]
+from tests.helpers.paths import REPO
+
 STEERING = b"[\0-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]|\xe2\x81[\xa6-\xa9]"  # terminals, in UTF-8
 PIECES = [
     *(
