@@ -1,10 +1,10 @@
-"""Odd names of classes, photos and runs in odd locales; `python -m tests.launch.odd_names` takes more of them."""
+"""Odd names of classes, photos and runs in odd locales; `python -m tests.helpers.odd_names` takes more of them."""
 
 from pathlib import Path
 
 import pytest
 
-from tests.launch.odd_names import chain
+from tests.helpers.odd_names import chain
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Odd names of classes, photos and runs, in odd locales, through every command: seeded, and whatever fails is printed.
 
-python -m tests.launch.odd_names [CHAINS] [FIRST SEED]
+python -m tests.helpers.odd_names [CHAINS] [FIRST SEED]
 """
 
 import os
