@@ -5,6 +5,7 @@ from pathlib import Path
 
 from leafdist.runs.layout import RunLayout
 from leafdist.system import files
+from leafdist.system.console import command
 
 
 def write(run: Path, other: Path | None = None, *, to: Path | None = None) -> Path:
@@ -31,4 +32,5 @@ def attempt(run: Path, say: Callable[[str], None], to: Path | None = None) -> No
         say(f"report: {write(run, to=to)}")
     except Exception as error:  # noqa: BLE001 - a missing photo, a full disk: never the end of the work that it reports
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        say(f"warning: no report ({reason}). leafdist report {run} tries again, with --to FOLDER elsewhere")
+        again = command("leafdist", "report", run)
+        say(f"warning: no report ({reason}). {again} tries again, with --to FOLDER elsewhere")

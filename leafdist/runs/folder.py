@@ -22,7 +22,6 @@ from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
 from leafdist.system import console, locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
-from leafdist.system.plain import to_plain
 from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
@@ -62,8 +61,7 @@ class RunFolder:
         fixed, free = differences(read_config(self.path), self.config)
         known = self.facts
         if known.starts:
-            pairs = {"classes": (known.classes, self.photos.classes), "data": (known.data, self.photos.data)}
-            fixed += [f"{key}: {to_plain(old)} -> {to_plain(new)}" for key, (old, new) in pairs.items() if old != new]
+            fixed += DataFacts(known.classes, known.data).changes(self.photos)
         if fixed:
             raise ValueError(
                 f"{self.path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, "

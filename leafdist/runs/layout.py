@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from leafdist.system.console import command
+
 FOUR_VIEWS, BY_LEAF = "+tta", "+leaves"  # how else a split was judged, at the end of an evaluation's name
 
 
@@ -58,4 +60,4 @@ def split_of(name: str) -> str:
 def command_for(run: Path, name: str) -> str:
     """The command that makes an evaluation of this name."""
     more = " --data ROOT" * ("@" in name) + " --tta" * name.endswith(FOUR_VIEWS)
-    return f"python evaluate.py {run} --split {split_of(name)}{more}"
+    return command("python", "evaluate.py", run, "--split", split_of(name)) + more

@@ -21,7 +21,7 @@ def sync(runs: list[Path]) -> int:
     status = 0
     for run, paths in found.items():
         command = ["wandb", "sync", "--include-online", "--id", wandb_id(run), *map(str, paths)]
-        console.say(f"{run}: {' '.join(command)}")
+        console.say(f"{run}: {console.command(*command)}")
         done = subprocess.run([sys.executable, "-m", *command], check=False, stdin=subprocess.DEVNULL)
         status = status or done.returncode
     return status

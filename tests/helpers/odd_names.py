@@ -65,7 +65,8 @@ def draw(raw: Path, chance: random.Random) -> None:
 def chain(seed: int, folder: Path) -> list[str]:
     """Run every command in turn; return what went wrong."""
     chance = random.Random(seed)
-    name, environment = odd_name(chance), os.environ | {"PYTHONPATH": str(REPO), "WANDB_MODE": "disabled"}
+    name = "".join(filter(str.isprintable, odd_name(chance))) + "r"  # control characters and blanks alone are refused
+    environment = os.environ | {"PYTHONPATH": str(REPO), "WANDB_MODE": "disabled"}
     environment |= chance.choice(LOCALES) | {"OMP_NUM_THREADS": "1"}
     draw(folder / "raw", chance)
     leafdist, run = ["-m", "leafdist"], f"runs/{name}"
