@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 
 from leafdist.system import completion, console, ctrl_c
 from leafdist.system.arguments import Parser, Version, unknown
@@ -17,13 +16,12 @@ FOLDERS = ("prepare", "data", "jobs", "doctor", "bench", "runs", "compare", "rep
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
     program = "leafdist"
+    console.escape_unprintable()
     try:
         if arguments is None:  # a program of its own, and no call within another one
             ctrl_c.obey()
         options = parse(sys.argv[1:] if arguments is None else arguments)
         program = f"leafdist {options.command}"
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
         status: int | None = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:

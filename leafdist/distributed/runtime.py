@@ -15,6 +15,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed.watchdog import Abandon, Watchdog
+from leafdist.system import console
 from leafdist.system.console import counted
 from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
@@ -74,7 +75,7 @@ class Runtime:
     def say(self, text: str) -> None:
         """Print once, from rank 0."""
         if self.is_main:
-            print(text, flush=True)
+            console.say(text)
 
     def once(self, work: Callable[[], T], *, patient: bool = True) -> T:
         """Run `work` on rank 0 alone; every rank returns its result.

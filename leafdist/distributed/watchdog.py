@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from leafdist.system import console
 from leafdist.system.errors import INTERRUPTED, WRONG, WRONG_INPUT, Failure, PeerError
 from leafdist.system.signals import Interrupted
 
@@ -86,7 +87,7 @@ class Watchdog(threading.Thread):
         idle = time.monotonic() - self._last_beat
         if idle > self.stall and not self._stacks_printed:
             self._stacks_printed = True
-            print(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:", file=sys.stderr, flush=True)
+            console.say_aside(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:")
             faulthandler.dump_traceback(sys.stderr, all_threads=True)
 
     def _check_next_rank(self) -> None:
@@ -123,7 +124,7 @@ class Watchdog(threading.Thread):
 
     def _leave(self, failure: Failure) -> None:
         error = PeerError(failure)
-        print(f"rank {self.rank}: {error}; leaving a collective that hangs", file=sys.stderr, flush=True)
+        console.say_aside(f"rank {self.rank}: {error}; leaving a collective that hangs")
         try:
             self.abandon(str(error), error.lost)
         finally:

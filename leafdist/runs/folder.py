@@ -4,7 +4,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -21,7 +20,7 @@ from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_fa
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
-from leafdist.system import locks
+from leafdist.system import console, locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
 from leafdist.system.signals import Interrupted
 
@@ -64,9 +63,9 @@ class RunFolder:
         if known.starts:
             fixed += DataFacts(known.classes, known.data).changes(self.photos)
         if fixed:
-            lines = "\n  ".join(fixed)
             raise ValueError(
-                f"{self.path} belongs to another run; these differ:\n  {lines}\nSet another run.name, or undo that"
+                f"{self.path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, "
+                "or undo that"
             )
         for line in free:
             say(f"changed since the last start: {line}")
@@ -83,6 +82,7 @@ class RunFolder:
             world_size=world,
             device=device,
             host=platform.node(),
+            folder=str(Path.cwd()),
             slurm_job_id=os.environ.get("SLURM_JOB_ID"),
             git_commit=git_commit(),
             versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
@@ -112,7 +112,7 @@ class RunFolder:
                 tracker.log(EndEvent(state, **(vars(result) if result else {})))
                 tracker.close(EXIT_CODES[state], result)
             except OSError as error:  # a full disk, most likely the reason too, which its raiser reports
-                print(f"warning: the end could not be recorded in {self.path}: {error}", file=sys.stderr, flush=True)
+                console.warn(f"the end could not be recorded in {self.path}: {error}")
                 if state == "finished":
                     raise
 

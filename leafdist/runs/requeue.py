@@ -17,7 +17,7 @@ from pathlib import Path
 from leafdist.config.parse import parse_config
 from leafdist.runs.facts import read_facts
 from leafdist.runs.layout import RunLayout
-from leafdist.system import files
+from leafdist.system import console, files
 from leafdist.system.plain import from_plain, to_plain
 
 REQUEUES = 2  # without progress, before the job is given up
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             yes, reason = end(folder, signalled=bool(os.environ.get("SIGNALLED")))
     except (OSError, ValueError) as error:
         yes, reason = False, str(error)
-    print(f"leafdist: {reason}", flush=True)
+    console.say(f"leafdist: {reason}")
     return 0 if yes else 1
 
 

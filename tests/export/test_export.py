@@ -145,7 +145,7 @@ def said_by_predict(run: Path) -> list[str]:
     (answer,) = load_run(run).predict([run / "export" / "leaf.jpg"])
     assert 0.35 < answer.probabilities[0] < 0.99  # else it would be the same whatever went in
     pairs = zip(answer.classes, answer.probabilities, strict=True)
-    return [f"{name} {round(probability, 4)}" for name, probability in pairs]
+    return [f"{name!r} {round(probability, 4)}" for name, probability in pairs]
 
 
 @pytest.mark.slow
@@ -201,7 +201,7 @@ def test_new_export_removes_older_files(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "export"
     shutil.copytree(run / "export", folder)
     assert main(["export", str(run), "--formats", "safetensors", "--to", str(folder)]) == 0
-    assert {path.name for path in folder.iterdir()} - {"leaf.jpg"} == {"model.safetensors", "labels.txt", "README.md"}
+    assert {path.name for path in folder.iterdir()} - {"leaf.jpg"} == {"model.safetensors", "labels.json", "README.md"}
 
 
 @pytest.fixture
