@@ -1,8 +1,10 @@
 """The words below a Grad-CAM picture can be read whatever the class is called, and tell why there is no heat."""
 
+from typing import Any
+
 import numpy as np
 import pytest
-from PIL import ImageFont
+from PIL import ImageDraw, ImageFont
 
 from leafdist.predict import caption
 
@@ -13,13 +15,13 @@ NUMBER = "class 2 of 3"
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """All lines that are drawn."""
-    lines = list[str]()
-    text = caption.ImageDraw.ImageDraw.text
-    monkeypatch.setattr(
-        caption.ImageDraw.ImageDraw,
-        "text",
-        lambda self, at, line, *rest: (lines.append(line), text(self, at, line, *rest)),
-    )
+    lines, text = list[str](), ImageDraw.ImageDraw.text
+
+    def note(self: ImageDraw.ImageDraw, at: tuple[float, float], line: str, *rest: Any) -> None:
+        lines.append(line)
+        text(self, at, line, *rest)
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", note)
     return lines
 
 

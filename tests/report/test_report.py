@@ -11,6 +11,7 @@ import pytest
 
 from leafdist.__main__ import main
 from leafdist.compare.compare import compare
+from leafdist.models.gradcam import grad_cam
 from leafdist.report import attention
 from leafdist.report import write as report
 from leafdist.report.contents import Contents
@@ -266,6 +267,5 @@ def test_rising_val_is_told(values: tuple[float, ...], rose: bool, run: Path) ->
 def test_missing_heat_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ": no heat, no part of the photo speaks for it"
     assert text_of(run).count(words) < 12
-    grad_cam = attention.grad_cam
     monkeypatch.setattr(attention, "grad_cam", lambda *given: 0 * grad_cam(*given))
     assert text_of(run).count(words) == 12
