@@ -28,10 +28,6 @@ class Audit:
     findings: list[Finding]
     root: str = ""
 
-    def told(self, *, notes: bool) -> list[Finding]:
-        """The notes, or all that is worse."""
-        return [finding for finding in self.findings if (finding.level == "note") == notes]
-
 
 @dataclass(frozen=True)
 class PhotoSetAside:
