@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signals.install()
     config = parse_config(arguments)
     # torch takes seconds to import: a wrong configuration is refused before that
-    from leafdist.data.open import counts, data_facts, note_set_aside, open_loaders
+    from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
     from leafdist.distributed.job import run
     from leafdist.distributed.runtime import Runtime
     from leafdist.report import write as report
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runtime.say(f"{path} is finished: {trainer.state.step} steps{more}")
             return
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
-        note_set_aside(loaders, trainer.layout.set_aside, runtime)
+        note_left_out(loaders, trainer.layout.set_aside, runtime)
         tracker = open_tracker(
             config,
             folder.path,

@@ -44,8 +44,9 @@ class Answer:
 class Predictor:
     """A loaded run that answers; `notices` are what a reader of its answers must know."""
 
-    def __init__(self, run: LoadedRun, device: torch.device, cores: int) -> None:
+    def __init__(self, run: LoadedRun, device: torch.device, cores: int, max_pixels: int | None = None) -> None:
         self.config, self.network, self.model, self.classes = run.config, run.network, run.model, run.classes
+        self.max_pixels = max_pixels or run.config.data.max_pixels
         self.device, self.cores = device, cores
         self.augment = Augment.from_config(self.config.data).for_evaluation()
         calibration, missing = read_calibration(run.path, run.meta.sha256)
@@ -85,7 +86,7 @@ class Predictor:
     def picture(self, answer: Answer) -> Image.Image:
         """Draw the photo, larger than the network saw it, under its heat, with the answer below."""
         assert answer.heat is not None
-        drawn = overlay(decode(answer.path, PICTURE, self.config.data.fit), answer.heat)
+        drawn = overlay(decode(answer.path, PICTURE, self.config.data.fit, self.max_pixels), answer.heat)
         name = answer.classes[0]
         sure = f"{100 * answer.probabilities[0]:.1f} % sure" + ("" if self.calibrated else ", not calibrated")
         number = f"class {self.classes.index(name) + 1} of {len(self.classes)}, whose name is in the file's comment"
@@ -96,7 +97,7 @@ class Predictor:
         data, size, source = self.config.data, EVALUATION_BATCH[self.device.type], iter(paths)
         with ThreadPoolExecutor(self.cores) as pool:
             batches = (
-                [(path, pool.submit(decode, path, data.resize, data.fit)) for path in batch]
+                [(path, pool.submit(decode, path, data.resize, data.fit, self.max_pixels)) for path in batch]
                 for batch in iter(lambda: list(islice(source, size)), [])
             )
             ahead = next(batches, None)
