@@ -3,6 +3,7 @@
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -59,9 +60,9 @@ def test_source_may_be_any_of_these(source: str | None, tmp_path: Path, monkeypa
     (tmp_path / "folder").mkdir()
     (cell,) = [cell.source for cell in nbformat.read(NOTEBOOK, 4).cells if '"sample-data", raw' in cell.source]
     asked = list[str]()
-    names = {"SOURCE": source, "raw": tmp_path / "raw", "Path": Path, "PER_CLASS": 1, "SIDE": 8}
+    names: dict[str, Any] = {"SOURCE": source, "raw": tmp_path / "raw", "Path": Path, "PER_CLASS": 1, "SIDE": 8}
     names["leafdist"] = lambda *words: asked.append(words[0])
     exec(cell, names)
-    own = bool(source) and source.endswith("folder")
+    own = source is not None and source.endswith("folder")
     assert asked == ([] if own else ["fetch" if source else "sample-data"])
     assert names["raw"] == tmp_path / ("folder" if own else "raw")
