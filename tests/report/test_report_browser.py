@@ -170,6 +170,7 @@ def test_legend_reads_values_under_pointer(page: "Page", run: Path) -> None:
     events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     third = next(event for event in events if event["event"] == "epoch" and event["epoch"] == 2)
     chart = page.locator("figure.chart", has_text="Accuracy")
+    chart.scroll_into_view_if_needed()
     box: Any = chart.locator("svg[role=img]").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.52, box["y"] + 60)
     assert chart.locator(".at").inner_text() == "at epoch 3"
