@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from leafdist.predict.predictor import Answer, Pixels
+from leafdist.predict.predictor import Answer
 from leafdist.runs.photo_tables import table_file
 from leafdist.system import console, files
 
@@ -45,10 +45,10 @@ def table(top: int) -> Iterator[Take]:
     console.table(["photo", *_columns(top, " ")], rows, shrink="photo")
 
 
-def save_picture(path: Path, picture: Pixels) -> None:
-    """Write (H,W,3) pixels as a JPEG file."""
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture as a JPEG file."""
     with files.atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary, "JPEG", quality=90)
+        picture.save(temporary, "JPEG", quality=90)
 
 
 def _columns(top: int, separator: str) -> list[str]:

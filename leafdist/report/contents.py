@@ -22,10 +22,11 @@ SPLITS = ("test", "val", "train")  # the first that is evaluated is shown
 
 @dataclass(frozen=True)
 class Audit:
-    """audit.json: what was found in the data, and what an accuracy on it can mean."""
+    """audit.json: what was found in the data, and what an accuracy on it can mean; root: as the audit was given it."""
 
     verdict: list[str]
     findings: list[Finding]
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -169,9 +170,26 @@ class Contents:
 
     @cached_property
     def audit(self) -> Audit | None:
-        """The audit that lies beside the run, or beside the data."""
-        paths = (self.layout.audit, self.root / "audit.json")
-        return next((plain.read(Audit, path) for path in paths if path.is_file()), None)
+        """The audit that lies in the run, in the data's folder, or beside that folder if it is of that folder."""
+        for path in (self.layout.audit, self.root / "audit.json"):
+            if path.is_file():
+                return plain.read(Audit, path)
+        beside = self.root.absolute().parent / "audit.json"
+        content = files.read_json(beside) if beside.is_file() else None
+        if not isinstance(content, dict) or not {"root", "verdict", "findings"} <= content.keys():
+            return None  # another program's
+        audit = plain.from_plain(Audit, content, beside)
+        audited = Path(audit.root).parts
+        return audit if audited == self.root.absolute().parts[-len(audited) :] else None
+
+    @property
+    def advice(self) -> list[str]:
+        """What the figures suggest to do next."""
+        epochs = self.record.epochs
+        earlier = [epoch.val_accuracy for epoch in epochs[:-1]]
+        if self.record.state != "finished" or not earlier or epochs[-1].val_accuracy <= max(earlier):
+            return []
+        return ["val still rose in the last epoch: train longer, with a larger train.epochs"]
 
     @cached_property
     def set_aside(self) -> list[PhotoSetAside]:
