@@ -13,6 +13,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leafdist.config.parse import refusing
+from leafdist.system import environment
+
 if TYPE_CHECKING:
     from leafdist.distributed.runtime import Runtime
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 def main() -> int:
     """Return the exit status: 0, 2 for wrong input, 1 for anything else."""
     options = parse_arguments()
+    with refusing("evaluate.py"):
+        environment.settle()
     from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
 
     return run(lambda runtime: evaluate(options, runtime), precision="no", timeout_minutes=10, deterministic=False)

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
-from leafdist.system import signals
+from leafdist.system import environment, signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
     signals.install()
     config = parse_config(arguments)
+    with refusing("train.py"):
+        environment.settle()
     # torch takes seconds to import: a wrong configuration is refused before that
     from leafdist.data.open import counts, data_facts, note_set_aside, open_loaders
     from leafdist.distributed.job import run

@@ -15,7 +15,7 @@ from leafdist.predict import cli as predict
 from leafdist.prepare import cli as prepare
 from leafdist.report import cli as report
 from leafdist.runs import cli as runs
-from leafdist.system import completion, console
+from leafdist.system import completion, console, environment
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 from leafdist.tracking import cli as tracking
@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
     try:
+        environment.settle()
         status: int | None = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:

@@ -15,6 +15,7 @@ from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed.watchdog import Abandon, Watchdog
+from leafdist.system import environment
 from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
 from leafdist.system.signals import Interrupted
@@ -29,8 +30,9 @@ class Runtime:
     """This process among the others. With one process every method works and communicates nothing."""
 
     def __init__(self, *, precision: str = "no", timeout_minutes: float = 10, deterministic: bool = False) -> None:
+        environment.settle_launch()
         if deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
             torch.use_deterministic_algorithms(mode=True)
         self.precision: Precision = resolve_precision(precision)
         check_devices()
@@ -58,8 +60,8 @@ class Runtime:
             store, _, _ = next(rendezvous("env://", self.rank, self.world))  # another connection to the group's store
         self.check_alike()
         self.watchdog = Watchdog(store, self.rank, self.world, 60 * timeout_minutes)
-        if self.device.type == "cuda" and not deterministic:
-            torch.set_float32_matmul_precision("high")  # TF32, as PyTorch has it for convolutions by default
+        if self.device.type == "cuda":  # "high": TF32, as PyTorch has it for convolutions by default
+            torch.set_float32_matmul_precision("highest" if deterministic else "high")
         self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
@@ -205,5 +207,5 @@ def usable_cpus(local_world: int, world: int) -> int:
     per_task = os.environ.get("SLURM_CPUS_PER_TASK") if "SLURM_PROCID" in os.environ else None
     cpus = usable_cores()
     if per_task and int(os.environ.get("SLURM_NTASKS", "1")) == world:  # one task per process: its share already
-        return min(cpus, int(per_task))
+        return max(1, min(cpus, int(per_task)))
     return max(1, cpus // local_world)
