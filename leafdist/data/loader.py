@@ -2,11 +2,15 @@
 
 import atexit
 import os
+import shutil
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
+from multiprocessing import BoundedSemaphore
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,14 +20,27 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, PackSource, Source
+from leafdist.distributed.watchdog import Watchdog
+from leafdist.system import console
 from leafdist.system import processes as children
 from leafdist.system.errors import UnreadablePhotoError
 
 SLICE = 4096  # photos of a pack that are in the host's memory on their way to the device
+PATIENCE = 600.0  # seconds without a batch, where nobody says how long
+TICK = 5.0  # seconds without a batch from the workers after which `idle` is called, again and again
+PACK = "data.source=pack, which needs none"
+SHARED = "/dev/shm"
+RESERVE = 1 << 20  # bytes of it
+TOO_SMALL = f"{SHARED} is too small for the batches of the loader workers"
+MORE_SHARED = f"docker run --shm-size=8g (or --ipc=host), fewer data.workers, or {PACK}"
 
 
 class LoaderError(OSError):
-    """A worker process is gone."""
+    """A worker process is gone, or nothing comes from the workers."""
+
+
+class _NothingError(LoaderError):
+    """Nothing has come from the workers for a while."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +66,59 @@ class Batch:
         return Batch(self.share, *(tensor.pin_memory() for tensor in self.tensors))
 
 
-class _Shares(Dataset["Batch | UnreadablePhotoError"]):
+@dataclass(frozen=True)
+class _Piped:
+    """A batch that crosses to this process through a pipe, which is slower than shared memory and needs none."""
+
+    share: Share
+    arrays: Sequence[np.ndarray]
+
+
+class _Shares(Dataset["Batch | _Piped | UnreadablePhotoError"]):
     """One item is one batch: no collation, and one transfer per batch between processes."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, source: Source, *, by_worker: bool) -> None:
+        self.source, self.by_worker = source, by_worker
 
-    def __getitem__(self, share: Share) -> Batch | UnreadablePhotoError:
+    def __getitem__(self, share: Share) -> Batch | _Piped | UnreadablePhotoError:
         try:
             rows = self.source.read(share.indices)
         except UnreadablePhotoError as error:
             return error  # raised by a worker, it would reach the user wrapped in two tracebacks
-        return Batch(share, *(torch.from_numpy(np.ascontiguousarray(array)) for array in (*rows, share.indices)))
+        arrays = [np.ascontiguousarray(array) for array in (*rows, share.indices)]
+        tensors = list(map(torch.from_numpy, arrays))
+        if self.by_worker and not _share(tensors):
+            return _Piped(share, arrays)
+        return Batch(share, *tensors)
+
+
+def _share(tensors: Sequence[Tensor]) -> bool:
+    """Move them to shared memory, where it has room for them and for the semaphores of another loader.
+
+    PyTorch would do it later, in a thread whose errors reach nobody: the batch would be waited for for ever.
+    """
+    size = sum(tensor.nbytes for tensor in tensors)
+    if Path(SHARED).is_dir() and shutil.disk_usage(SHARED).free < size + RESERVE:
+        return False
+    try:
+        for tensor in tensors:
+            tensor.share_memory_()
+    except RuntimeError:
+        return False
+    return True
+
+
+@cache
+def _startable(workers: int) -> int:
+    """`workers`, or none where the semaphores of their queues cannot be made: they are files in shared memory."""
+    try:
+        list(map(BoundedSemaphore, range(4 * workers + 12)))
+    except OSError as error:
+        console.warn(
+            f"no loader worker can be started ({error}): photos are read between steps. Way out: {MORE_SHARED}"
+        )
+        return 0
+    return workers
 
 
 def _prepare(niceness: int, _: int) -> None:
@@ -82,24 +140,37 @@ class Loader:
     """Batches of `source` on `device`, in the order of the shares asked for.
 
     Only the folder source uses worker processes: reading a pack is one gather. `resident` keeps the pack on the device.
+    `idle` is called while nothing comes from the workers; `watchdog` says how long that may last.
     """
 
-    def __init__(self, source: Source, device: torch.device, workers: int, *, resident: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        device: torch.device,
+        workers: int,
+        *,
+        resident: bool = False,
+        watchdog: Watchdog | None = None,
+    ) -> None:
         self.source, self.device = source, device
+        self.watchdog = watchdog or Watchdog(None, 0, 1, PATIENCE)
+        self.idle: Callable[[], None] = lambda: None
+        self.warned = False
         self.pack = _moved(source, device) if resident and isinstance(source, PackSource) else None
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.sampler = _Planned()
-        workers = workers if isinstance(source, FolderSource) else 0
+        workers = _startable(workers) if isinstance(source, FolderSource) else 0
         # on a CPU the network has the same cores: its threads wait for the slowest of them, so workers give way
         prepare = partial(_prepare, 19 if device.type == "cpu" else 0)
         self.loader = DataLoader(
-            _Shares(source),
+            _Shares(source, by_worker=workers > 0),
             batch_size=None,
             sampler=self.sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
             multiprocessing_context="forkserver" if workers else None,
             worker_init_fn=prepare if workers else None,
+            timeout=self.watchdog.stall if workers else 0,
             pin_memory=device.type == "cuda",
         )
 
@@ -119,13 +190,37 @@ class Loader:
             atexit.unregister(children.end_all)
             atexit.register(children.end_all)  # after PyTorch's own, so that it comes before
         while True:
-            with _explained():
-                batch = next(batches, None)
+            with self.watchdog.reading():
+                batch = self._next(batches)
             if batch is None:
                 return
             if isinstance(batch, UnreadablePhotoError):
                 raise batch
-            yield batch
+            yield self._shared(batch) if isinstance(batch, _Piped) else batch
+
+    def _next(self, batches: Any) -> Batch | _Piped | UnreadablePhotoError | None:
+        """The next item; None after the last."""
+        began = time.monotonic()
+        while True:
+            try:
+                if self.loader.num_workers:
+                    batches._timeout = TICK  # for this wait only: between passes it waits for all workers
+                with _explained():
+                    return next(batches, None)
+            except _NothingError:
+                if time.monotonic() - began > self.watchdog.stall:
+                    raise
+                self.idle()
+            finally:
+                batches._timeout = self.loader.timeout
+
+    def _shared(self, piped: _Piped) -> Batch:
+        """The batch of which the worker found no room in shared memory."""
+        if not self.warned:
+            console.warn(f"{TOO_SMALL}, which come through pipes, slower. Way out: {MORE_SHARED}")
+        self.warned = True
+        batch = Batch(piped.share, *map(torch.from_numpy, piped.arrays))
+        return batch.pin_memory() if self.loader.pin_memory else batch
 
 
 def _moved(source: PackSource, device: torch.device) -> Tensor:
@@ -169,9 +264,16 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
+        if "DataLoader timed out" in str(error):
+            raise _NothingError(
+                "the loader workers brought no batch within train.timeout_minutes: they hang, or the "
+                f"disk of the photos does. Look at that disk, or try data.workers=0 or {PACK}"
+            ) from error
         if "DataLoader worker" not in str(error):
             raise
+        if "Bus error" in str(error):
+            raise LoaderError(f"a loader worker was killed: {TOO_SMALL}. {MORE_SHARED}") from error
         raise LoaderError(
             f"a loader worker was killed, by the system for want of memory most likely ({error}). Lower data.workers, "
-            "or set data.source=pack, which needs none"
+            f"or set {PACK}"
         ) from error

@@ -1,7 +1,7 @@
 """Processes, devices and precision: the one place that knows of Accelerate and of other ranks."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -11,7 +11,7 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed.watchdog import Abandon, Watchdog
@@ -23,6 +23,7 @@ from leafdist.system.signals import Interrupted
 T = TypeVar("T")
 Precision = Literal["no", "bf16", "fp16"]
 AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
+MEETING = "leafdist"  # the name that PyTorch knows our meeting of the ranks by
 PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
 
 
@@ -40,7 +41,7 @@ class Runtime:
             cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
             mixed_precision=self.precision,
             kwargs_handlers=[
-                InitProcessGroupKwargs(timeout=timedelta(minutes=timeout_minutes)),
+                InitProcessGroupKwargs(init_method=f"{MEETING}://", timeout=timedelta(minutes=timeout_minutes)),
                 DistributedDataParallelKwargs(gradient_as_bucket_view=True),
             ],
         )
@@ -57,7 +58,7 @@ class Runtime:
         if self.world > 1:  # gloo: a CPU group costs the device nothing
             self.control = dist.new_group(backend="gloo", timeout=timedelta(minutes=timeout_minutes))
             self.patient = dist.new_group(backend="gloo", timeout=PATIENCE)  # waits as long as one process packs
-            store, _, _ = next(rendezvous("env://", self.rank, self.world))  # another connection to the group's store
+            store, _, _ = next(_meet())  # another connection to the group's store
         self.check_alike()
         self.watchdog = Watchdog(store, self.rank, self.world, 60 * timeout_minutes)
         if self.device.type == "cuda":  # "high": TF32, as PyTorch has it for convolutions by default
@@ -163,6 +164,18 @@ class Runtime:
             dist.barrier(group=self.control)
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _meet(*_: object, **options: Any) -> Iterator[tuple[Any, int, int]]:
+    """PyTorch's own meeting of the ranks, with keys of this attempt of torchrun's.
+
+    torchrun's restarts share one store, in which the processes before them left their addresses (pytorch#135712).
+    """
+    store, rank, world = next(rendezvous("env://", **options))
+    yield dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store), rank, world
+
+
+register_rendezvous_handler(MEETING, _meet)
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

@@ -7,7 +7,17 @@ import sys
 from leafdist.system import console
 
 YES = ("1", "true", "yes", "on", "y", "t")
-UNSET = ("", "0", "1", "1.0", "no", "none", "false", "off", "auto")  # Accelerate's own, in what its launcher always sets
+UNSET = (
+    "",
+    "0",
+    "1",
+    "1.0",
+    "no",
+    "none",
+    "false",
+    "off",
+    "auto",
+)  # Accelerate's own, in what its launcher always sets
 SHARDED = re.compile("ACCELERATE_USE_(FSDP|DEEPSPEED|MEGATRON_LM|PARALLELISM_CONFIG|SAGEMAKER)")
 OF_ACCELERATE = re.compile(
     "(ACCELERATE|FSDP|MEGATRON_LM|PARALLELISM_CONFIG)_.*|USE_TORCH_XLA|FORK_LAUNCHED|CUBLAS_WORKSPACE_CONFIG"
@@ -30,7 +40,9 @@ HARMLESS = re.compile(
     r"|(TORCH_(NCCL|GLOO|FR|ELASTIC|DISABLE_SHARE|DEVICE_BACKEND)|CUDNN_LOG|CUBLAS(LT)?_LOG|PYTORCH_NVML)\w*"
     "|TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"  # set in NVIDIA's containers; Runtime sets the precision of products itself
 )
-OF_MPI = re.compile("(PMI|OMPI_COMM_WORLD|MV2_COMM_WORLD|MPI)_(SIZE|RANK|LOCAL_SIZE|LOCAL_RANK|LOCALRANKID|LOCALNRANKS)")
+OF_MPI = re.compile(
+    "(PMI|OMPI_COMM_WORLD|MV2_COMM_WORLD|MPI)_(SIZE|RANK|LOCAL_SIZE|LOCAL_RANK|LOCALRANKID|LOCALNRANKS)"
+)
 RANKS = ("RANK", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
 MEETING = ("RANK", "MASTER_ADDR", "MASTER_PORT")
 NUMBERS = (*RANKS, "WORLD_SIZE", "MASTER_PORT", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_CPUS_PER_TASK")
@@ -70,7 +82,9 @@ def settle_launch() -> None:
     """
     sizes = [name for name in os.environ if OF_MPI.fullmatch(name) and name.endswith("_SIZE")]
     alone = os.environ.get("WORLD_SIZE", "") in ("", "1")
-    if "WORLD_SIZE" not in os.environ and (size := next((one for one in sizes if os.environ[one] not in ("", "1")), None)):
+    if "WORLD_SIZE" not in os.environ and (
+        size := next((one for one in sizes if os.environ[one] not in ("", "1")), None)
+    ):
         raise ValueError(
             f"{size}={os.environ[size]}, and WORLD_SIZE is not set. Unset it, or start the processes with accelerate "
             "launch, torchrun or slurm/launch.sh, not with mpirun"
@@ -82,11 +96,11 @@ def settle_launch() -> None:
     for name in NUMBERS:
         if not (value := os.environ.get(name, "0")).isdecimal():
             raise ValueError(f"{name}={value} is no whole number. Launchers set it: unset it")
-    world = int(os.environ.get("WORLD_SIZE", 1))
+    world = int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1 and (missing := [name for name in MEETING if not os.environ.get(name)]):
         raise ValueError(
-            f"WORLD_SIZE={world}, but {', '.join(missing)} not set: export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and "
-            "MASTER_PORT, as slurm/launch.sh does, or use accelerate launch"
+            f"WORLD_SIZE={world}, but {', '.join(missing)} not set: export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR "
+            "and MASTER_PORT, as slurm/launch.sh does, or use accelerate launch"
         )
-    if int(os.environ.get("RANK", 0)) >= max(world, 1):
+    if int(os.environ.get("RANK", "0")) >= max(world, 1):
         raise ValueError(f"RANK={os.environ['RANK']} of WORLD_SIZE={world}: ranks are counted from 0. Unset both")
