@@ -13,11 +13,12 @@ from pathlib import Path
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
 from leafdist.system import environment, signals
+from leafdist.system.errors import DONE, INTERRUPTED
 
 
+@signals.heeded()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
-    signals.install()
     config = parse_config(arguments)
     with refusing("train.py"):
         environment.settle()
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from leafdist.distributed.job import run
     from leafdist.distributed.runtime import Runtime
     from leafdist.report import write as report
-    from leafdist.runs.folder import RunFolder, continued
+    from leafdist.runs.folder import RunFolder, continued, unlock_runs
     from leafdist.tracking.run_tracker import open_tracker
     from leafdist.training.model import prepare_model
     from leafdist.training.trainer import Trainer
@@ -70,9 +71,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     how = given.train
     status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)
-    signals.ignore()
+    if status in (DONE, INTERRUPTED):
+        unlock_runs()
     return status
 
 
 if __name__ == "__main__":
+    signals.ignore()  # outside `main`: a launcher sends one to every rank once the first has left
     sys.exit(main())

@@ -9,8 +9,10 @@ from typing import Any, Literal, TypeVar
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
@@ -34,7 +36,8 @@ class Runtime:
         environment.settle_launch()
         if deterministic:
             os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-            torch.use_deterministic_algorithms(mode=True)
+        torch.use_deterministic_algorithms(mode=deterministic)
+        AcceleratorState._reset_state(reset_partial_state=True)  # of a training before this one, as in a notebook
         self.precision: Precision = resolve_precision(precision)
         check_devices()
         self.accelerator = Accelerator(
@@ -172,7 +175,7 @@ def _meet(*_: object, **options: Any) -> Iterator[tuple[Any, int, int]]:
     torchrun's restarts share one store, in which the processes before them left their addresses (pytorch#135712).
     """
     store, rank, world = next(rendezvous("env://", **options))
-    yield dist.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store), rank, world
+    yield PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store), rank, world
 
 
 register_rendezvous_handler(MEETING, _meet)

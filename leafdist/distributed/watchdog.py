@@ -98,7 +98,7 @@ class Watchdog(threading.Thread):
         if idle > self.stall and not self._stacks_printed:
             self._stacks_printed = True
             print(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:", file=sys.stderr, flush=True)
-            faulthandler.dump_traceback(sys.stderr, all_threads=True)
+            faulthandler.dump_traceback(2, all_threads=True)  # in a notebook sys.stderr is no file
         reading = self._reading_since  # the main thread may end it at any time
         if reading and time.monotonic() - reading > self.stall + GRACE:
             failure = Failure(self.rank, f"no photos could be read for {self.stall:.0f} s and more: {DISK}", WRONG)
