@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 def main() -> int:
     """Return the exit status: 0, 2 for wrong input, 1 for anything else."""
     options = parse_arguments()
-    with refusing("evaluate.py"):
-        environment.settle()
-    from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
+    with refusing("evaluate.py"), environment.settled():
+        from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
 
     return run(lambda runtime: evaluate(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
 

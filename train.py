@@ -20,17 +20,16 @@ from leafdist.system.errors import DONE, INTERRUPTED
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
     config = parse_config(arguments)
-    with refusing("train.py"):
-        environment.settle()
-    # torch takes seconds to import: a wrong configuration is refused before that
-    from leafdist.data.open import counts, data_facts, note_set_aside, open_loaders
-    from leafdist.distributed.job import run
-    from leafdist.distributed.runtime import Runtime
-    from leafdist.report import write as report
-    from leafdist.runs.folder import RunFolder, continued, unlock_runs
-    from leafdist.tracking.run_tracker import open_tracker
-    from leafdist.training.model import prepare_model
-    from leafdist.training.trainer import Trainer
+    with refusing("train.py"), environment.settled():
+        # torch takes seconds to import: a wrong configuration is refused before that
+        from leafdist.data.open import counts, data_facts, note_set_aside, open_loaders
+        from leafdist.distributed.job import run
+        from leafdist.distributed.runtime import Runtime
+        from leafdist.report import write as report
+        from leafdist.runs.folder import RunFolder, continued, unlock_runs
+        from leafdist.tracking.run_tracker import open_tracker
+        from leafdist.training.model import prepare_model
+        from leafdist.training.trainer import Trainer
 
     with refusing("train.py"):
         given = continued(config)

@@ -2,15 +2,11 @@
 
 import atexit
 import os
-import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
-from multiprocessing import BoundedSemaphore
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from leafdist.data.loader_workers import MORE_SHARED, TOO_SMALL, NothingError, explained, startable
 from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.distributed.watchdog import Watchdog
@@ -28,19 +25,6 @@ from leafdist.system.errors import UnreadablePhotoError
 SLICE = 4096  # photos of a pack that are in the host's memory on their way to the device
 PATIENCE = 600.0  # seconds without a batch, where nobody says how long
 TICK = 5.0  # seconds without a batch from the workers after which `idle` is called, again and again
-PACK = "data.source=pack, which needs none"
-SHARED = "/dev/shm"
-RESERVE = 1 << 20  # bytes of it
-TOO_SMALL = f"{SHARED} is too small for the batches of the loader workers"
-MORE_SHARED = f"docker run --shm-size=8g (or --ipc=host), fewer data.workers, or {PACK}"
-
-
-class LoaderError(OSError):
-    """A worker process is gone, or nothing comes from the workers."""
-
-
-class _NothingError(LoaderError):
-    """Nothing has come from the workers for a while."""
 
 
 @dataclass(frozen=True)
@@ -87,38 +71,9 @@ class _Shares(Dataset["Batch | _Piped | UnreadablePhotoError"]):
             return error  # raised by a worker, it would reach the user wrapped in two tracebacks
         arrays = [np.ascontiguousarray(array) for array in (*rows, share.indices)]
         tensors = list(map(torch.from_numpy, arrays))
-        if self.by_worker and not _share(tensors):
+        if self.by_worker and not to_shared_memory(tensors):
             return _Piped(share, arrays)
         return Batch(share, *tensors)
-
-
-def _share(tensors: Sequence[Tensor]) -> bool:
-    """Move them to shared memory, where it has room for them and for the semaphores of another loader.
-
-    PyTorch would do it later, in a thread whose errors reach nobody: the batch would be waited for for ever.
-    """
-    size = sum(tensor.nbytes for tensor in tensors)
-    if Path(SHARED).is_dir() and shutil.disk_usage(SHARED).free < size + RESERVE:
-        return False
-    try:
-        for tensor in tensors:
-            tensor.share_memory_()
-    except RuntimeError:
-        return False
-    return True
-
-
-@cache
-def _startable(workers: int) -> int:
-    """`workers`, or none where the semaphores of their queues cannot be made: they are files in shared memory."""
-    try:
-        list(map(BoundedSemaphore, range(4 * workers + 12)))
-    except OSError as error:
-        console.warn(
-            f"no loader worker can be started ({error}): photos are read between steps. Way out: {MORE_SHARED}"
-        )
-        return 0
-    return workers
 
 
 def _prepare(niceness: int, _: int) -> None:
@@ -159,7 +114,7 @@ class Loader:
         self.pack = _moved(source, device) if resident and isinstance(source, PackSource) else None
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.sampler = _Planned()
-        workers = _startable(workers) if isinstance(source, FolderSource) else 0
+        workers = startable(workers) if isinstance(source, FolderSource) else 0
         # on a CPU the network has the same cores: its threads wait for the slowest of them, so workers give way
         prepare = partial(_prepare, 19 if device.type == "cpu" else 0)
         self.loader = DataLoader(
@@ -184,7 +139,7 @@ class Loader:
     def _read(self, shares: Iterable[Share]) -> Iterator[Batch]:
         """Batches in the host's memory, pinned where a GPU is to have them."""
         self.sampler.shares = shares
-        with children.deaf(), _explained():
+        with children.deaf(), explained():
             batches = iter(self.loader)
         if self.loader.num_workers:
             atexit.unregister(children.end_all)
@@ -205,9 +160,9 @@ class Loader:
             try:
                 if self.loader.num_workers:
                     batches._timeout = TICK  # for this wait only: between passes it waits for all workers
-                with _explained():
+                with explained():
                     return next(batches, None)
-            except _NothingError:
+            except NothingError:
                 if time.monotonic() - began > self.watchdog.stall:
                     raise
                 self.idle()
@@ -256,24 +211,3 @@ def _copied_ahead(batches: Iterator[Batch], stream: torch.cuda.Stream) -> Iterat
             yield hand_over()
     while waiting:
         yield hand_over()
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Raises LoaderError for a worker that is gone, which PyTorch notices within 5 seconds."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader timed out" in str(error):
-            raise _NothingError(
-                "the loader workers brought no batch within train.timeout_minutes: they hang, or the "
-                f"disk of the photos does. Look at that disk, or try data.workers=0 or {PACK}"
-            ) from error
-        if "DataLoader worker" not in str(error):
-            raise
-        if "Bus error" in str(error):
-            raise LoaderError(f"a loader worker was killed: {TOO_SMALL}. {MORE_SHARED}") from error
-        raise LoaderError(
-            f"a loader worker was killed, by the system for want of memory most likely ({error}). Lower data.workers, "
-            f"or set {PACK}"
-        ) from error

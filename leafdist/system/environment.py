@@ -3,21 +3,13 @@
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from leafdist.system import console
 
 YES = ("1", "true", "yes", "on", "y", "t")
-UNSET = (
-    "",
-    "0",
-    "1",
-    "1.0",
-    "no",
-    "none",
-    "false",
-    "off",
-    "auto",
-)  # Accelerate's own, in what its launcher always sets
+UNSET = ("", *["0", "1", "1.0", "no", "none", "false", "off", "auto"])  # what Accelerate's launcher always sets
 SHARDED = re.compile("ACCELERATE_USE_(FSDP|DEEPSPEED|MEGATRON_LM|PARALLELISM_CONFIG|SAGEMAKER)")
 OF_ACCELERATE = re.compile(
     "(ACCELERATE|FSDP|MEGATRON_LM|PARALLELISM_CONFIG)_.*|USE_TORCH_XLA|FORK_LAUNCHED|CUBLAS_WORKSPACE_CONFIG"
@@ -36,10 +28,11 @@ OF_TORCH = re.compile(
 )
 HARMLESS = re.compile(
     r".*_(VERSION|BUILD_NUMBER|HOME|HUB|MODEL_ZOO|DIR|PATH|ROOT|LIBRARY|FILE|VERBOSE|TRACE|ARCH_LIST|LOG\w*|\w*DEBUG"
-    r"|ALLOC_CONF|NUM_THREADS|COMPILE_THREADS|WORKER_START|STACKTRACES|MEMORY_CACHING|THREADING_LAYER|FORCE_INTEL|LIB_OK)"
+    r"|ALLOC_CONF|NUM_THREADS|STACKTRACES|MEMORY_CACHING|THREADING_LAYER|FORCE_INTEL|LIB_OK)"
     r"|(TORCH_(NCCL|GLOO|FR|ELASTIC|DISABLE_SHARE|DEVICE_BACKEND)|CUDNN_LOG|CUBLAS(LT)?_LOG|PYTORCH_NVML)\w*"
     "|TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"  # set in NVIDIA's containers; Runtime sets the precision of products itself
 )
+ALLOC_CONF = re.compile(r"(\w+:[^,]+(,\w+:[^,]+)*)?")
 OF_MPI = re.compile(
     "(PMI|OMPI_COMM_WORLD|MV2_COMM_WORLD|MPI)_(SIZE|RANK|LOCAL_SIZE|LOCAL_RANK|LOCALRANKID|LOCALNRANKS)"
 )
@@ -59,10 +52,15 @@ def settle() -> None:
                 f"{name}={os.environ[name]}: each process trains a whole copy of the network here, never a part. Unset "
                 "it, or turn it off in `accelerate config`, or use torchrun"
             )
+    for name in ("PYTORCH_ALLOC_CONF", "PYTORCH_CUDA_ALLOC_CONF"):  # torch aborts
+        if not ALLOC_CONF.fullmatch(value := os.environ.get(name, "")):
+            raise ValueError(
+                f"{name}={value} is not of the form max_split_size_mb:512,expandable_segments:True. Unset it"
+            )
     if os.environ.get("ACCELERATE_USE_CPU", "").lower() in YES:  # of accelerate launch --cpu
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    of_torch = [name for name in sorted(os.environ) if OF_TORCH.fullmatch(name) and not HARMLESS.fullmatch(name)]
-    of_torch = [name for name in of_torch if os.environ[name] and not OF_ACCELERATE.fullmatch(name)]
+    harmless = f"{HARMLESS.pattern}|{OF_ACCELERATE.pattern}"
+    of_torch = [name for name in sorted(os.environ) if OF_TORCH.fullmatch(name) and not re.fullmatch(harmless, name)]
     if of_torch and "torch" in sys.modules:
         raise ValueError(f"{', '.join(of_torch)} would change what is computed. Unset it and start Python anew")
     passed_over = [f"{name}={os.environ[name]}" for name in of_torch]
@@ -75,19 +73,29 @@ def settle() -> None:
         console.say_aside(f"passed over, since the config alone decides what is computed: {', '.join(passed_over)}")
 
 
+@contextmanager
+def settled() -> Iterator[None]:
+    """Settle, then blame what is left in the environment where torch cannot be imported inside."""
+    settle()
+    try:
+        yield
+    except Exception as error:
+        if not (left := [f"{name}={value}" for name, value in sorted(os.environ.items()) if OF_TORCH.fullmatch(name)]):
+            raise
+        raise ValueError(f"torch cannot be imported ({error}). Unset what it reads: {', '.join(left)}") from error
+
+
 def settle_launch() -> None:
     """Keep what a launcher says of its processes if it is complete; forget what an earlier launch left in the shell.
 
     Raises ValueError for half a launch, and for one by mpirun.
     """
-    sizes = [name for name in os.environ if OF_MPI.fullmatch(name) and name.endswith("_SIZE")]
     alone = os.environ.get("WORLD_SIZE", "") in ("", "1")
-    if "WORLD_SIZE" not in os.environ and (
-        size := next((one for one in sizes if os.environ[one] not in ("", "1")), None)
-    ):
+    many = [name for name in os.environ if OF_MPI.fullmatch(name) and os.environ[name] not in ("", "1")]
+    if "WORLD_SIZE" not in os.environ and (sizes := [name for name in many if name.endswith("_SIZE")]):
         raise ValueError(
-            f"{size}={os.environ[size]}, and WORLD_SIZE is not set. Unset it, or start the processes with accelerate "
-            "launch, torchrun or slurm/launch.sh, not with mpirun"
+            f"{sizes[0]}={os.environ[sizes[0]]}, and WORLD_SIZE is not set. Unset it, or start the processes with "
+            "accelerate launch, torchrun or slurm/launch.sh, not with mpirun"
         )
     for name in tuple(os.environ):
         left = alone and name in RANKS and not all(map(os.environ.get, ("WORLD_SIZE", *MEETING)))

@@ -9,9 +9,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from leafdist.data import loader
+from leafdist.data import loader, loader_workers
 from leafdist.data.index import scan
-from leafdist.data.loader import Loader, LoaderError
+from leafdist.data.loader import Loader
+from leafdist.data.loader_workers import LoaderError
 from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, Rows
 from leafdist.distributed.watchdog import Watchdog
@@ -42,13 +43,13 @@ def test_short_shared_memory_changes_nothing(
 
     source, cpu = FolderSource(scan(photos, "train"), 16), torch.device("cpu")
     expected = batches_of(Loader(source, cpu, 0))
-    loader._startable.cache_clear()
+    loader_workers.startable.cache_clear()
     if short == "no semaphore":
-        monkeypatch.setattr(loader, "BoundedSemaphore", fail)
+        monkeypatch.setattr(loader_workers, "BoundedSemaphore", fail)
         made = Loader(source, cpu, 2)
-        loader._startable.cache_clear()
+        loader_workers.startable.cache_clear()
     else:  # what happens in a worker, here
-        monkeypatch.setattr(loader, "RESERVE", 1 << 60 if short == "no room" else 0)
+        monkeypatch.setattr(loader_workers, "RESERVE", 1 << 60 if short == "no room" else 0)
         monkeypatch.setattr(torch.Tensor, "share_memory_", fail)
         made = Loader(source, cpu, 0)
         made.loader.dataset.by_worker = True  # type: ignore[attr-defined]

@@ -48,9 +48,9 @@ def test_what_changes_numbers_is_removed(
 
 
 def test_files_logs_and_memory_are_kept(variables: dict[str, str]) -> None:
-    names = "TORCH_HOME TORCHINDUCTOR_CACHE_DIR TORCH_NCCL_BLOCKING_WAIT PYTORCH_CUDA_ALLOC_CONF OMP_NUM_THREADS"
+    names = "TORCH_HOME TORCHINDUCTOR_CACHE_DIR TORCH_NCCL_BLOCKING_WAIT OMP_NUM_THREADS"
     names += " TORCH_LOGS TORCH_DISTRIBUTED_DEBUG CUDNN_VERSION TORCH_CUDA_ARCH_LIST HOME HF_HOME NCCL_DEBUG"
-    kept = dict.fromkeys(names.split(), "1")
+    kept = dict.fromkeys(names.split(), "1") | {"PYTORCH_CUDA_ALLOC_CONF": "expandable_segments:True"}
     variables.update(kept)
     environment.settle()
     assert left(variables) == kept
@@ -67,6 +67,23 @@ def test_sharded_training_is_refused(name: str, variables: dict[str, str]) -> No
     variables[f"ACCELERATE_USE_{name}"] = "true"
     with pytest.raises(ValueError, match=f"ACCELERATE_USE_{name}=true: each process trains a whole copy"):
         environment.settle()
+
+
+@pytest.mark.parametrize("value", ["offline", "1,2", "max_split_size_mb"])
+def test_memory_settings_have_a_form(value: str, variables: dict[str, str]) -> None:
+    """Torch would abort."""
+    variables["PYTORCH_CUDA_ALLOC_CONF"] = value
+    with pytest.raises(ValueError, match=r"PYTORCH_CUDA_ALLOC_CONF=.* is not of the form"):
+        environment.settle()
+
+
+def test_a_failed_import_names_the_variable(variables: dict[str, str]) -> None:
+    with pytest.raises(KeyError), environment.settled():
+        raise KeyError("a fault of ours")
+    variables["TORCH_LOGS"] = "+nothing"
+    fault = r"torch cannot be imported \(bad\). Unset .*TORCH_LOGS=\+nothing"
+    with pytest.raises(ValueError, match=fault), environment.settled():
+        raise ImportError("bad")
 
 
 def test_settings_that_torch_read_are_refused(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
