@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from leafdist.data.loader_workers import MORE_SHARED, TOO_SMALL, NothingError, explained, startable
+from leafdist.data.loader_workers import MORE_SHARED, TOO_SMALL, NothingError, explained, startable, to_shared_memory
 from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.distributed.watchdog import Watchdog
