@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     config = parse_config(arguments)
     with refusing("train.py"), environment.settled():
         # torch takes seconds to import: a wrong configuration is refused before that
-        from leafdist.data.open import counts, data_facts, note_set_aside, open_loaders
+        from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
         from leafdist.distributed.job import run
         from leafdist.distributed.runtime import Runtime
         from leafdist.report import write as report
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runtime.say(f"{path} is finished: {trainer.state.step} steps{more}")
             return
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
-        note_set_aside(loaders, trainer.layout.set_aside, runtime)
+        note_left_out(loaders, trainer.layout.set_aside, runtime)
         tracker = open_tracker(
             config,
             folder.path,

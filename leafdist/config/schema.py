@@ -44,6 +44,7 @@ class DataConfig(Section):
     eval_crop: Literal["center", "random"] = key("center", "crop in evaluation")
     fit: Literal["stretch", "crop"] = key("stretch", "how photos become square; crop: cut out the middle")
     on_corrupt: Literal["error", "quarantine"] = key("error", "quarantine: train without photos that do not decode")
+    max_pixels: int = key(178_956_970, "most pixels of a photo; a small file can claim to be huge", low=1)
     workers: int | Auto = key("auto", "loader processes per rank, for source=folder", low=0)
     placement: Literal["auto", "host", "device"] = key("auto", "auto: packs in the device's memory if they fit")
 
@@ -140,7 +141,7 @@ KEYS: dict[str, Field[Any]] = {"seed": fields(Config)[0]} | {
     f"{name}.{item.name}": item for name, section in SECTIONS.items() for item in fields(section)
 }
 FREE = re.compile(  # what a resumed run may change
-    r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement)"
+    r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement|max_pixels)"
     r"|train\.(log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train)"
 )
 
@@ -172,10 +173,7 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
-        (
-            int(data.crop) > data.resize,
-            f"{size}: the crop is larger than the picture; lower data.crop or raise data.resize",
-        ),
+        (int(data.crop) > data.resize, f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
         (data.side < row.least_side, small),
         (frozen and not row.stages, f"{freeze}: {row.name} has nothing to freeze; set it to none"),
         (frozen and model.freeze not in row.stages, f"{freeze}: {row.name} takes {' or '.join(('none', *row.stages))}"),

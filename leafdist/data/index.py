@@ -2,9 +2,10 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist.data.names import Names
-from leafdist.data.photos import check_finished, list_classes, list_images
+from leafdist.data.photos import check_finished, in_words, list_classes, list_images
 
 THREADS = 16  # folders listed at a time: a network answers slowly
 
@@ -31,7 +32,7 @@ class Index:
 
     names: `class/file` relative to `root/split`; labels (n,) int16 into `classes`; digest: of names and sizes, tells
     what a run is trained on; stamp: of names, sizes and times, tells what a pack was made from; set_aside: photos of
-    the folder that are not in names.
+    the folder that are not in names; passed_over: how many other files are there, by kind.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Index:
     digest: str
     stamp: str
     set_aside: tuple[SetAside, ...] = ()
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -66,15 +68,17 @@ def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> 
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(_photos, (folder / name for name in names)))
     digest, stamp = hashlib.sha256(), hashlib.sha256()
-    for name, (files, facts) in zip(names, found, strict=True):
+    for name, (files, facts, _) in zip(names, found, strict=True):
         prefix = os.fsencode(name)
         for file, (size, time) in zip(files, facts.tolist(), strict=True):
             line = b"%s/%s\t%d" % (prefix, file, size)
             digest.update(line + b"\n")
             stamp.update(line + b"\t%d\n" % time)
-    paths = Names.of({name: files for name, (files, _) in zip(names, found, strict=True)})
-    index = Index(folder, known, paths, labels_of(known, paths), digest.hexdigest(), stamp.hexdigest())
-    return index, np.concatenate([facts for _, facts in found])
+    paths = Names.of({name: files for name, (files, *_) in zip(names, found, strict=True)})
+    others = sum((kinds for *_, kinds in found), Counter[str]())
+    labels = labels_of(known, paths)
+    index = Index(folder, known, paths, labels, digest.hexdigest(), stamp.hexdigest(), (), dict(others))
+    return index, np.concatenate([facts for _, facts, _ in found])
 
 
 def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tuple[Path, tuple[str, ...]]:
@@ -97,12 +101,13 @@ def labels_of(classes: Sequence[str], names: Names) -> NDArray[np.int16]:
     return np.repeat(np.array([labels[name] for name in names.classes], np.int16), list(names.counts.values()))
 
 
-def _photos(folder: Path) -> tuple[list[bytes], NDArray[np.int64]]:
-    photos, _ = list_images(folder)
+def _photos(folder: Path) -> tuple[list[bytes], NDArray[np.int64], Counter[str]]:
+    photos, others = list_images(folder)
     if not photos:
-        raise ValueError(f"{folder} holds no photo: each class needs one in each split")
+        beside = f", only {in_words(others)}" if others else ""
+        raise ValueError(f"{folder} holds no photo{beside}: each class needs one in each split")
     facts = np.empty((len(photos), 2), np.int64)
     for row, photo in zip(facts, photos, strict=True):
         status = photo.stat()
         row[:] = status.st_size, status.st_mtime_ns
-    return [os.fsencode(photo.name) for photo in photos], facts
+    return [os.fsencode(photo.name) for photo in photos], facts, others

@@ -21,7 +21,7 @@ from leafdist.data.index import THREADS, Index, check_classes, labels_of, scan, 
 from leafdist.data.names import Names
 from leafdist.system import files, plain
 
-FORMAT = 1
+FORMAT = 2
 SAMPLE = 50_000  # photos whose size and time are compared, evenly spread: about a second on a local disk
 CHUNK = 500  # photos per task of a thread
 FRESH = 2.0  # seconds: a folder changed so recently may change again without a new time
@@ -29,7 +29,9 @@ FRESH = 2.0  # seconds: a folder changed so recently may change again without a 
 
 @dataclass(frozen=True)
 class KeptIndex:
-    """files: their CRC-32 by name; counts: photos per class; times: of the class folders, in ns."""
+    """files: their CRC-32 by name; counts: photos per class; times: of the class folders, in ns; passed_over:
+    other files by kind.
+    """
 
     format: int
     files: dict[str, int]
@@ -38,6 +40,7 @@ class KeptIndex:
     classes: list[str]
     digest: str
     stamp: str
+    passed_over: dict[str, int]
 
 
 def open_index(root: Path, split: str, classes: Sequence[str] | None, cache: Path, say: Say = print) -> Index:
@@ -80,7 +83,8 @@ def _scan_and_keep(header: Path, root: Path, split: str, classes: Sequence[str])
     with files.atomic_path(numbers) as temporary:
         facts.tofile(temporary)
     checksums = {path.name: _checksum(path) for path in (names, numbers)}
-    kept = KeptIndex(FORMAT, checksums, index.names.counts, times, list(classes), index.digest, index.stamp)
+    found = (index.digest, index.stamp, index.passed_over)
+    kept = KeptIndex(FORMAT, checksums, index.names.counts, times, list(classes), *found)
     files.write_json(header, plain.to_plain(kept))
     return _index(index.folder, kept, names)
 
@@ -101,7 +105,8 @@ def _load(header: Path, folder: Path, classes: Sequence[str]) -> Index | None:
 
 def _index(folder: Path, kept: KeptIndex, path: Path) -> Index:
     names = Names.mapped(kept.counts, path)
-    return Index(folder, tuple(kept.classes), names, labels_of(kept.classes, names), kept.digest, kept.stamp)
+    labels = labels_of(kept.classes, names)
+    return Index(folder, tuple(kept.classes), names, labels, kept.digest, kept.stamp, (), kept.passed_over)
 
 
 def _same(index: Index, facts: NDArray[np.int64]) -> bool:

@@ -8,13 +8,14 @@ import os
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
 from leafdist.data.cache import Say, alone, prune, read_header
-from leafdist.data.decode import DECODER, Fit, decode
+from leafdist.data.decode import DECODER, LIMIT, Fit, decode
 from leafdist.data.index import Index
 from leafdist.system import console, files, plain, signals
 from leafdist.system import processes as children
@@ -52,7 +53,16 @@ def cache_folder(root: Path, cache: str | None) -> Path:
     return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
 
 
-def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Say = print, *, fit: Fit = "stretch") -> Path:
+def ensure_pack(
+    index: Index,
+    side: int,
+    folder: Path,
+    workers: int,
+    say: Say = print,
+    *,
+    fit: Fit = "stretch",
+    max_pixels: int = LIMIT,
+) -> Path:
     """Return the pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes.
 
     A valid pack beside the data is used instead: its owner may have put it there for those who can only read. Raises
@@ -70,7 +80,7 @@ def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Say = 
             if fault := check(path, index, side, fit):
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
                 prune(folder, name)
-                build(path, index, side, workers, fit)
+                build(path, index, side, workers, fit, max_pixels=max_pixels)
     except children.HelperKilledError as error:
         raise ValueError(f"{index.folder} cannot be packed: {error}. Ask for more memory or fewer cores") from error
     except OSError as error:
@@ -102,7 +112,7 @@ def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | No
     return None
 
 
-def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch") -> None:
+def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch", *, max_pixels: int = LIMIT) -> None:
     """Decode all photos in `workers` processes, each of which writes its own rows; the header comes last."""
     count, folder = len(index), str(index.folder)
     path.with_suffix(".json").unlink(missing_ok=True)
@@ -111,9 +121,10 @@ def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch
             file.truncate(count * side * side * 3)
         starts = range(0, count, BLOCK)
         tasks = [(temporary, side, fit, start, folder, index.names[start : start + BLOCK]) for start in starts]
+        work = partial(_pack_block, max_pixels=max_pixels)
         checksums = [0] * len(tasks)
         with console.bar(count, "photo", f"packing {index.folder.name}") as bar:
-            for block, checksum in children.share_out(_pack_block, tasks, workers):
+            for block, checksum in children.share_out(work, tasks, workers):
                 checksums[block] = checksum
                 bar.update(len(tasks[block][-1]))
     header = _header(index, side, fit, tuple(checksums))
@@ -124,12 +135,12 @@ def _header(index: Index, side: int, fit: Fit, checksums: tuple[int, ...] = ()) 
     return PackHeader(FORMAT, len(index), side, fit, DECODER, index.stamp, checksums)
 
 
-def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]]) -> int:
+def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]], max_pixels: int) -> int:
     path, side, fit, start, folder, names = task
     rows = np.empty((len(names), side, side, 3), np.uint8)
     for row, name in zip(rows, names, strict=True):
         signals.check()  # only in the process that was asked to stop: its helpers never see a signal
-        row[:] = decode(f"{folder}/{name}", side, fit)
+        row[:] = decode(f"{folder}/{name}", side, fit, max_pixels)
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)
         file.write(rows.data)

@@ -1,6 +1,6 @@
 """Which photos a run is bound to."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -13,10 +13,14 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos."""
+    """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos.
+
+    passed_over: files of each split that are no photos, by kind; a run is not bound to these.
+    """
 
     classes: list[str]
     data: dict[str, SplitFacts]
+    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from leafdist.data import cache as caches
 from leafdist.data.cache import Say
-from leafdist.data.decode import Fit
+from leafdist.data.decode import LIMIT, Fit
 from leafdist.data.index import Index, scan
 from leafdist.data.pack import BESIDE, cache_folder, check, ensure_pack, family
 from leafdist.data.photos import below_single_folders
@@ -78,7 +78,16 @@ def stage(source: Path, to: Path | None = None, say: Say = print) -> Path:
     return find_root(target, source)
 
 
-def stage_pack(index: Index, side: int, cache: Path, workers: int, *, say: Say = print, fit: Fit = "stretch") -> Path:
+def stage_pack(
+    index: Index,
+    side: int,
+    cache: Path,
+    workers: int,
+    *,
+    say: Say = print,
+    fit: Fit = "stretch",
+    max_pixels: int = LIMIT,
+) -> Path:
     """Copy the pack of `index`, which is in `cache` or is built there, to `scratch()`, or find it there intact.
 
     Raises ValueError as `ensure_pack` does, and where the copy does not fit.
@@ -87,7 +96,7 @@ def stage_pack(index: Index, side: int, cache: Path, workers: int, *, say: Say =
     path = scratch() / f"{name}-{index.stamp[:8]}.u8"
     with alone(path.with_name(name), say):
         if fault := check(path, index, side, fit):
-            source = ensure_pack(index, side, cache, workers, say, fit=fit)
+            source = ensure_pack(index, side, cache, workers, say, fit=fit, max_pixels=max_pixels)
             caches.prune(path.parent, name)
             check_space(source.stat().st_size, path.parent, source)
             say(f"staging {source} to {path} ({fault})")

@@ -57,7 +57,7 @@ def _digest(data: DataConfig, runtime: Runtime) -> str:
     root = fold_root(Path(data.root), data.fold)
     index = scan(root, "val")
     if data.on_corrupt == "quarantine":
-        index = set_bad_aside(index, cache_folder(root, data.cache), runtime.cpus, runtime.say)
+        index = set_bad_aside(index, cache_folder(root, data.cache), runtime.cpus, runtime.say, data.max_pixels)
     return index.digest
 
 

@@ -42,8 +42,9 @@ class Answer:
 class Predictor:
     """A loaded run that answers; `notices` are what a reader of its answers must know."""
 
-    def __init__(self, run: LoadedRun, device: torch.device, cores: int) -> None:
+    def __init__(self, run: LoadedRun, device: torch.device, cores: int, max_pixels: int | None = None) -> None:
         self.config, self.network, self.model, self.classes = run.config, run.network, run.model, run.classes
+        self.max_pixels = max_pixels or run.config.data.max_pixels
         self.device, self.cores = device, cores
         self.augment = Augment.from_config(self.config.data).for_evaluation()
         calibration, missing = read_calibration(run.path, run.meta.sha256)
@@ -83,14 +84,14 @@ class Predictor:
     def picture(self, answer: Answer) -> Pixels:
         """Draw the photo, larger than the network saw it, under its heat."""
         assert answer.heat is not None
-        return overlay(decode(answer.path, PICTURE, self.config.data.fit), answer.heat)
+        return overlay(decode(answer.path, PICTURE, self.config.data.fit, self.max_pixels), answer.heat)
 
     def _decoded(self, paths: Iterable[Path], on_unreadable: OnUnreadable) -> Iterator[tuple[list[Path], Pixels]]:
         """Batches of readable photos; one is decoded by threads while the one before it is judged."""
         data, size, source = self.config.data, EVALUATION_BATCH[self.device.type], iter(paths)
         with ThreadPoolExecutor(self.cores) as pool:
             batches = (
-                [(path, pool.submit(decode, path, data.resize, data.fit)) for path in batch]
+                [(path, pool.submit(decode, path, data.resize, data.fit, self.max_pixels)) for path in batch]
                 for batch in iter(lambda: list(islice(source, size)), [])
             )
             ahead = next(batches, None)

@@ -17,7 +17,7 @@ from typing import Literal
 
 from leafdist.data.folds import fold_name
 from leafdist.data.groups import read_groups, unknown_classes
-from leafdist.data.photos import below_single_folders, list_classes, list_images
+from leafdist.data.photos import below_single_folders, ending, in_words, list_classes, list_images
 from leafdist.data.split_report import NEAR, Grouping, SplitReport
 from leafdist.prepare.partition import RATIOS, ClassSplit, Groups, Photo, fold, split_classes
 from leafdist.prepare.unfinished import unfinished
@@ -62,7 +62,12 @@ def split(
         raise ValueError(f"--folds {folds}: must be at least 2; leave it out for one split")
     _check_apart(raw, dest)
     raw = below_single_folders(raw)
-    names, skipped = list_photos(raw, order, seed)
+    names, others = list_photos(raw, order, seed)
+    skipped = {label: kinds.total() for label, kinds in others.items()}
+    if kinds := sum(others.values(), Counter()):
+        say(f"passed over, since they are no photos: {in_words(kinds)}")
+    if heic := sum(ending(file) in (".heic", ".heif") for files in names.values() for file in files):
+        say(f"HEIC photos, which training cannot read: {heic}. Convert them to JPEG and split again")
     found, facts = find_groups(raw, names, groups, say)
     plan = split_classes(names, skipped, found, folds)
     facts = replace(facts, format=FORMAT, seed=seed, order=order, mode=mode)
@@ -85,11 +90,11 @@ def _check_apart(raw: Path, dest: Path) -> None:
         )
 
 
-def list_photos(raw: Path, order: Order, seed: int) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """List the file names of each class in the order of dealing, and count its entries that are no photos."""
-    names, skipped = {}, {}
+def list_photos(raw: Path, order: Order, seed: int) -> tuple[dict[str, list[str]], dict[str, Counter[str]]]:
+    """List the file names of each class in the order of dealing, and count its entries that are no photos, by kind."""
+    names, others = {}, {}
     for label in list_classes(raw):
-        entries, skipped[label] = list_images(raw / label)
+        entries, others[label] = list_images(raw / label)
         names[label] = files = [entry.name for entry in entries]
         if not files:
             raise ValueError(
@@ -103,7 +108,7 @@ def list_photos(raw: Path, order: Order, seed: int) -> tuple[dict[str, list[str]
             )
         if order == "shuffled":
             files.sort(key=lambda file: _key(seed, label, file))  # sorted before the next label
-    return names, skipped
+    return names, others
 
 
 def _key(seed: int, name: str, file: str) -> bytes:

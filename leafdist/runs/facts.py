@@ -37,12 +37,15 @@ class RunResult:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted."""
+    """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
+    passed_over: files of each split that are no photos, by kind.
+    """
 
     state: str = "new"
     starts: list[Start] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     data: dict[str, SplitFacts] = field(default_factory=dict)
+    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     wandb_id: str | None = None
     reason: str | None = None
     steps: int | None = None

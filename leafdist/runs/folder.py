@@ -92,7 +92,8 @@ class RunFolder:
         facts = self.facts
         given = facts.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
         facts = replace(facts, state="running", starts=[*facts.starts, start], wandb_id=given)
-        write_facts(self.path, replace(facts, classes=self.photos.classes, data=self.photos.data))
+        facts = replace(facts, classes=self.photos.classes, data=self.photos.data)
+        write_facts(self.path, replace(facts, passed_over=self.photos.passed_over))
 
     @contextmanager
     def ending(self, tracker: Tracker, *, active: bool) -> Iterator[Callable[[RunResult], None]]:

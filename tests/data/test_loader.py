@@ -47,6 +47,7 @@ def test_short_shared_memory_changes_nothing(
     if short == "no semaphore":
         monkeypatch.setattr(loader_workers, "BoundedSemaphore", fail)
         made = Loader(source, cpu, 2)
+        assert made.loader.num_workers == 0
         loader_workers.startable.cache_clear()
     else:  # what happens in a worker, here
         monkeypatch.setattr(loader_workers, "RESERVE", 1 << 60 if short == "no room" else 0)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -119,6 +120,20 @@ def test_folders_are_walked_without_loops(tmp_path: Path) -> None:
     found = [str(path.relative_to(root)) for path in photos_below([root], pytest.fail)]
     assert found == ["a.webp", "b/B.JPG", "b/c/deep.gif", "z/linked.png"]
     assert list(photos_below([root / "b" / "notes.txt"], pytest.fail)) == [root / "b" / "notes.txt"]
+
+
+def test_pipes_pass_by_counted(run: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photos / "test" / CLASSES[0]
+    os.mkfifo(folder / "pipe.png")
+    (folder / "notes.txt").touch()
+    (folder / "000.png").rename(folder / "bare")
+    assert main(["predict", str(run), str(folder)]) == 0
+    shown = capsys.readouterr()
+    assert "passed over, since they are no photos: 1 x .txt, 1 x FIFO" in shown.err
+    assert "bare" in shown.out
+    assert main(["predict", str(run), str(folder / "pipe.png")]) == 1, "named: not opened either"
+    assert main(["predict", str(run), str(folder / "001.png"), "--max-pixels", "9"]) == 1
+    assert "001.png has 1600 pixels. Raise data.max_pixels" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1"])

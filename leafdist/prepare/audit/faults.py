@@ -8,6 +8,7 @@ from pathlib import PurePath
 from PIL import Image
 
 from leafdist.data.decode import MODES, SIXTEEN
+from leafdist.data.photos import in_words
 from leafdist.prepare.audit.finding import Finding, Level, alone
 from leafdist.prepare.audit.folder_listing import Listing, Photo
 from leafdist.prepare.features import Facts
@@ -47,7 +48,8 @@ def check_files(listing: Listing, facts: Sequence[Facts]) -> list[Finding]:
         if kind in remarks
     ]
     if listing.others:
-        text = f"{len(listing.others)} entries are no photos by their names, or hidden: they are passed over"
+        kinds = f" ({in_words(listing.kinds)})" if listing.kinds else ""
+        text = f"{len(listing.others)} entries{kinds} are no photos of a class, or hidden: they are passed over"
         findings.append(Finding("other entries", "note", text, alone(listing.others)))
     return findings
 

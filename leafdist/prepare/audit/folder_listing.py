@@ -1,6 +1,7 @@
 """Lists everything in a raw or a split folder, photos or not."""
 
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -23,12 +24,14 @@ class Photo(NamedTuple):
 
 @dataclass
 class Listing:
-    """photos: in path order; classes: sorted, by split; others: paths that are no photos of a class."""
+    """photos: in path order; classes: sorted, by split; others: paths that are no photos of a class; kinds: of those
+    in class folders, counted."""
 
     root: Path
     photos: list[Photo] = field(default_factory=list)
     classes: dict[str, list[str]] = field(default_factory=dict)
     others: list[str] = field(default_factory=list)
+    kinds: Counter[str] = field(default_factory=Counter)
 
     @property
     def labels(self) -> list[str]:
@@ -50,7 +53,9 @@ def list_folder(root: Path) -> Listing:
         listing.classes[split] = list_classes(root / split)
         listing.others += _others(root / split, root, set(listing.classes[split]))
         for label in listing.classes[split]:
-            files = [entry.name for entry in list_images(root / split / label)[0]]
+            entries, kinds = list_images(root / split / label)
+            files = [entry.name for entry in entries]
+            listing.kinds += kinds
             listing.photos += [Photo(split, label, file) for file in files]
             listing.others += _others(root / split / label, root, set(files))
     if not listing.photos:
