@@ -35,6 +35,7 @@ LAYERS = (
     "export",
     "bench",
     "doctor",
+    "jobs",
     "leafdist train evaluate",  # __init__.py, __main__.py and the two scripts
 )
 LIMITS = {

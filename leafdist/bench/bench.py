@@ -17,7 +17,7 @@ from leafdist.data.open import open_loaders
 from leafdist.distributed.runtime import Runtime
 from leafdist.prepare.sample import draw_sample
 from leafdist.prepare.split import split
-from leafdist.system import files
+from leafdist.system import console, files
 from leafdist.system.plain import to_plain
 
 
@@ -31,9 +31,8 @@ class Bench:
         self.index = loader.source.index
         self.full_batches = len(self.index) // config.train.batch_size
         if not self.full_batches:
-            raise ValueError(
-                f"train.batch_size={config.train.batch_size}: there are only {len(self.index)} photos; lower it"
-            )
+            photos = console.counted(len(self.index), "photo")
+            raise ValueError(f"train.batch_size={config.train.batch_size}: the data has {photos}; lower it")
         self.turns, self.seconds = turns, seconds
 
     def run(self, parts: Sequence[str], out: Path | None) -> None:
@@ -90,6 +89,7 @@ class Bench:
 def _write(out: Path | None, result: dict[str, object]) -> None:
     if out:
         files.write_json(out, to_plain(result))
+        console.say_aside(f"wrote {out}")
 
 
 def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out: Path | None) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
+from leafdist.system.console import command, counted
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ def read(path: Path, split: str, data: str | None = None) -> Answers:
     if split not in run.evaluations:
         known = ", ".join(run.evaluations) or "nothing"
         name, _, root = split.partition("@")
-        way = f"run python evaluate.py {path} --split {name}{' --data ROOT' if root else ''}"
+        way = f"run {command('python', 'evaluate.py', path, '--split', name)}{' --data ROOT' if root else ''}"
         raise ValueError(f"{path} has no eval-{split}.json; evaluated so far: {known}; {way}")
     evaluation = run.evaluations[split]
     if missing := [name for name in ("data", "interval") if getattr(evaluation, name) is None]:
         fault = f"{path}/eval-{split}.json has no {missing[0]}: an older leafdist wrote it"
-        raise ValueError(f"{fault}. Run evaluate.py {path} again")
+        raise ValueError(f"{fault}. Run {command('python', 'evaluate.py', path)} again")
     rows = run.predictions(split)
     paths, labels, predicted = ([row[name] for row in rows] for name in ("path", "label", "predicted"))
     return Answers(run, evaluation, paths, labels, predicted, np.array([float(row["confidence"]) for row in rows]))
@@ -71,11 +72,12 @@ def check_same_photos(first: Answers, other: Answers, split: str) -> None:
     if digests[0] == digests[1] and (first.paths, first.labels) == (other.paths, other.labels):
         return
     short = " and ".join(str(digest)[:8] for digest in digests)
-    counts = f"{len(first.paths)} and {len(other.paths)} photos, digests {short}"
+    counts = f"{len(first.paths):,} and {counted(len(other.paths), 'photo')}, digests {short}"
     name = split.partition("@")[0]
+    way = command("python", "evaluate.py", first.run.path, other.run.path, "--split", name)
     raise ValueError(
         f"{first.run.path} and {other.run.path} were evaluated on different photos ({counts}): a paired comparison "
-        f"needs the same. Run python evaluate.py {first.run.path} {other.run.path} --split {name} --data ROOT, "
+        f"needs the same. Run {way} --data ROOT, "
         f"then compare them with --split {name}@ROOT"
     )
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.data.layouts import check_spelling, check_split, refuse_other_classes
 from leafdist.data.names import Names
 from leafdist.data.photos import check_finished, in_words, list_classes, list_images
 
@@ -56,7 +57,7 @@ class Index:
 def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
     """Scan `root/split`. With `classes` (those of train) the folders must be the same; labels follow their order.
 
-    Raises ValueError naming the folder that is missing, empty or of another class.
+    In test a class may have no photo. Raises ValueError naming the folder that is missing, empty or of another class.
     """
     return scan_facts(root, split, classes)[0]
 
@@ -66,7 +67,9 @@ def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> 
     folder, known = check_classes(root, split, classes)
     names = sorted(known)
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(_photos, (folder / name for name in names)))
+        found = list(pool.map(lambda name: _photos(folder / name, needed=split != "test"), names))
+    if not any(files for files, *_ in found):
+        raise ValueError(f"{folder} holds no photo: they lie in one folder per class. Put photos there or split again")
     digest, stamp = hashlib.sha256(), hashlib.sha256()
     for name, (files, facts, _) in zip(names, found, strict=True):
         prefix = os.fsencode(name)
@@ -85,13 +88,17 @@ def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tupl
     """Return the folder of a split and its classes in label order. Raises ValueError as `scan` does."""
     check_finished(root)
     folder = root / split
+    check_split(root, split)
     found = list_classes(folder)
+    if not classes:
+        check_spelling(folder, found)
+    if split == "train" and len(found) == 1:
+        raise ValueError(
+            f"{folder} holds the class {found[0]!r} alone: telling classes apart takes two. Add photos of another one, "
+            "such as healthy leaves"
+        )
     known = tuple(classes or found)
-    extra, missing = sorted(set(found) - set(known)), sorted(set(known) - set(found))
-    if extra:
-        raise ValueError(f"{folder / extra[0]}: class {extra[0]!r} is not a class of train. Remove it or split again")
-    if missing:
-        raise ValueError(f"{folder} lacks the class {missing[0]!r} of train: every split has every class. Split again")
+    refuse_other_classes(folder, found, known, missing=split != "test")
     return folder, known
 
 
@@ -101,11 +108,14 @@ def labels_of(classes: Sequence[str], names: Names) -> NDArray[np.int16]:
     return np.repeat(np.array([labels[name] for name in names.classes], np.int16), list(names.counts.values()))
 
 
-def _photos(folder: Path) -> tuple[list[bytes], NDArray[np.int64], Counter[str]]:
-    photos, others = list_images(folder)
-    if not photos:
+def _photos(folder: Path, *, needed: bool) -> tuple[list[bytes], NDArray[np.int64], Counter[str]]:
+    """The photos of a class, which only a split to test on may lack."""
+    photos, others = list_images(folder) if needed or folder.is_dir() else ([], Counter[str]())
+    if needed and not photos:
         beside = f", only {in_words(others)}" if others else ""
-        raise ValueError(f"{folder} holds no photo{beside}: each class needs one in each split")
+        raise ValueError(
+            f"{folder} holds no photo{beside}: train and val need photos of each class. Move some there, or split again"
+        )
     facts = np.empty((len(photos), 2), np.int64)
     for row, photo in zip(facts, photos, strict=True):
         status = photo.stat()

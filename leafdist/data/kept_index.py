@@ -66,7 +66,8 @@ def at_hand(index: Index) -> Index:
 
 
 def _times(folder: Path, classes: Sequence[str]) -> dict[str, int]:
-    return {name: (folder / name).stat().st_mtime_ns for name in sorted(classes)}
+    paths = {name: folder / name for name in sorted(classes)}
+    return {name: path.stat().st_mtime_ns if path.exists() else 0 for name, path in paths.items()}
 
 
 def _scan_and_keep(header: Path, root: Path, split: str, classes: Sequence[str]) -> Index:

@@ -158,6 +158,8 @@ def origin(index: Index) -> Origin:
         return Origin(None, "unknown: the photos are not those that split.json speaks of")
     groups = report.get("groups")
     kept = "by likeness and file numbers" if groups == "near" else "yes, where leaf ids are known"
+    if groups != "near" and report.get("grouping"):
+        kept += ", else by likeness and file numbers"
     return Origin(found, kept if groups else "no")
 
 

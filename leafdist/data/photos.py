@@ -23,6 +23,7 @@ KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
 LOOKERS = 8  # files opened at a time: a network answers slowly
 
 SPLITS = ("train", "val", "test")
+CLUTTER = frozenset({"__macosx", "@eadir", "lost+found", "$recycle.bin", "system volume information"})  # of systems
 UNFINISHED = ".split-unfinished"  # in the destination of a split while photos are copied
 
 
@@ -85,9 +86,9 @@ def in_words(kinds: Mapping[str, int]) -> str:
 
 
 def list_classes(root: Path) -> list[str]:
-    """List the class folders in `root`, all that are not hidden, sorted. Raises ValueError where there is none."""
+    """List the class folders in `root`, all that are plain, sorted. Raises ValueError where there is none."""
     with _readable(root), os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if Path(entry).is_dir() and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in entries if Path(entry).is_dir() and is_plain(entry.name))
     if not names:
         raise ValueError(f"{root} holds no class folder: photos lie in one folder per class. {_WAY_OUT}")
     return names
@@ -99,15 +100,21 @@ def below_single_folders(root: Path) -> Path:
     Stops above a folder of photos or a part of a split. Raises ValueError where a folder cannot be read.
     """
     while True:
-        inside = _folders(root)
-        if len(inside) != 1 or inside[0].name in SPLITS or not _folders(inside[0]):
+        inside = folders_in(root)
+        if len(inside) != 1 or inside[0].name in SPLITS or not folders_in(inside[0]):
             return root
         root = inside[0]
 
 
-def _folders(root: Path) -> list[Path]:
+def folders_in(root: Path) -> list[Path]:
+    """List the folders in `root`, but for hidden ones and CLUTTER. Raises ValueError where it cannot be read."""
     with _readable(root):
-        return [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return sorted(path for path in root.iterdir() if path.is_dir() and is_plain(path.name))
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a folder of this name may hold photos: it is not hidden, nor does a system put it into archives."""
+    return not name.startswith(".") and name.casefold() not in CLUTTER
 
 
 _WAY_OUT = "Point to such a folder, or make one with `leafdist split RAW DEST` or `leafdist sample-data DEST`"

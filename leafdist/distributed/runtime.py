@@ -18,6 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed.watchdog import Abandon, Watchdog
 from leafdist.system import environment
+from leafdist.system.console import counted
 from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
 from leafdist.system.signals import Interrupted
@@ -204,7 +205,7 @@ def check_devices() -> None:
     """Raises ValueError where a process of this node would have no GPU of its own."""
     here, cards = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
     if torch.cuda.is_available() and here > cards:
-        raise ValueError(f"{here} processes on a node with {cards} usable GPU(s): start one per GPU")
+        raise ValueError(f"{here} processes on a node with {counted(cards, 'usable GPU')}: start one per GPU")
 
 
 def check_world_size(world: int) -> None:
@@ -213,8 +214,9 @@ def check_world_size(world: int) -> None:
         expected = os.environ.get(name)
         if expected and expected != str(world):
             raise ValueError(
-                f"{name}={expected}, but {world} process(es) joined. With accelerate launch pass --multi_gpu above one "
-                "process, also on CPUs; under srun export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT"
+                f"{name}={expected}, but {counted(world, 'process')} joined. With accelerate launch pass --multi_gpu "
+                "above one process, also on CPUs; under srun export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and "
+                "MASTER_PORT"
             )
 
 

@@ -50,4 +50,5 @@ def run_doctor(options: argparse.Namespace) -> int:
         report.show()
         if options.json:
             files.write_json(Path(options.json), to_plain(report))
+            console.say_aside(f"wrote {options.json}")
     return int(report.status == "error")

@@ -10,6 +10,7 @@ from leafdist.config.schema import Config
 from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.diagnosis import Finding, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import counted
 from leafdist.system.contention import slow_cores
 from leafdist.system.processes import usable_cores
 
@@ -25,13 +26,13 @@ def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
     if slowed := slow_cores(share):
         yield warning("cpu", slowed.text, f"{slowed.way_out} and as many data.workers, or {MORE}")
     if mask < launch.local_world:
-        yield warning("cpu", f"{launch.local_world} processes share {mask} core(s)", f"Start fewer, or {MORE}")
+        yield warning("cpu", f"{launch.local_world} processes share {counted(mask, 'core')}", f"Start fewer, or {MORE}")
     elif mask == 1 < machine:
         yield warning("cpu", f"one core of this machine's {machine} may be used", f"Look at `taskset -p $$`; {MORE}")
     else:
         yield ok("cpu", f"{mask} of this machine's {machine} cores may be used, {share} per process")
     if config.data.source == "folder" and workers != "auto" and int(workers) > share:
-        text = f"data.workers={workers} per process, and {share} core(s) for each process"
+        text = f"data.workers={workers} per process, and {counted(share, 'core')} for each process"
         yield warning("cpu", text, f"data.workers={share} or auto, data.source=pack, or {MORE}")
 
 

@@ -13,10 +13,11 @@ from leafdist.bench.device import training_rates
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.folds import fold_root
-from leafdist.data.index import scan
+from leafdist.data.index import check_classes, scan
 from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import command, counted
 from leafdist.system.contention import quota
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
@@ -34,14 +35,16 @@ def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
         yield note("photos", f"{pace}; data.root={root} {what}", figures={"demand": demand, "slow": slow})
         return
     try:
-        index = scan(fold_root(root, data.fold), "train")
+        index = scan(folder := fold_root(root, data.fold), "train")
+        check_classes(folder, "val", index.classes)
     except ValueError as fault:
         text, _, way = str(fault).partition(". ")
         yield error("photos", text, way or "Name a folder of train/<class>/<photo> with --data.root")
         return
     bad, rate = decoding_rate([index.folder / name for name in index.names], data)
     if bad:
-        yield warning("photos", f"{len(bad)} of a few hundred cannot be read: {bad[0]}", f"leafdist audit {root}")
+        text = f"{len(bad)} of a few hundred cannot be read: {bad[0]}"
+        yield warning("photos", text, command("leafdist", "audit", root))
     if rate:
         found = verdict(data, rate, demand, len(index), pace)
         yield replace(found, figures=found.figures | {"slow": slow})
@@ -77,8 +80,9 @@ def verdict(data: DataConfig, rate: float, demand: float, photos: int, pace: str
     figures = {"rate": rate, "demand": demand, "needed": needed, "minutes": minutes}
     text = f"{pace}; a core decodes {{rate:,.0f}}"
     if data.source == "pack":
-        return ok("photos", f"{text}, once for a pack: {{minutes:.1f}} min for {photos:,} photos", figures=figures)
-    text += ": {needed:.0f} core(s) keep up with the device"
+        text += f", once for a pack: {{minutes:.1f}} min for {counted(photos, 'photo')}"
+        return ok("photos", text, figures=figures)
+    text += "; cores that keep up with the device: {needed:.0f}"
     if needed > cores:
         return warning("photos", f"{text}, {cores} may be used", "data.source=pack decodes once", figures)
     return ok("photos", text, figures=figures)

@@ -11,6 +11,7 @@ from leafdist.config.schema import Config
 from leafdist.distributed.runtime import resolve_precision
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import counted
 
 BUSY = 0.9  # of a GPU's memory: with less free, somebody else is using it
 INSTALL = "install a build for this driver: https://pytorch.org/get-started"
@@ -24,7 +25,7 @@ def check_devices(launch: Launch) -> Iterator[Finding]:
         yield without_gpu()
         return
     if launch.local_world > (count := torch.cuda.device_count()):
-        text = f"{launch.local_world} processes on this node and {count} GPU(s)"
+        text = f"{launch.local_world} processes on this node and {counted(count, 'GPU')}"
         yield error("gpu", text, "Start one process per GPU: --num_processes, --ntasks-per-node")
     for index in range(count):
         yield check_gpu(index)
@@ -40,7 +41,7 @@ def without_gpu(root: Path = Path("/")) -> Finding:
         text = f"this node has an NVIDIA GPU that PyTorch {torch.__version__} cannot use: {_reason()}"
         return error("gpu", text, f"Update the driver, or {INSTALL}")
     if given != "0":
-        text = f"Slurm gave this job {given} GPU(s) per node, and there is no NVIDIA driver here"
+        text = f"Slurm gave this job GPUs ({given} per node), and there is no NVIDIA driver here"
         return error("gpu", text, "In a container pass --nv (Apptainer) or --gpus all (Docker); else ask for GPU nodes")
     return note("gpu", "none: training runs on the CPU")
 

@@ -64,8 +64,9 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
     leaves = runtime.once(lambda: leaves_of_paths(names, groups) if groups else None)
     fitted = _calibration(loaded, runtime, own=own)
     index, source = loader.source.index, origin(loader.source.index)
+    scores = summarize(predictions, request.split, classes, fitted)
     evaluation = replace(
-        summarize(predictions, request.split, classes, fitted),
+        scores,
         checkpoint=loaded.meta.sha256,
         tta=request.flips,
         data=index.digest,
@@ -73,6 +74,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
         split_digest=source.split_digest,
         leaf_disjoint=source.leaf_disjoint if own else LEAVES_ELSEWHERE,
         interval_by_leaf=by_leaf(predictions.hits, leaves) if leaves else None,
+        absent=[name for name, score in scores.classes.items() if not score.images] or None,
     )
     if mismatch:
         evaluation = replace(
@@ -144,3 +146,4 @@ def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Pre
     write_predictions(layout.predictions(evaluation.split), names, classes, predictions)
     write_probabilities(layout.probabilities(evaluation.split), names, classes, predictions)
     write_evaluation(run, evaluation.split, evaluation)
+    console.say(f"wrote {layout.evaluation(evaluation.split)}, predictions and probabilities beside it")

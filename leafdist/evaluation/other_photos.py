@@ -1,6 +1,5 @@
 """Photos that a run was not split from: other folders, other classes, matched by name."""
 
-import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,9 +9,11 @@ from numpy.typing import NDArray
 from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
 from leafdist.data.index import Index, scan
+from leafdist.data.layouts import check_split, one_form, split_of
 from leafdist.data.loader import Loader
 from leafdist.data.open import has_split, open_loaders
 from leafdist.data.pack import cache_folder
+from leafdist.data.photos import folders_in
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.evaluations import read_evaluation
@@ -68,6 +69,8 @@ def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tupl
     """
     if not has_split(data, split, runtime):
         root = Path(data.root).resolve()
+        if any(split_of(path.name) for path in folders_in(root)):
+            check_split(root, split)  # raises
         cache = str(cache_folder(root, data.cache))  # not beside the folder: its parent is not ours
         data, split = replace(data, root=str(root.parent), cache=cache, fold=None), root.name
     loader = open_loaders(data, (split,), runtime)[split]
@@ -100,16 +103,12 @@ def name_of(run: Path, root: Path, judged: Evaluation) -> str:
 
 
 def match(found: tuple[str, ...], classes: tuple[str, ...]) -> Labels:
-    """The label of each folder: that of the class of the same name, whatever its case and Unicode form."""
-    labels = {_plain(name): label for label, name in enumerate(classes)}
+    """The label of each folder: that of the class of the same name, whatever its case, blanks and Unicode form."""
+    labels = {one_form(name): label for label, name in enumerate(classes)}
     labels |= {name: label for label, name in enumerate(classes)}
-    return np.array([labels.get(name, labels.get(_plain(name), UNKNOWN)) for name in found], np.int16)
+    return np.array([labels.get(name, labels.get(one_form(name), UNKNOWN)) for name in found], np.int16)
 
 
 def _relabelled(index: Index, classes: tuple[str, ...], labels: Labels) -> Index:
     aside = tuple(photo._replace(label=int(labels[photo.label])) for photo in index.set_aside)
     return replace(index, classes=classes, labels=labels[index.labels], set_aside=aside)
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

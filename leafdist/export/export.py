@@ -95,7 +95,7 @@ class Export:
             agreement.check(str(path), form.precision)
             judged = None if form.precision == "fp32" else self.judge(answer)
         size = path.stat().st_size
-        self.say(f"{path}: {size / 1e6:.1f} MB; {agreement} ({self.origin})")
+        self.say(f"wrote {path}: {size / 1e6:.1f} MB; {agreement} ({self.origin})")
         if judged:
             self.say(f"{path}: {judged}")
         return Exported(form.name, form.precision, size, files.sha256(path), agreement, judged)

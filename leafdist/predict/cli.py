@@ -77,6 +77,8 @@ def predict_photos(options: argparse.Namespace) -> int:
                 output.save_picture(picture, predictor.picture(answer))
     if others:
         console.say_aside(f"passed over, since they are no photos: {in_words(others)}")
+    if options.cam and bar.n:
+        console.say_aside(f"wrote {console.counted(bar.n, 'picture')} to {options.cam}")
     runtime.close()
     return int(bool(faults))
 

@@ -23,4 +23,4 @@ def report_runs(options: argparse.Namespace) -> None:
 
     if len(options.runs) > 2:
         raise ValueError(f"{len(options.runs)} runs given: a report shows one or two. More: leafdist compare RUN ...")
-    console.say(str(report.write(*options.runs)))
+    console.say(f"wrote {report.write(*options.runs)}")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from leafdist.runs.layout import RunLayout
 from leafdist.system import files
+from leafdist.system.console import command
 
 
 def write(run: Path, other: Path | None = None) -> Path:
@@ -27,4 +28,4 @@ def attempt(run: Path, say: Callable[[str], None]) -> None:
         say(f"report: {write(run)}")
     except Exception as error:  # noqa: BLE001 - a missing photo, a full disk: never the end of the work that it reports
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        say(f"warning: no report ({reason}). leafdist report {run} tries again")
+        say(f"warning: no report ({reason}). {command('leafdist', 'report', run)} tries again")

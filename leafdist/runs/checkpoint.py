@@ -67,13 +67,21 @@ def _fill(temporary: Path, snapshot: Snapshot) -> None:
     """Write the files, the manifest last, once all others are on the disk."""
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(snapshot.model, temporary / "model.safetensors")
-    save_file(snapshot.optimizer, temporary / "optimizer.safetensors")
+    save_tensors(snapshot.model, temporary / "model.safetensors")
+    save_tensors(snapshot.optimizer, temporary / "optimizer.safetensors")
     files.write_json(temporary / "state.json", snapshot.state)
     sums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
     for name in sums:
         files.flush(temporary / name)
     files.write_json(temporary / "manifest.json", {"format": FORMAT, "sha256": sums})
+
+
+def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, str] | None = None) -> None:
+    """Write a new safetensors file, with the mode of any new file: safetensors makes it private."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(tensors, path, facts)
+    path.chmod(mode)
 
 
 def generations(folder: Path) -> list[Path]:
@@ -160,7 +168,7 @@ def save_best(folder: Path, tensors: dict[str, Tensor], meta: CheckpointMeta) ->
     """Replace the best checkpoint in one rename; the digest of the tensors is filled in here."""
     header = header_of(replace(meta, sha256=_digest(tensors)))
     with files.atomic_path(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary, {"leafdist": json.dumps(header)})
+        save_tensors(tensors, temporary, {"leafdist": json.dumps(header)})
     files.write_json(folder / "meta.json", header)
 
 

@@ -54,7 +54,7 @@ def list_folder(options: argparse.Namespace) -> None:
         if row.problem:
             console.say(f"{row.name}: {row.problem}", "red")
     if len(rows) < len(every) or not rows:
-        console.say_aside(f"{len(rows)} of {len(every)} run(s) in {options.folder}")
+        console.say_aside(f"{len(rows)} of {console.counted(len(every), 'run')} in {options.folder}")
 
 
 def cells(row: "RunRow") -> list[str]:

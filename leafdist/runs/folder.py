@@ -23,7 +23,6 @@ from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
 from leafdist.system import locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
-from leafdist.system.plain import to_plain
 from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
@@ -63,8 +62,7 @@ class RunFolder:
         fixed, free = differences(read_config(self.path), self.config)
         known = self.facts
         if known.starts:
-            pairs = {"classes": (known.classes, self.photos.classes), "data": (known.data, self.photos.data)}
-            fixed += [f"{key}: {to_plain(old)} -> {to_plain(new)}" for key, (old, new) in pairs.items() if old != new]
+            fixed += DataFacts(known.classes, known.data).changes(self.photos)
         if fixed:
             lines = "\n  ".join(fixed)
             raise ValueError(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leafdist.system import files
+from leafdist.system.console import command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,7 +54,7 @@ def read_probabilities(path: Path) -> Probabilities:
 def _table(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     if not path.is_file():
         split = path.stem.split("-")[1]
-        raise ValueError(f"{path} is missing: run python evaluate.py {path.parent} --split {split}")
+        raise ValueError(f"{path} is missing: run {command('python', 'evaluate.py', path.parent, '--split', split)}")
     with path.open(newline="", **files.TEXT) as file:
         header, *rows = list(csv.reader(file)) or [[]]
     if header[: len(first)] != list(first) or any(len(row) != len(header) for row in rows):

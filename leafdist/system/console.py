@@ -5,6 +5,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Self
@@ -21,6 +22,16 @@ UNBOUNDED = 10**6  # width and height of a file
 def say(text: str = "", style: str = "") -> None:
     """Print to the standard output, in one of STYLES where colours are shown."""
     print(paint(text, style, sys.stdout), flush=True)
+
+
+def command(*words: object) -> str:
+    """A command line that can be pasted into a shell, whatever names it holds."""
+    return shlex.join(map(str, words))
+
+
+def counted(count: int, one: str) -> str:
+    """`1 photo`, `2 photos`, `2 classes`."""
+    return f"{count:,} {one}" + ("" if count == 1 else "es" if one.endswith(("s", "ch")) else "s")
 
 
 def say_aside(text: str) -> None:

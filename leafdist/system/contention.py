@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from leafdist.system.console import counted
+
 SECONDS = 0.3  # of looking at what the cores do while this program waits
 BUSY = 0.5  # cores that others may use before it is worth a word
 IDLE = slice(3, 5)  # of the times of a core in /proc/stat: idle, and waiting for a disk
@@ -24,12 +26,15 @@ def slow_cores(threads: int) -> Slowed | None:
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     limit = quota()
     if limit is not None and limit < len(cores):
-        few, text = max(1, math.floor(limit)), f"a cgroup quota allows {limit:g} of {len(cores)} cores"
+        few, text = max(1, math.floor(limit)), f"a cgroup quota allows {limit:g} of {counted(len(cores), 'core')}"
     else:
         taken = busy(set(cores))
         if taken < BUSY:
             return None
-        few, text = max(1, round(len(cores) - taken)), f"other programs keep {taken:.1f} of {len(cores)} core(s) busy"
+        few, text = (
+            max(1, round(len(cores) - taken)),
+            f"other programs keep {taken:.1f} of {counted(len(cores), 'core')} busy",
+        )
     if threads == 1 or few == len(cores):
         return Slowed(text, "Wait for the others' end, or start it elsewhere")
     chosen = ",".join(map(str, cores[:few]))

@@ -48,5 +48,5 @@ def test_notebook_goes_from_archive_to_report(tmp_path: Path, monkeypatch: pytes
     assert (run / "report.html").stat().st_size > 10_000
     assert list((tmp_path / "work" / "attention").glob("*.jpg"))
     output = json.dumps([cell.get("outputs") for cell in notebook.cells])
-    assert "2 process(es) on" in output
+    assert "2 processes on" in output
     assert output.count("image/png") == 4, "photos, counts, curves, mistakes"

@@ -141,7 +141,7 @@ def test_changed_settings_are_marked(run: Path) -> None:
 
 def test_command_says_where_page_is(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(run)]) == 0
-    assert capsys.readouterr().out == f"{run / 'report.html'}\n"
+    assert capsys.readouterr().out == f"wrote {run / 'report.html'}\n"
     assert main(["report", str(run.parent)]) == 2
     assert "is not a run folder" in capsys.readouterr().err
 

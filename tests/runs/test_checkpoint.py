@@ -51,6 +51,21 @@ def test_loaded_tensors_hold_no_file(tmp_path: Path) -> None:
         assert str(tmp_path) not in Path("/proc/self/maps").read_text()
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o027, 0o077])
+def test_files_get_the_umasks_mode(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        model, optimizer = trained()
+        checkpoint.save_last(tmp_path / "last", 7, Snapshot.of(model, optimizer, {}))
+        config = resolve(Config())
+        meta = CheckpointMeta(["a"], Preprocessing.from_config(config.data), 3, 0.5, 0.6, config, sha256="")
+        checkpoint.save_best(tmp_path / "best", checkpoint.tensors_of(model), meta)
+    finally:
+        os.umask(before)
+    modes = [oct(path.stat().st_mode & 0o777) for path in tmp_path.rglob("*") if path.is_file()]
+    assert modes == [oct(0o666 & ~umask)] * 6
+
+
 def test_failed_save_frees_its_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -28,9 +28,9 @@ def test_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
     ("limit", "taken", "threads", "told"),
     [
         (None, 0.1, 4, None),
-        (None, 1.8, 4, ("other programs keep 1.8 of 4 core(s) busy, and 4 threads wait", "`taskset -c 0,1`")),
+        (None, 1.8, 4, ("other programs keep 1.8 of 4 cores busy, and 4 threads wait", "`taskset -c 0,1`")),
         (None, 4.0, 4, ("4.0 of 4", "`taskset -c 0`")),
-        (None, 3.0, 1, ("3.0 of 4 core(s) busy", "Wait for the others")),
+        (None, 3.0, 1, ("3.0 of 4 cores busy", "Wait for the others")),
         (2.5, 0.0, 4, ("a cgroup quota allows 2.5 of 4 cores, and 4 threads wait", "`taskset -c 0,1`")),
         (0.5, 0.0, 4, ("a cgroup quota allows 0.5 of 4 cores", "`taskset -c 0`")),
         (4.0, 0.0, 4, None),
