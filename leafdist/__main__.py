@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from leafdist.system import completion, console, ctrl_c
+from leafdist.system import completion, console, ctrl_c, environment
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 
@@ -22,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             ctrl_c.obey()
         options = parse(sys.argv[1:] if arguments is None else arguments)
         program = f"leafdist {options.command}"
+        environment.settle()
         status: int | None = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leafdist.config.parse import refusing
+from leafdist.system import environment
 from leafdist.system.arguments import Parser
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def evaluate_runs(options: argparse.Namespace) -> int:
     """Evaluate as the options say; return the exit status."""
-    from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
+    with refusing("evaluate.py"), environment.settled():
+        from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
 
     return run(lambda runtime: evaluate(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
 

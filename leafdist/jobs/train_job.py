@@ -6,22 +6,24 @@ from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
-from leafdist.system import console, signals
+from leafdist.system import console, environment, signals
+from leafdist.system.errors import DONE, INTERRUPTED
 
 
+@signals.heeded()
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
-    signals.install()
     config = parse_config(arguments, prog)
-    # torch takes seconds to import: a wrong configuration is refused before that
-    from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
-    from leafdist.distributed.job import run
-    from leafdist.distributed.runtime import Runtime
-    from leafdist.report import write as report
-    from leafdist.runs.folder import RunFolder, continued
-    from leafdist.tracking.run_tracker import open_tracker
-    from leafdist.training.model import prepare_model
-    from leafdist.training.trainer import Trainer
+    with refusing(prog), environment.settled():
+        # torch takes seconds to import: a wrong configuration is refused before that
+        from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
+        from leafdist.distributed.job import run
+        from leafdist.distributed.runtime import Runtime
+        from leafdist.report import write as report
+        from leafdist.runs.folder import RunFolder, continued, unlock_runs
+        from leafdist.tracking.run_tracker import open_tracker
+        from leafdist.training.model import prepare_model
+        from leafdist.training.trainer import Trainer
 
     with refusing(prog):
         given = continued(config)
@@ -63,5 +65,6 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
 
     how = given.train
     status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)
-    signals.ignore()
+    if status in (DONE, INTERRUPTED):
+        unlock_runs()
     return status

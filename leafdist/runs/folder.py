@@ -27,7 +27,7 @@ from leafdist.system.signals import Interrupted
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
-_held = list[FileLock]()  # to the end of the process: a checkpoint may still be being written
+_held = list[FileLock]()  # after a failure to the end of the process: a checkpoint may still be being written
 
 
 class RunFolder:
@@ -127,7 +127,8 @@ class RunFolder:
 
 
 def lock_run(path: Path, say: Callable[[str], None]) -> None:
-    """Lock a run folder until this process ends; the kernel frees a dead job's lock. Raises ValueError if in use."""
+    """Lock a run folder until `unlock_runs`; the kernel frees a dead job's lock. Raises ValueError if in use."""
+    unlock_runs()  # of this process itself
     path.mkdir(parents=True, exist_ok=True)
     try:
         _held.append(locks.hold(RunLayout(path).lock, LOCK_SECONDS, say))
@@ -137,6 +138,12 @@ def lock_run(path: Path, say: Callable[[str], None]) -> None:
             f"{path} is in use by another job (host {last.host}, Slurm job {last.slurm_job_id}, "
             f"started {last.time}). Wait for its end, or set another run.name"
         ) from None
+
+
+def unlock_runs() -> None:
+    """Give back what `lock_run` locked: a notebook lives on after a training."""
+    while _held:
+        _held.pop().release()
 
 
 def continued(config: Config) -> Config:

@@ -88,6 +88,9 @@ class Trainer:
         self.progress = Progress(self.total_steps, state.step, shown=self.runtime.is_main)
         tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
         self.poll_signals()
+        if self.runtime.world == 1:  # several agree on a signal between steps only
+            for loader in self.loaders.values():
+                loader.idle = self.poll_signals
         gc.collect()
         gc.freeze()  # later collections, in the middle of a step, pass over what exists now
         try:
