@@ -1,12 +1,11 @@
 """The `leafdist` command: data and speed before a training, the training, evaluation and uploads after it."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from leafdist.system import completion, console, ctrl_c, environment
+from leafdist.system import completion, console, ctrl_c, environment, streams
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 
@@ -15,6 +14,7 @@ FOLDERS = ("prepare", "data", "jobs", "doctor", "bench", "runs", "compare", "rep
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
+    streams.outlive(strict=True)
     program = "leafdist"
     console.escape_unprintable()
     try:
@@ -29,7 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.say_aside(f"{program}: stopped{f'; {stop}' if str(stop) else ''}")
         return STOPPED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
     except (ValueError, OSError) as error:
         console.error(error, program)

@@ -5,6 +5,7 @@ The file that describes a cache is written last: it is what makes the cache exis
 
 import json
 import os
+import re
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -55,8 +56,13 @@ def alone(folder: Path, family: str, say: Say) -> AbstractContextManager[None]:
 
 
 def prune(folder: Path, family: str) -> None:
-    """Remove the older files of a family, and what a killed process left of them; a job may keep one mapped."""
-    for old in [*folder.glob(f"{family}-*"), *folder.glob(f".{family}-*.tmp")]:
+    """Remove the older files of a family, and what a killed process left of them; a job may keep one mapped.
+
+    Only names that we write: a copy that somebody keeps beside them is not ours.
+    """
+    name = rf"{re.escape(family)}-[0-9a-f]{{8}}\.(u8|json|names|facts)"
+    ours = re.compile(rf"{name}|{files.temporary_of(name)}")
+    for old in filter(lambda path: ours.fullmatch(path.name), list(folder.iterdir())):
         old.unlink()
 
 

@@ -5,12 +5,14 @@ block. Data sets may share a cache folder.
 """
 
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 
@@ -22,6 +24,7 @@ from leafdist.system import processes as children
 
 FORMAT = 2
 BLOCK = 128  # rows per task and per checksum
+PACK = re.compile(r"(.+)-(\w+)-[0-9a-f]{8}-([0-9a-f]{8})")  # how the two files of a pack are named
 BESIDE = ".leafdist"  # the folder of packs in that of the data
 
 
@@ -49,7 +52,10 @@ def cache_folder(root: Path, cache: str | None) -> Path:
         return Path(cache)
     if is_usable(root / BESIDE):
         return root / BESIDE
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a container's user without $HOME and without an entry in /etc/passwd
+        home = Path(gettempdir()) / f"leafdist-{os.geteuid()}"
     return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
 
 

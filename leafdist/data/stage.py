@@ -17,7 +17,7 @@ from leafdist.data import cache as caches
 from leafdist.data.cache import Say
 from leafdist.data.decode import LIMIT, Fit
 from leafdist.data.index import Index, scan
-from leafdist.data.pack import BESIDE, cache_folder, check, ensure_pack, family
+from leafdist.data.pack import BESIDE, PACK, cache_folder, check, ensure_pack, family
 from leafdist.data.photos import below_single_folders
 from leafdist.system import console, files, plain, signals
 from leafdist.system.archive import Archive
@@ -162,7 +162,9 @@ def copy_archive(source: Path, new: Path, target: Path) -> str:
     digest = unpack(source, new).sha256
     root = find_root(new, source)
     for header in (root / BESIDE).glob("*.json"):
-        split, side, _, stamp = header.stem.rsplit("-", 3)
+        if not (found := PACK.fullmatch(header.stem)):
+            continue
+        split, side, stamp = found.groups()
         name = f"{family(target / root.relative_to(new) / split, side)}-{stamp}"
         for file in (header, header.with_suffix(".u8")):
             file.rename(file.with_name(name + file.suffix))

@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
-from leafdist.system import console, environment, signals
+from leafdist.system import console, environment, signals, streams
 from leafdist.system.errors import DONE, INTERRUPTED
 
 
 @signals.heeded()
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
+    streams.outlive()
     config = parse_config(arguments, prog)
     with refusing(prog), environment.settled():
         # torch takes seconds to import: a wrong configuration is refused before that
@@ -20,12 +21,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         from leafdist.distributed.job import run
         from leafdist.distributed.runtime import Runtime
         from leafdist.report import write as report
+        from leafdist.runs.advice import advise, warn_of_large_batch
         from leafdist.runs.folder import RunFolder, continued, unlock_runs
         from leafdist.tracking.run_tracker import open_tracker
         from leafdist.training.model import prepare_model
         from leafdist.training.trainer import Trainer
 
-    with refusing(prog):
         given = continued(config)
 
     def train(runtime: Runtime) -> None:
@@ -38,11 +39,13 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
-        if trainer.finished and runtime.once(lambda: folder.facts.state) == "finished":
-            bounded = config.optim.schedule == "cosine" or config.train.max_steps
-            more = "" if bounded else ". A higher train.epochs continues it"
-            runtime.say(f"{path} is finished: {console.counted(trainer.state.step, 'step')}{more}")
+        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
+        if complete and runtime.once(lambda: folder.facts.state) == "finished":
+            bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
+            steps = console.counted(trainer.state.step or trainer.total_steps, "step")
+            runtime.say(f"{path} is finished: {steps}{'' if bounded else '. A higher train.epochs continues it'}")
             return
+        warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_left_out(loaders, trainer.layout.set_aside, runtime)
         tracker = open_tracker(
@@ -58,6 +61,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             finish(trainer.state.result())
         if runtime.is_main:
             report.attempt(folder.path, runtime.say)
+            advise(folder.path, runtime.say)
         runtime.gather(None, patient=True)  # uploads may take longer than a collective
         evaluate = ("python", "evaluate.py") if prog == "train.py" else ("leafdist", "evaluate")
         best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"

@@ -12,6 +12,7 @@ from leafdist.data.split_report import SplitReport
 from leafdist.evaluation.scores import is_healthy
 from leafdist.prepare.audit.finding import Finding
 from leafdist.report import bounds
+from leafdist.runs.advice import still_improving
 from leafdist.runs.layout import RunLayout, split_of
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import CalibrationScores, ClassScores, Evaluation, Interval
@@ -185,11 +186,8 @@ class Contents:
     @property
     def advice(self) -> list[str]:
         """What the figures suggest to do next."""
-        epochs = self.record.epochs
-        earlier = [epoch.val_accuracy for epoch in epochs[:-1]]
-        if self.record.state != "finished" or not earlier or epochs[-1].val_accuracy <= max(earlier):
-            return []
-        return ["val still rose in the last epoch: train longer, with a larger train.epochs"]
+        rose = still_improving(self.record) if self.record.state == "finished" else None
+        return [rose] if rose else []
 
     @cached_property
     def set_aside(self) -> list[PhotoSetAside]:

@@ -6,6 +6,26 @@ from pathlib import Path
 from leafdist.system.console import command
 
 FOUR_VIEWS, BY_LEAF = "+tta", "+leaves"  # how else a split was judged, at the end of an evaluation's name
+UNVALIDATED = "-unvalidated"
+GENERATION = re.compile(rf"step-([0-9]{{9,}})({UNVALIDATED})?")
+UNSAVED = ".unsaved"  # lies in last/ from the first start to the first checkpoint
+
+
+def generations(last: Path) -> list[Path]:
+    """Return the checkpoints in last/, newest first; what else lies there is not ours."""
+    return sorted((path for path in last.glob("step-*") if GENERATION.fullmatch(path.name)), key=age, reverse=True)
+
+
+def age(path: Path) -> tuple[int, bool]:
+    """The step of a checkpoint, and whether its epoch was validated: what is greater is newer."""
+    return step_of(path), not path.name.endswith(UNVALIDATED)
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint."""
+    found = GENERATION.fullmatch(path.name)
+    assert found
+    return int(found[1])
 
 
 class RunLayout:
@@ -23,6 +43,7 @@ class RunLayout:
         self.best_meta = self.best / "meta.json"  # runs/checkpoint.py
         self.best_predictions = self.best / "predictions-val.csv"  # training/trainer.py
         self.last = path / "last"  # runs/checkpoint.py
+        self.unsaved = self.last / UNSAVED  # runs/folder.py
         self.calibration = path / "calibration.json"  # runs/evaluations.py
         self.set_aside = path / "set-aside.json"  # data/open.py
         self.not_finite = path / "not-finite.json"  # training/trainer.py
