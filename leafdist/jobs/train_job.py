@@ -43,8 +43,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         if complete and runtime.once(lambda: folder.facts.state) == "finished":
             bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
             steps = console.counted(trainer.state.step or trainer.total_steps, "step")
-            runtime.say(f"{path} is finished: {steps}{'' if bounded else '. A higher train.epochs continues it'}")
-            return
+            return runtime.say(f"{path} is finished: {steps}{'' if bounded else '. A higher train.epochs continues it'}")
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_left_out(loaders, trainer.layout.set_aside, runtime)
@@ -63,9 +62,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             report.attempt(folder.path, runtime.say)
             advise(folder.path, runtime.say)
         runtime.gather(None, patient=True)  # uploads may take longer than a collective
-        evaluate = ("python", "evaluate.py") if prog == "train.py" else ("leafdist", "evaluate")
         best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
-        runtime.say(f"done: {best}. Next: {console.command(*evaluate, path)}")
+        evaluate = "python evaluate.py" if prog == "train.py" else "leafdist evaluate"
+        runtime.say(f"done: {best}. Next: {evaluate} {console.command(path)}")
 
     how = given.train
     status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)
