@@ -9,6 +9,8 @@ from leafdist.config.schema import check_world
 from leafdist.system import console, environment, signals, streams
 from leafdist.system.errors import DONE, INTERRUPTED
 
+MORE = ". A higher train.epochs continues it"
+
 
 @signals.heeded()
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
@@ -42,8 +44,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
         if complete and runtime.once(lambda: folder.facts.state) == "finished":
             bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
-            steps = console.counted(trainer.state.step or trainer.total_steps, "step")
-            return runtime.say(f"{path} is finished: {steps}{'' if bounded else '. A higher train.epochs continues it'}")
+            steps, more = trainer.state.step or trainer.total_steps, "" if bounded else MORE
+            runtime.say(f"{path} is finished: {console.counted(steps, 'step')}{more}")
+            return
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_left_out(loaders, trainer.layout.set_aside, runtime)
