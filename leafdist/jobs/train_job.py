@@ -50,13 +50,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_left_out(loaders, trainer.layout.set_aside, runtime)
+        val, position = loaders["val"].source.index.folder, trainer.state.position
         tracker = open_tracker(
-            config,
-            folder.path,
-            active=runtime.is_main,
-            position=trainer.state.position,
-            photos=loaders["val"].source.index.folder,
-            facts=counts(loaders),
+            config, path, active=runtime.is_main, position=position, photos=val, facts=counts(loaders)
         )
         with folder.ending(tracker, active=runtime.is_main) as finish, runtime.watching(folder.abandon):
             trainer.fit(tracker)
