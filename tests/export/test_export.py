@@ -23,12 +23,11 @@ from torchvision.models import resnet50
 from leafdist.__main__ import main
 from leafdist.config.schema import flatten, from_dict, to_dict
 from leafdist.data.decode import decode
-from leafdist.export import tensors
 from leafdist.export.agreement import Agreement, Exported
 from leafdist.export.model_card import card
 from leafdist.export.subject import Scores, Subject
 from leafdist.predict.api import load_run
-from leafdist.runs import load
+from leafdist.runs import checkpoint, load
 from leafdist.runs.checkpoint import load_best
 from leafdist.runs.evaluations import write_calibration
 from leafdist.runs.results import Calibration
@@ -212,7 +211,7 @@ def other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def spoiled(state: dict[str, torch.Tensor], *rest: object) -> None:
         save({name: value * 1.01 if name == "head.weight" else value for name, value in state.items()}, *rest)
 
-    monkeypatch.setattr(tensors, "save_file", spoiled)
+    monkeypatch.setattr(checkpoint, "save_file", spoiled)
 
 
 @pytest.mark.usefixtures("other_weights")
