@@ -4,9 +4,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 
-from leafdist.system import completion, console, ctrl_c, streams
+from leafdist.system import completion, console, ctrl_c, environment, streams
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 
@@ -17,13 +16,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
     streams.outlive(strict=True)
     program = "leafdist"
+    console.escape_unprintable()
     try:
         if arguments is None:  # a program of its own, and no call within another one
             ctrl_c.obey()
         options = parse(sys.argv[1:] if arguments is None else arguments)
         program = f"leafdist {options.command}"
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
+        environment.settle()
         status: int | None = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:

@@ -66,10 +66,12 @@ def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> C
 
     Only rank 0 prints.
     """
+    console.escape_unprintable()
     with nullcontext() if launched.speaks() else redirect_stdout(io.StringIO()), refusing(prog):
         config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
         if print_it:
-            print(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), end="")
+            whole = "utf" in (sys.stdout.encoding or "utf").lower()  # YAML has escapes of its own for the others
+            print(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=whole), end="")
             raise SystemExit(0)
     return config
 

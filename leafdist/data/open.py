@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -32,7 +33,8 @@ def open_loaders(
     sources = open_sources(data, splits, runtime, classes)
     resident = runtime.everywhere(lambda: on_device(data, sources, runtime))
     workers = runtime.cpus if data.workers == "auto" else int(data.workers)
-    return {split: Loader(one, runtime.device, workers, resident=resident) for split, one in sources.items()}
+    make = partial(Loader, device=runtime.device, workers=workers, resident=resident, watchdog=runtime.watchdog)
+    return {split: make(source) for split, source in sources.items()}
 
 
 def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) -> bool:

@@ -178,7 +178,8 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, target: Path
         for label in index.classes:
             (new / split / label).mkdir(parents=True)
         pairs += [(index.folder / name, new / split / name) for name in index.names]
-        for header in cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json"):
+        made = cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json")
+        for header in filter(lambda path: caches.is_readable(path.with_suffix(".u8")), made):
             side = header.stem.rsplit("-", 3)[1]
             copy = new / BESIDE / f"{family(target / split, side)}-{index.stamp[:8]}.json"
             pairs += [(header.with_suffix(kind), copy.with_suffix(kind)) for kind in (".u8", ".json")]

@@ -4,20 +4,21 @@ import math
 import random
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from leafdist.bench.device import training_rate
+from leafdist.bench.device import training_rates
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.folds import fold_root
 from leafdist.data.index import check_classes, scan
 from leafdist.distributed.runtime import usable_cpus
-from leafdist.doctor.cores import quota
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
 from leafdist.system.console import command, counted
+from leafdist.system.contention import quota
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
 
@@ -27,11 +28,11 @@ ROWS = 32  # photos per step on a CPU, where the whole batch would take long
 
 def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
     """Check that photos can be decoded, and fast enough; without photos, say how many the device would train on."""
-    data, root, demand = config.data, Path(config.data.root), demanded(config, launch)
-    pace = f"{config.model.name} trains on {{demand:,.0f}} photos/s here (a few steps from memory)"
+    data, root, (slow, demand) = config.data, Path(config.data.root), demanded(config, launch)
+    pace = f"{config.model.name} trains on {{demand:,.0f}} photos/s here at best, {{slow:,.0f}} in the slowest step"
     if root.is_file() or (not root.exists() and data.root == DataConfig().root):
         what = "is an archive" if root.is_file() else "does not exist; `leafdist sample-data` draws photos"
-        yield note("photos", f"{pace}; data.root={root} {what}", figures={"demand": demand})
+        yield note("photos", f"{pace}; data.root={root} {what}", figures={"demand": demand, "slow": slow})
         return
     try:
         index = scan(folder := fold_root(root, data.fold), "train")
@@ -45,15 +46,17 @@ def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
         text = f"{len(bad)} of a few hundred cannot be read: {bad[0]}"
         yield warning("photos", text, command("leafdist", "audit", root))
     if rate:
-        yield verdict(data, rate, demand, len(index), pace)
+        found = verdict(data, rate, demand, len(index), pace)
+        yield replace(found, figures=found.figures | {"slow": slow})
 
 
-def demanded(config: Config, launch: Launch) -> float:
-    """Photos per second that all processes of this node train on."""
+def demanded(config: Config, launch: Launch) -> tuple[float, float]:
+    """Photos per second that all processes of this node train on, in the slowest and in the fastest step."""
     rows = math.ceil(config.train.batch_size / launch.world)
     rows = min(rows, config.train.max_rows or rows, rows if torch.cuda.is_available() else ROWS)
     threads = usable_cpus(launch.local_world, launch.world)
-    return training_rate(config, rows, threads, SECONDS) * launch.local_world
+    rates = training_rates(config, rows, threads, SECONDS)
+    return min(rates) * launch.local_world, max(rates) * launch.local_world
 
 
 def decoding_rate(paths: Sequence[Path], data: DataConfig) -> tuple[list[str], float]:

@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from leafdist.jobs.evaluate_job import ABOUT, EXAMPLES, add_arguments, evaluate_runs
+from leafdist.system import signals
 
 
 def add(commands: Any) -> None:
@@ -27,4 +28,5 @@ def run_train(options: argparse.Namespace) -> int:
     """Train; return the exit status of train.py."""
     from leafdist.jobs.train_job import main
 
+    signals.ignore()  # outside `main`: see train.py
     return main(options.settings, "leafdist train")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leafdist.config.parse import refusing
+from leafdist.system import environment
 from leafdist.system.arguments import Parser
 
 if TYPE_CHECKING:
@@ -32,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def evaluate_runs(options: argparse.Namespace) -> int:
     """Evaluate as the options say; return the exit status."""
-    from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
+    with refusing("evaluate.py"), environment.settled():
+        from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
 
     return run(lambda runtime: evaluate(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
 
@@ -49,6 +52,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): interval by leaf")
     parser.add_argument("--tta", action="store_true", help="average over four views of a photo: as it is and mirrored")
+    parser.add_argument("--to", metavar="FOLDER", type=Path, help="write to FOLDER/<name of the run>, not to RUN")
 
 
 def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
@@ -58,18 +62,19 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
     from leafdist.report import write as report
     from leafdist.tracking.add_evaluation import add_evaluation
 
-    request = Request(options.split, options.data, options.groups, options.tta)
+    request = Request(options.split, options.data, options.groups, options.tta, options.to)
     runtime.once(lambda: check(options.runs, request))
     evaluations = {run: assess(run, request, runtime) for run in options.runs}
     if runtime.is_main:
         for run, evaluation in evaluations.items():
-            add_evaluation(run, evaluation.split, runtime.say)
+            if not options.to:
+                add_evaluation(run, evaluation.split, runtime.say)
         headline.show(evaluations, options.split)
         for run in evaluations:
-            report.attempt(run, runtime.say)
+            report.attempt(run, runtime.say, options.to and request.folder(run))
     if len({evaluation.data for evaluation in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
-    elif len(evaluations) > 1:
+    elif len(evaluations) > 1 and not options.to:
         from leafdist.compare import compare, text
 
         split = evaluations[options.runs[0]].split

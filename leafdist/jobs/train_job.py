@@ -3,35 +3,32 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
-from leafdist.system import console, signals, streams
+from leafdist.system import console, environment, signals, streams
+from leafdist.system.errors import DONE, INTERRUPTED
 
-if TYPE_CHECKING:
-    from leafdist.distributed.runtime import Runtime
-    from leafdist.runs.folder import RunFolder
-    from leafdist.training.trainer import Trainer
+MORE = ". A higher train.epochs continues it"
 
 
+@signals.heeded()
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
     streams.outlive()
-    signals.install()
     config = parse_config(arguments, prog)
-    # torch takes seconds to import: a wrong configuration is refused before that
-    from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
-    from leafdist.distributed.job import run
-    from leafdist.distributed.runtime import Runtime
-    from leafdist.report import write as report
-    from leafdist.runs.advice import advise, warn_of_large_batch
-    from leafdist.runs.folder import RunFolder, continued
-    from leafdist.tracking.run_tracker import open_tracker
-    from leafdist.training.model import prepare_model
-    from leafdist.training.trainer import Trainer
+    with refusing(prog), environment.settled():
+        # torch takes seconds to import: a wrong configuration is refused before that
+        from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
+        from leafdist.distributed.job import run
+        from leafdist.distributed.runtime import Runtime
+        from leafdist.report import write as report
+        from leafdist.runs.advice import advise, warn_of_large_batch
+        from leafdist.runs.folder import RunFolder, continued, unlock_runs
+        from leafdist.tracking.run_tracker import open_tracker
+        from leafdist.training.model import prepare_model
+        from leafdist.training.trainer import Trainer
 
-    with refusing(prog):
         given = continued(config)
 
     def train(runtime: Runtime) -> None:
@@ -44,18 +41,18 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
-        if is_done(trainer, folder, runtime):
+        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
+        if complete and runtime.once(lambda: folder.facts.state) == "finished":
+            bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
+            steps, more = trainer.state.step or trainer.total_steps, "" if bounded else MORE
+            runtime.say(f"{path} is finished: {console.counted(steps, 'step')}{more}")
             return
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_left_out(loaders, trainer.layout.set_aside, runtime)
+        val, position = loaders["val"].source.index.folder, trainer.state.position
         tracker = open_tracker(
-            config,
-            folder.path,
-            active=runtime.is_main,
-            position=trainer.state.position,
-            photos=loaders["val"].source.index.folder,
-            facts=counts(loaders),
+            config, path, active=runtime.is_main, position=position, photos=val, facts=counts(loaders)
         )
         with folder.ending(tracker, active=runtime.is_main) as finish, runtime.watching(folder.abandon):
             trainer.fit(tracker)
@@ -64,23 +61,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             report.attempt(folder.path, runtime.say)
             advise(folder.path, runtime.say)
         runtime.gather(None, patient=True)  # uploads may take longer than a collective
-        evaluate = ("python", "evaluate.py") if prog == "train.py" else ("leafdist", "evaluate")
         best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
-        runtime.say(f"done: {best}. Next: {console.command(*evaluate, path)}")
+        evaluate = "python evaluate.py" if prog == "train.py" else "leafdist evaluate"
+        runtime.say(f"done: {best}. Next: {evaluate} {console.command(path)}")
 
     how = given.train
     status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)
-    signals.ignore()
+    if status in (DONE, INTERRUPTED):
+        unlock_runs()
     return status
-
-
-def is_done(trainer: "Trainer", folder: "RunFolder", runtime: "Runtime") -> bool:
-    """Whether nothing is left to train, which is said. Raises ValueError where there is nothing to go on from."""
-    complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
-    if not complete or runtime.once(lambda: folder.facts.state) != "finished":
-        return False
-    config = trainer.config
-    bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
-    steps, more = trainer.state.step or trainer.total_steps, "" if bounded else ". A higher train.epochs continues it"
-    runtime.say(f"{folder.path} is finished: {console.counted(steps, 'step')}{more}")
-    return True

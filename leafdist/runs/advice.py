@@ -68,8 +68,8 @@ def warn_of_large_batch(batch_size: int, photos: int, steps: int, say: Callable[
     each = math.ceil(photos / batch_size)
     better = max(LEAST_BATCH, 2 ** int(math.log2(max(1, photos / ENOUGH_STEPS))))
     if each < FEW_STEPS and steps < LEARNS and better < batch_size:
-        an_epoch = f"{console.counted(each, 'step')} an epoch of {console.counted(photos, 'photo')}"
+        steps_each = console.counted(each, "step")
         say(
-            f"warning: train.batch_size={batch_size} makes {an_epoch}, {steps} in all: too few to learn much. Set "
-            f"train.batch_size={better}"
+            f"warning: train.batch_size={batch_size} makes {steps_each} an epoch of {photos} photos, {steps} in all: "
+            f"too few to learn much. Set train.batch_size={better}"
         )

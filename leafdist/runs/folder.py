@@ -5,7 +5,6 @@ import platform
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,14 +21,14 @@ from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_fa
 from leafdist.runs.layout import GENERATION, RunLayout, generations
 from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
-from leafdist.system import files, locks
+from leafdist.system import console, files, locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
 from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
-_held = list[FileLock]()  # to the end of the process: a checkpoint may still be being written
+_held = list[FileLock]()  # after a failure to the end of the process: a checkpoint may still be being written
 
 
 class RunFolder:
@@ -65,9 +64,9 @@ class RunFolder:
         if known.starts:
             fixed += DataFacts(known.classes, known.data).changes(self.photos)
         if fixed:
-            lines = "\n  ".join(fixed)
             raise ValueError(
-                f"{self.path} belongs to another run; these differ:\n  {lines}\nSet another run.name, or undo that"
+                f"{self.path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, "
+                "or undo that"
             )
         for line in free:
             say(f"changed since the last start: {line}")
@@ -86,6 +85,7 @@ class RunFolder:
             world_size=world,
             device=device,
             host=platform.node(),
+            folder=str(Path.cwd()),
             slurm_job_id=os.environ.get("SLURM_JOB_ID"),
             git_commit=git_commit(),
             versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
@@ -139,7 +139,7 @@ class RunFolder:
                 tracker.log(EndEvent(state, **(vars(result) if result else {})))
                 tracker.close(EXIT_CODES[state], result)
             except OSError as error:  # a full disk, most likely the reason too, which its raiser reports
-                print(f"warning: the end could not be recorded in {self.path}: {error}", file=sys.stderr, flush=True)
+                console.warn(f"the end could not be recorded in {self.path}: {error}")
                 if state == "finished":
                     raise
 
@@ -154,7 +154,8 @@ class RunFolder:
 
 
 def lock_run(path: Path, say: Callable[[str], None]) -> None:
-    """Lock a run folder until this process ends; the kernel frees a dead job's lock. Raises ValueError if in use."""
+    """Lock a run folder until `unlock_runs`; the kernel frees a dead job's lock. Raises ValueError if in use."""
+    unlock_runs()  # of this process itself
     path.mkdir(parents=True, exist_ok=True)
     try:
         _held.append(locks.hold(RunLayout(path).lock, LOCK_SECONDS, say))
@@ -164,6 +165,12 @@ def lock_run(path: Path, say: Callable[[str], None]) -> None:
             f"{path} is in use by another job (host {last.host}, Slurm job {last.slurm_job_id}, "
             f"started {last.time}). Wait for its end, or set another run.name"
         ) from None
+
+
+def unlock_runs() -> None:
+    """Give back what `lock_run` locked: a notebook lives on after a training."""
+    while _held:
+        _held.pop().release()
 
 
 def continued(config: Config) -> Config:

@@ -3,6 +3,9 @@
 import re
 from pathlib import Path
 
+from leafdist.system.console import command
+
+FOUR_VIEWS, BY_LEAF = "+tta", "+leaves"  # how else a split was judged, at the end of an evaluation's name
 UNVALIDATED = "-unvalidated"
 GENERATION = re.compile(rf"step-([0-9]{{9,}})({UNVALIDATED})?")
 UNSAVED = ".unsaved"  # lies in last/ from the first start to the first checkpoint
@@ -53,7 +56,7 @@ class RunLayout:
         self.tensorboard = path / "tensorboard"  # tracking/tensorboard.py
 
     def evaluation(self, name: str) -> Path:
-        """The scores of an evaluation, `name` being `test`, `val` or `test@field`; runs/evaluations.py writes it."""
+        """The scores of an evaluation: of `test`, `test@field` or `test+tta`; runs/evaluations.py writes it."""
         return self.path / f"eval-{name}.json"
 
     def predictions(self, name: str) -> Path:
@@ -65,5 +68,17 @@ class RunLayout:
         return self.path / f"probabilities-{name}.csv"
 
     def evaluated(self) -> list[str]:
-        """Names of the evaluations that are there."""
-        return sorted(path.stem.removeprefix("eval-") for path in self.path.glob("eval-*.json"))
+        """Names of the evaluations that are there; one by leaf is of the answers of the plain one."""
+        names = sorted(path.stem.removeprefix("eval-") for path in self.path.glob("eval-*.json"))
+        return [name for name in names if not name.endswith(BY_LEAF)]
+
+
+def split_of(name: str) -> str:
+    """The split of an evaluation: `test` of `test@field+tta`."""
+    return re.split("[@+]", name)[0]
+
+
+def command_for(run: Path, name: str) -> str:
+    """The command that makes an evaluation of this name."""
+    more = " --data ROOT" * ("@" in name) + " --tta" * name.endswith(FOUR_VIEWS)
+    return command("python", "evaluate.py", run, "--split", split_of(name)) + more

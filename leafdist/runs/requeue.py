@@ -17,7 +17,7 @@ from pathlib import Path
 from leafdist.config.parse import parse_config
 from leafdist.runs.facts import read_facts
 from leafdist.runs.layout import RunLayout, generations, step_of
-from leafdist.system import files, streams
+from leafdist.system import console, files, streams
 from leafdist.system.plain import from_plain, to_plain
 
 REQUEUES = 2  # without progress, before the job is given up
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             yes, reason = end(folder, signalled=bool(os.environ.get("SIGNALLED")))
     except (OSError, ValueError) as error:
         yes, reason = False, str(error)
-    print(f"leafdist: {reason}", flush=True)
+    console.say(f"leafdist: {reason}")
     return 0 if yes else 1
 
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -25,6 +26,25 @@ def install() -> None:
             signal.signal(number, _note)
 
 
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Let the signals that end a job ask it to stop while inside, and put back what was there before.
+
+    Python lets no other thread than the main one do that: the work in another one hears no signal.
+    """
+    _received.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    install()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
 def _note(number: int, frame: FrameType | None) -> None:
     now = time.monotonic()
     if not _received:
@@ -36,7 +56,7 @@ def _note(number: int, frame: FrameType | None) -> None:
 
 
 def ignore() -> None:
-    """Ignore the signals until the process is gone: Python would restore their deadly default before that."""
+    """Ignore the signals before and after they are heeded: Python restores their deadly default at the very end."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 

@@ -12,6 +12,7 @@ from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
 from leafdist.models.weights import find_weights
 from leafdist.system.console import counted
+from leafdist.system.contention import slow_cores
 
 
 def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: Runtime) -> nn.Module:
@@ -24,6 +25,9 @@ def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: R
         f"{counted(runtime.cpus, 'CPU')} each; batch {train.batch_size} = {world} x {rows} rows at most, in "
         f"{counted(parts, 'micro-batch')}; {counted(num_samples, 'photo')} to train on"
     )
+    slowed = runtime.once(lambda: slow_cores(runtime.cpus))  # the other ranks wait meanwhile
+    if slowed and runtime.device.type == "cpu":
+        runtime.say(f"slow: {slowed.text}. {slowed.way_out}")
     model = make_model(config, num_classes, runtime)
     check_batchnorm(model, config, num_samples, world)
     check_sync_batchnorm(model, config, num_samples, world)

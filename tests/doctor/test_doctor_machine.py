@@ -12,6 +12,7 @@ import torch
 
 from leafdist.config.schema import Config, DataConfig, RunConfig, TrainConfig, resolve
 from leafdist.doctor import cores, decoding, folders, gpus
+from leafdist.system import contention
 from tests.helpers.doctoring import HERE, bad, fine, settings
 from tests.helpers.photos import CLASSES
 
@@ -46,7 +47,14 @@ def test_unsupported_precision_is_an_error() -> None:
     assert "no gradient scaling" in bad(gpus.check_precision(settings(train=TrainConfig(precision="fp16"))), "bf16")
 
 
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other program uses the cores."""
+    monkeypatch.setattr(contention, "busy", lambda cores: 0.0)
+
+
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+@pytest.mark.usefixtures("idle")
 def test_single_core_affinity_is_reported() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})  # as taskset does
@@ -58,24 +66,10 @@ def test_single_core_affinity_is_reported() -> None:
         os.sched_setaffinity(0, before)
 
 
+@pytest.mark.usefixtures("idle")
 def test_more_workers_than_cores_is_reported() -> None:
     data = DataConfig(source="folder", workers=4096)
     assert "data.workers=4096 per process" in bad(cores.check_cores(settings(data=data), HERE), "cpu", "warning")
-
-
-def test_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
-    mine, second = tmp_path / "mine", tmp_path / "docker" / "a"
-    second.mkdir(parents=True)
-    mine.write_text("0::/docker/a\n")
-    (second / "cpu.max").write_text("max 100000\n")
-    assert cores.quota(mine, tmp_path) is None
-    (tmp_path / "docker" / "cpu.max").write_text("150000 100000\n")
-    assert cores.quota(mine, tmp_path) == 1.5
-    (tmp_path / "cpu,cpuacct").mkdir()
-    (tmp_path / "cpu,cpuacct" / "cpu.cfs_quota_us").write_text("50000\n")
-    (tmp_path / "cpu,cpuacct" / "cpu.cfs_period_us").write_text("100000\n")
-    mine.write_text("4:cpu,cpuacct:/\n0::/docker/a\n")
-    assert cores.quota(mine, tmp_path) == 0.5
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_too_large_batches_are_named(batch: int, photos: int, steps: int, better
 
 def record(accuracies: list[float], best: int, **settings: object) -> RunRecord:
     """A run that went so, in memory."""
-    run = RunRecord(Path("run"), RunFacts())
+    run = RunRecord(Path("run"), RunFacts(), Path("run"))
     train, optim = TrainConfig(epochs=len(accuracies), max_steps=settings.get("max_steps")), OptimConfig()  # type: ignore[arg-type]
     if "schedule" in settings:
         optim = OptimConfig(schedule=settings["schedule"])  # type: ignore[arg-type]
@@ -56,7 +56,7 @@ def test_starving_classes_are_named(rust: int, words: str | None, tmp_path: Path
     rows = [("healthy", "healthy")] * 30 + [("rust", "rust")] * rust + [("rust", "")] * (10 - rust)
     lines = [f"{at}.jpg,{label},{predicted},0.5\n" for at, (label, predicted) in enumerate(rows)]
     files.write_text(RunLayout(tmp_path).best_predictions, "path,label,predicted,confidence\n" + "".join(lines))
-    text = starving(RunRecord(tmp_path, RunFacts()))
+    text = starving(RunRecord(tmp_path, RunFacts(), tmp_path))
     assert (words in text and "healthy" not in text) if text and words else (text is None and words is None)
 
 
