@@ -11,6 +11,7 @@ from types import FrameType
 from leafdist.system.errors import STOPPED
 
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+NOHUP = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # when the program starts, before `ignore`
 ECHO_SECONDS = 0.3  # a launcher and Slurm may both forward one SIGINT; a person presses again later than that
 _received: list[tuple[str, float]] = []  # name and time of the first
 
@@ -22,7 +23,7 @@ class Interrupted(Exception):  # noqa: N818 - a request, no fault
 def install() -> None:
     """Let the signals that end a job ask it to stop from now on. Main thread only. What `nohup` ignores stays so."""
     for number in STOPPING:
-        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+        if number != signal.SIGHUP or not NOHUP:
             signal.signal(number, _note)
 
 
