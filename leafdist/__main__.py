@@ -1,13 +1,11 @@
 """The `leafdist` command: data and speed before a training, the training, evaluation and uploads after it."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 
-from leafdist.system import completion, console, ctrl_c, environment
+from leafdist.system import completion, console, ctrl_c, environment, streams
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 
@@ -16,14 +14,14 @@ FOLDERS = ("prepare", "data", "jobs", "doctor", "bench", "runs", "compare", "rep
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
+    streams.outlive(strict=True)
     program = "leafdist"
+    console.escape_unprintable()
     try:
         if arguments is None:  # a program of its own, and no call within another one
             ctrl_c.obey()
         options = parse(sys.argv[1:] if arguments is None else arguments)
         program = f"leafdist {options.command}"
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
         environment.settle()
         status: int | None = options.run(options)
         sys.stdout.flush()
@@ -31,7 +29,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.say_aside(f"{program}: stopped{f'; {stop}' if str(stop) else ''}")
         return STOPPED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
     except (ValueError, OSError) as error:
         console.error(error, program)

@@ -16,6 +16,7 @@ from leafdist.config.fields import Value, default_of, shown, type_of
 from leafdist.config.piped import opened, read_text
 from leafdist.config.schema import KEYS, SECTIONS, Config, flatten, from_dict, resolve, to_dict, unknown_key
 from leafdist.config.values import KINDS, ConfigLoader, alternatives, expand, read_value
+from leafdist.system import console, launched
 from leafdist.system.errors import WRONG_INPUT
 
 EXAMPLES = """Train a leaf-disease classifier.
@@ -54,8 +55,9 @@ def refusing(prog: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"{prog}: error: {error}", file=sys.stderr)
+        if launched.speaks():
+            console.error(error, prog)
+        launched.explain(str(error))
         raise SystemExit(WRONG_INPUT) from None
 
 
@@ -64,10 +66,12 @@ def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> C
 
     Only rank 0 prints.
     """
-    with nullcontext() if os.environ.get("RANK", "0") == "0" else redirect_stdout(io.StringIO()), refusing(prog):
+    console.escape_unprintable()
+    with nullcontext() if launched.speaks() else redirect_stdout(io.StringIO()), refusing(prog):
         config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
         if print_it:
-            print(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), end="")
+            whole = "utf" in (sys.stdout.encoding or "utf").lower()  # YAML has escapes of its own for the others
+            print(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=whole), end="")
             raise SystemExit(0)
     return config
 

@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.data.cache import Say, alone, prune, read_header
+from leafdist.data.cache import Say, alone, is_readable, new_file, prune, read_header, write_header
 from leafdist.data.index import THREADS, Index, check_classes, labels_of, scan, scan_facts
 from leafdist.data.names import Names
-from leafdist.system import files, plain
 
 FORMAT = 2
 SAMPLE = 50_000  # photos whose size and time are compared, evenly spread: about a second on a local disk
@@ -79,25 +78,25 @@ def _scan_and_keep(header: Path, root: Path, split: str, classes: Sequence[str])
     names, numbers = header.with_name(f"{family}.names"), header.with_name(f"{family}.facts")
     header.unlink(missing_ok=True)
     prune(header.parent, header.stem)
-    with files.atomic_path(names) as temporary:
+    with new_file(names) as temporary:
         index.names.write(temporary)
-    with files.atomic_path(numbers) as temporary:
+    with new_file(numbers) as temporary:
         facts.tofile(temporary)
     checksums = {path.name: _checksum(path) for path in (names, numbers)}
     found = (index.digest, index.stamp, index.passed_over)
     kept = KeptIndex(FORMAT, checksums, index.names.counts, times, list(classes), *found)
-    files.write_json(header, plain.to_plain(kept))
+    write_header(header, kept)
     return _index(index.folder, kept, names)
 
 
 def _load(header: Path, folder: Path, classes: Sequence[str]) -> Index | None:
     """Return what was kept, or None where it is damaged or no longer true."""
-    kept = read_header(KeptIndex, header) if header.exists() else None
+    kept = read_header(KeptIndex, header)
     if kept is None or kept.format != FORMAT or kept.classes != list(classes) or kept.times != _times(folder, classes):
         return None
     names, numbers = (header.with_name(name) for name in kept.files)
     for path in (names, numbers):
-        if not path.exists() or _checksum(path) != kept.files[path.name]:
+        if not is_readable(path) or _checksum(path) != kept.files[path.name]:
             return None
     index = _index(folder, kept, names)
     facts = np.memmap(numbers, np.int64, "r", shape=(len(index), 2))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leafdist.data.cache import Say
+from leafdist.data.cache import Say, is_readable, write_header
 from leafdist.data.decode import DECODER, LIMIT, decode
 from leafdist.data.index import Index, SetAside
 from leafdist.system import console, files, signals
@@ -31,13 +31,13 @@ def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print, max
     if bad is None:
         say(f"decoding {len(index)} photos of {index.folder} once, to set aside what cannot be read")
         bad = find_bad(index, workers, max_pixels)
-        files.write_json(path, bad)
+        write_header(path, bad)
     return _without(index, bad) if bad else index
 
 
 def _kept(path: Path) -> dict[int, str] | None:
     try:
-        return {int(row): str(reason) for row, reason in files.read_json(path).items()} if path.exists() else None
+        return {int(row): str(reason) for row, reason in files.read_json(path).items()} if is_readable(path) else None
     except ValueError:  # damaged: it is made again
         return None
 

@@ -17,7 +17,7 @@ from leafdist.data import cache as caches
 from leafdist.data.cache import Say
 from leafdist.data.decode import LIMIT, Fit
 from leafdist.data.index import Index, scan
-from leafdist.data.pack import BESIDE, cache_folder, check, ensure_pack, family
+from leafdist.data.pack import BESIDE, PACK, cache_folder, check, ensure_pack, family
 from leafdist.data.photos import below_single_folders
 from leafdist.system import console, files, plain, signals
 from leafdist.system.archive import Archive
@@ -162,7 +162,9 @@ def copy_archive(source: Path, new: Path, target: Path) -> str:
     digest = unpack(source, new).sha256
     root = find_root(new, source)
     for header in (root / BESIDE).glob("*.json"):
-        split, side, _, stamp = header.stem.rsplit("-", 3)
+        if not (found := PACK.fullmatch(header.stem)):
+            continue
+        split, side, stamp = found.groups()
         name = f"{family(target / root.relative_to(new) / split, side)}-{stamp}"
         for file in (header, header.with_suffix(".u8")):
             file.rename(file.with_name(name + file.suffix))
@@ -176,7 +178,8 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, target: Path
         for label in index.classes:
             (new / split / label).mkdir(parents=True)
         pairs += [(index.folder / name, new / split / name) for name in index.names]
-        for header in cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json"):
+        made = cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json")
+        for header in filter(lambda path: caches.is_readable(path.with_suffix(".u8")), made):
             side = header.stem.rsplit("-", 3)[1]
             copy = new / BESIDE / f"{family(target / split, side)}-{index.stamp[:8]}.json"
             pairs += [(header.with_suffix(kind), copy.with_suffix(kind)) for kind in (".u8", ".json")]

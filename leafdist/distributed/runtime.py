@@ -17,7 +17,7 @@ from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed.watchdog import Abandon, Watchdog
-from leafdist.system import environment
+from leafdist.system import console, environment
 from leafdist.system.console import counted
 from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
@@ -80,7 +80,7 @@ class Runtime:
     def say(self, text: str) -> None:
         """Print once, from rank 0."""
         if self.is_main:
-            print(text, flush=True)
+            console.say(text)
 
     def once(self, work: Callable[[], T], *, patient: bool = True) -> T:
         """Run `work` on rank 0 alone; every rank returns its result.

@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from leafdist.system import console
 from leafdist.system.errors import INTERRUPTED, WRONG, WRONG_INPUT, Failure, PeerError
 from leafdist.system.signals import Interrupted
 
@@ -97,7 +97,7 @@ class Watchdog(threading.Thread):
         idle = time.monotonic() - self._last_beat
         if idle > self.stall and not self._stacks_printed:
             self._stacks_printed = True
-            print(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:", file=sys.stderr, flush=True)
+            console.say_aside(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:")
             faulthandler.dump_traceback(2, all_threads=True)  # in a notebook sys.stderr is no file
         reading = self._reading_since  # the main thread may end it at any time
         if reading and time.monotonic() - reading > self.stall + GRACE:
@@ -140,7 +140,7 @@ class Watchdog(threading.Thread):
 
     def _leave(self, failure: Failure, how: str = "leaving a collective that hangs") -> None:
         error = PeerError(failure)
-        print(f"rank {self.rank}: {error}; {how}", file=sys.stderr, flush=True)
+        console.say_aside(f"rank {self.rank}: {error}; {how}")
         try:
             self.abandon(str(error), error.lost)
         finally:

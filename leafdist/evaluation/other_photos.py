@@ -18,7 +18,7 @@ from leafdist.data.quarantine import set_bad_aside
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.evaluations import read_evaluation
 from leafdist.runs.facts import RunFacts
-from leafdist.runs.layout import RunLayout
+from leafdist.runs.layout import FOUR_VIEWS, RunLayout
 from leafdist.runs.results import Evaluation
 from leafdist.system.plain import read
 
@@ -88,18 +88,21 @@ def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tupl
     return loader, Mismatch(unknown, absent)
 
 
-def name_of(run: Path, root: Path, judged: Evaluation) -> str:
+def name_of(run: Path, root: Path, judged: Evaluation, way: str = "") -> str:
     """Name the evaluation of other photos: `<split>@<folder>` of `root`, or `<split>@<parent>-<folder>` and so on
-    where that name is taken: the same photos (by their digest) or the same path replace what was there."""
-    parts = root.resolve().parts[1:]
+    where that name is taken: the same photos (by their digest) or the same path replace what was there.
+
+    way: how they were judged, as `runs/layout.py` has it at the end of a name.
+    """
+    split = judged.split.removesuffix(way)
+    parts = [part.replace("+", "-") for part in root.resolve().parts[1:]]
     for depth in range(1, len(parts) + 1):
-        name = f"{judged.split}@{'-'.join(parts[-depth:])}"
-        if not RunLayout(run).evaluation(name).exists():
+        name = f"{split}@{'-'.join(parts[-depth:])}"
+        there = [one for one in (name, name + FOUR_VIEWS) if RunLayout(run).evaluation(one).exists()]
+        earlier = [read_evaluation(run, one) for one in there]
+        if all(one.data == judged.data or one.root == judged.root for one in earlier):
             break
-        earlier = read_evaluation(run, name)
-        if earlier.data == judged.data or earlier.root == judged.root:
-            break
-    return name
+    return name + way
 
 
 def match(found: tuple[str, ...], classes: tuple[str, ...]) -> Labels:

@@ -53,6 +53,7 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): interval by leaf")
     parser.add_argument("--tta", action="store_true", help="average over four views of a photo: as it is and mirrored")
+    parser.add_argument("--to", metavar="FOLDER", type=Path, help="write to FOLDER/<name of the run>, not to RUN")
 
 
 def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
@@ -62,18 +63,19 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
     from leafdist.report import write as report
     from leafdist.tracking.add_evaluation import add_evaluation
 
-    request = Request(options.split, options.data, options.groups, options.tta)
+    request = Request(options.split, options.data, options.groups, options.tta, options.to)
     runtime.once(lambda: check(options.runs, request))
     evaluations = {run: assess(run, request, runtime) for run in options.runs}
     if runtime.is_main:
         for run, evaluation in evaluations.items():
-            add_evaluation(run, evaluation.split, runtime.say)
+            if not options.to:
+                add_evaluation(run, evaluation.split, runtime.say)
         headline.show(evaluations, options.split)
         for run in evaluations:
-            report.attempt(run, runtime.say)
+            report.attempt(run, runtime.say, options.to and request.folder(run))
     if len({evaluation.data for evaluation in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
-    elif len(evaluations) > 1:
+    elif len(evaluations) > 1 and not options.to:
         from leafdist.compare import compare, text
 
         split = evaluations[options.runs[0]].split

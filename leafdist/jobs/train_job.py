@@ -6,13 +6,16 @@ from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
-from leafdist.system import console, environment, signals
+from leafdist.system import console, environment, signals, streams
 from leafdist.system.errors import DONE, INTERRUPTED
+
+MORE = ". A higher train.epochs continues it"
 
 
 @signals.heeded()
 def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
+    streams.outlive()
     config = parse_config(arguments, prog)
     with refusing(prog), environment.settled():
         # torch takes seconds to import: a wrong configuration is refused before that
@@ -20,12 +23,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         from leafdist.distributed.job import run
         from leafdist.distributed.runtime import Runtime
         from leafdist.report import write as report
+        from leafdist.runs.advice import advise, warn_of_large_batch
         from leafdist.runs.folder import RunFolder, continued, unlock_runs
         from leafdist.tracking.run_tracker import open_tracker
         from leafdist.training.model import prepare_model
         from leafdist.training.trainer import Trainer
 
-    with refusing(prog):
         given = continued(config)
 
     def train(runtime: Runtime) -> None:
@@ -38,30 +41,29 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
-        if trainer.finished and runtime.once(lambda: folder.facts.state) == "finished":
-            bounded = config.optim.schedule == "cosine" or config.train.max_steps
-            more = "" if bounded else ". A higher train.epochs continues it"
-            runtime.say(f"{path} is finished: {console.counted(trainer.state.step, 'step')}{more}")
+        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
+        if complete and runtime.once(lambda: folder.facts.state) == "finished":
+            bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
+            steps, more = trainer.state.step or trainer.total_steps, "" if bounded else MORE
+            runtime.say(f"{path} is finished: {console.counted(steps, 'step')}{more}")
             return
+        warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
         note_left_out(loaders, trainer.layout.set_aside, runtime)
+        val, position = loaders["val"].source.index.folder, trainer.state.position
         tracker = open_tracker(
-            config,
-            folder.path,
-            active=runtime.is_main,
-            position=trainer.state.position,
-            photos=loaders["val"].source.index.folder,
-            facts=counts(loaders),
+            config, path, active=runtime.is_main, position=position, photos=val, facts=counts(loaders)
         )
         with folder.ending(tracker, active=runtime.is_main) as finish, runtime.watching(folder.abandon):
             trainer.fit(tracker)
             finish(trainer.state.result())
         if runtime.is_main:
             report.attempt(folder.path, runtime.say)
+            advise(folder.path, runtime.say)
         runtime.gather(None, patient=True)  # uploads may take longer than a collective
-        evaluate = ("python", "evaluate.py") if prog == "train.py" else ("leafdist", "evaluate")
         best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
-        runtime.say(f"done: {best}. Next: {console.command(*evaluate, path)}")
+        evaluate = "python evaluate.py" if prog == "train.py" else "leafdist evaluate"
+        runtime.say(f"done: {best}. Next: {evaluate} {console.command(path)}")
 
     how = given.train
     status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)

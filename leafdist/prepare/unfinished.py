@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from leafdist.data.photos import UNFINISHED
-from leafdist.system.files import flush
+from leafdist.system.files import flush, temporary_of
 from leafdist.system.locks import WITHOUT
 
-OURS = re.compile(r"train|val|test|fold-\d+|\.split\.json\..*")
+OURS = re.compile(rf"train|val|test|fold-[0-9]+|{temporary_of('split.json')}")
 
 
 @contextmanager

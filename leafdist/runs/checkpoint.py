@@ -20,11 +20,10 @@ from torch import Tensor, nn
 
 from leafdist.runs.facts import CheckpointMeta
 from leafdist.runs.header import FORMAT, damaged, header_of, parse_header
-from leafdist.runs.layout import RunLayout
+from leafdist.runs.layout import GENERATION, UNSAVED, UNVALIDATED, RunLayout, age, generations
 from leafdist.system import files
 
 KEEP = 2  # generations of last/
-UNVALIDATED = "-unvalidated"
 DAMAGED = ".damaged"
 Say = Callable[[str], None]
 
@@ -58,8 +57,9 @@ def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = 
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     files.flush(folder)
-    kept = [path for path in generations(folder) if _age(path) <= _age(target)][:KEEP]
-    for old in {*generations(folder), *folder.glob(f".step-*{DAMAGED}")} - set(kept):
+    (folder / UNSAVED).unlink(missing_ok=True)
+    kept = [path for path in generations(folder) if age(path) <= age(target)][:KEEP]
+    for old in {*generations(folder), *filter(_is_put_aside, folder.iterdir())} - set(kept):
         shutil.rmtree(old, ignore_errors=True)  # NFS keeps a file that somebody reads
 
 
@@ -84,13 +84,9 @@ def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, str] |
     path.chmod(mode)
 
 
-def generations(folder: Path) -> list[Path]:
-    """Return the checkpoints in last/, newest first."""
-    return sorted(folder.glob("step-*"), key=_age, reverse=True)
-
-
-def _age(path: Path) -> tuple[str, bool]:
-    return path.name.removesuffix(UNVALIDATED), not path.name.endswith(UNVALIDATED)
+def _is_put_aside(path: Path) -> bool:
+    name = path.name.removeprefix(".").removesuffix(DAMAGED)
+    return path.name == f".{name}{DAMAGED}" and bool(GENERATION.fullmatch(name))
 
 
 def newest(folder: Path, say: Say) -> Path | None:

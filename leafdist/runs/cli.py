@@ -45,7 +45,7 @@ def list_folder(options: argparse.Namespace) -> None:
     rows = list(chosen(every, states=states, model=options.model, text=options.name))
     rows = ordered(rows, options.sort, reverse=options.reverse)
     if options.json:
-        console.say(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        console.output(json.dumps([asdict(row) for row in rows], indent=2))
         return
     if rows:
         styles = {index: STYLES[row.state] for index, row in enumerate(rows) if row.state in STYLES}

@@ -12,13 +12,14 @@ from leafdist.system.plain import from_plain, to_plain
 
 @dataclass(frozen=True)
 class Start:
-    """One start of the run: when, from which optimizer step, on what."""
+    """One start of the run: when, from which optimizer step, on what; folder: where relative paths start."""
 
     time: str | None = None
     step: int = 0
     world_size: int = 1
     device: str = "cpu"
     host: str | None = None
+    folder: str | None = None
     slurm_job_id: str | None = None
     git_commit: str | None = None
     versions: dict[str, str] = field(default_factory=dict)

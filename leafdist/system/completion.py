@@ -34,7 +34,7 @@ def print_completion(options: argparse.Namespace) -> None:
     import shtab  # noqa: PLC0415 - an extra
 
     complete_paths(options.commands.values())
-    console.say(shtab.complete(options.parser, options.shell))
+    console.output(shtab.complete(options.parser, options.shell))
 
 
 def complete_paths(parsers: Iterable[argparse.ArgumentParser]) -> None:

@@ -26,8 +26,9 @@ Result = TypeVar("Result")
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Keep stop signals from helpers started inside. Python's resource tracker, started there, would unblock some."""
-    resource_tracker.ensure_running()
+    """Keep stop signals from helpers started inside, and from Python's resource tracker, which starts first."""
+    with signals.blocked():  # one of its own: starting the tracker unblocks some
+        resource_tracker.ensure_running()
     with signals.blocked():
         yield
 

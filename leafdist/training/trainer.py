@@ -21,6 +21,7 @@ from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
 from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.header import best_so_far
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system import files, signals
@@ -68,6 +69,8 @@ class Trainer:
                 self.step.scaler.load_state_dict(self.state.scaler)
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
+        if best := self.runtime.once(lambda: best_so_far(self.layout.path, self.runtime.say)):
+            self.state.better(best.val_accuracy, best.val_loss, best.epoch)  # only what beats it may replace it
 
     @property
     def finished(self) -> bool:
@@ -77,8 +80,9 @@ class Trainer:
     @property
     def epoch_trained(self) -> bool:
         """Nothing is left of the current epoch but its validation."""
-        state = self.state
-        return state.batch > 0 and (state.batch == self.steps_per_epoch or state.step >= self.total_steps)
+        return self.state.batch > 0 and (
+            self.state.batch == self.steps_per_epoch or self.state.step >= self.total_steps
+        )
 
     def fit(self, tracker: Tracker) -> None:
         """Train to the end, from wherever `state` stands. Raises Interrupted, all saved, when told to stop."""

@@ -142,10 +142,25 @@ def test_help_shows_launches_and_every_key(capsys: pytest.CaptureFixture[str]) -
 def test_other_ranks_exit_silently_and_alike(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
 ) -> None:
-    monkeypatch.setenv("RANK", "1")
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "here", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as left:
         parse_config(arguments)
     assert (left.value.code, *capsys.readouterr()) == (status, "", "")
+
+
+@pytest.mark.parametrize("left_over", [
+    {"RANK": "1"}, {"RANK": "3", "LOCAL_RANK": "3"}, {"RANK": "1", "WORLD_SIZE": "2"},
+    {"RANK": "1", "WORLD_SIZE": "1", "MASTER_ADDR": "here", "MASTER_PORT": "1"}, {"RANK": "", "WORLD_SIZE": ""},
+])  # fmt: skip
+def test_rank_left_over_silences_nobody(
+    left_over: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in left_over.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        parse_config(["--lr", "1"])
+    assert "did you mean optim.lr" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPO)))

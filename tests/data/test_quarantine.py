@@ -116,7 +116,7 @@ def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, t
     one, two = (events(tmp_path / "runs" / name) for name in ("one", "two"))
     np.testing.assert_allclose([event.get("loss", 0) for event in one], [event.get("loss", 0) for event in two], 1e-5)
     run = tmp_path / "runs" / "one"
-    result = json.loads((run / "eval-test.json").read_text())
+    result = json.loads((run / "eval-test+leaves.json").read_text())
     assert (result["images"], result["unreadable"]) == (9, 1)
     assert result["correct"] <= 8
     assert result["interval"] == list(wilson(result["correct"], 9))

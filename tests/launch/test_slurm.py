@@ -142,8 +142,21 @@ def finished(job: Job, epochs: int, restarts: int) -> None:
     assert steps == list(range(1, 3 * epochs + 1))
 
 
-def test_smoke_job_trains_and_evaluates(job: Job) -> None:
-    assert job.submit("slurm/smoke-cpu.sbatch").end() == "COMPLETED", job.output
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_smoke_job_trains_and_evaluates(elsewhere: bool, job: Job) -> None:
+    """From another folder, and with nothing of the user's environment, as some sites have it."""
+    script = job.checkout / "slurm" / "smoke-cpu.sbatch"
+    if elsewhere:
+        (folder := job.checkout / "some where").mkdir()
+        job.checkout = folder
+        python = script.parents[1] / ".venv" / "bin"
+        python.mkdir(parents=True)
+        (python / "activate").write_text(f"export PATH={Path(sys.executable).parent}:$PATH\n")
+        job.submit("--export=NONE", script)
+    else:
+        job.submit(script)
+    assert job.end() == "COMPLETED", job.output
+    assert job.output.endswith("it works: this cluster trains and evaluates with leafdist\n")
     assert "2 processes on cpu" in job.output
     assert re.search(r"smoke +0\.\d{4}", job.output)
 
@@ -160,6 +173,11 @@ def test_wrong_input_fails_the_job(job: Job) -> None:
     assert job.submit("slurm/train.sbatch", "--optim.lrr", 1).end() == "FAILED"
     assert "optim.lrr: unknown key" in job.output
     assert "requeue" not in job.output
+    job.submit("slurm/train.sbatch", "--data.root", "nowhere", PROCESSES="2")
+    assert job.end() == "FAILED"
+    assert job.cluster.facts(job.id)["ExitCode"] == "2:0"
+    assert "nowhere/train does not exist" in job.output
+    assert "Traceback" not in job.output
 
 
 def test_time_limit_requeues_until_finished(job: Job, photos: Path) -> None:
@@ -167,6 +185,8 @@ def test_time_limit_requeues_until_finished(job: Job, photos: Path) -> None:
     job.submit("--time=1", "--signal=B:USR1@10", "slurm/train.sbatch", *training(photos, 150), PROCESSES="2")
     finished(job, 150, restarts=1)
     assert "interrupted by SIGUSR1: saved at step" in job.output
+    assert "Traceback" not in job.output
+    assert "resource_tracker" not in job.output
     assert int(job.cluster.facts(job.id)["Restarts"]) >= 1
 
 

@@ -201,7 +201,9 @@ def test_cam_pictures_show_the_crop(run: Path, photos: Path, tmp_path: Path) -> 
     pixels = np.asarray(Image.open(pictures[0])).astype(int)
     margin = 448 * 8 // 64
     assert np.abs(pixels[: margin - 16] - 90).max() <= 4
-    assert np.abs(pixels[margin:-margin, margin:-margin] - 90).max() > 60
+    assert np.abs(pixels[margin : 448 - margin, margin:-margin] - 90).max() > 60
+    with Image.open(pictures[0]) as picture:
+        assert re.match(rb".+, \d+\.\d % sure, not calibrated$", picture.info["comment"])
 
 
 def test_wrong_input_is_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from leafdist.config.schema import Config, resolve, to_dict
 from leafdist.runs import checkpoint
 from leafdist.runs.checkpoint import Snapshot
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.layout import generations
 
 
 def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -105,7 +106,7 @@ def test_skipped_checkpoints_go_new_stay(tmp_path: Path) -> None:
     flip(tmp_path / "step-000000100" / "state.json")
     assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000090"
     checkpoint.save_last(tmp_path, 95, Snapshot.of(*trained(), {}))
-    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000095", "step-000000090"]
+    assert [path.name for path in generations(tmp_path)] == ["step-000000095", "step-000000090"]
     assert {path.name for path in tmp_path.iterdir()} == {"step-000000095", "step-000000090"}
 
 
@@ -115,7 +116,7 @@ def test_damaged_checkpoint_counts_not_as_kept(tmp_path: Path) -> None:
     flip(tmp_path / "step-000000020" / "state.json")
     assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000010"
     checkpoint.save_last(tmp_path, 25, Snapshot.of(*trained(), {}))
-    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000025", "step-000000010"]
+    assert [path.name for path in generations(tmp_path)] == ["step-000000025", "step-000000010"]
 
 
 def test_all_damaged_checkpoints_stop_the_run(tmp_path: Path) -> None:
