@@ -10,6 +10,7 @@ from leafdist.__main__ import main
 from leafdist.data.index import scan
 from leafdist.data.kept_index import open_index
 from leafdist.data.layouts import one_form, split_of
+from leafdist.system.console import command
 from tests.helpers.raw_folders import make_raw, names
 
 
