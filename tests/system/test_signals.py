@@ -93,6 +93,7 @@ def test_blocked_signals_never_reach_children() -> None:
 @pytest.mark.parametrize(("ignored", "status"), [("", 75), ("nohup", 0)])
 def test_hangup_saves_unless_nohup(ignored: str, status: int) -> None:
     code = "from leafdist.system import signals; import os, sys; signals.ignore(); signals.install()\n"
-    code += "os.kill(os.getpid(), 1); sys.exit(75 if signals.received() == 'SIGHUP' else 0)"
+    code += "os.kill(os.getpid(), signals.signal.SIGHUP)\n"
+    code += "sys.exit(75 if signals.received() == 'SIGHUP' else 0)"
     command = [*ignored.split(), sys.executable, "-c", code]
     assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == status
