@@ -2,69 +2,13 @@
 
 python evaluate.py runs/resnet50
 python evaluate.py runs/baseline runs/resnet50 --split val
-python evaluate.py runs/resnet50 --data photos-from-the-field
-accelerate launch --multi_gpu --num_processes 4 evaluate.py runs/resnet50 --groups leaf_ids.tsv
 """
 
-from __future__ import annotations
-
-import argparse
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from leafdist.distributed.runtime import Runtime
+from leafdist.jobs.evaluate_job import main
 
-
-def main() -> int:
-    """Return the exit status: 0, 2 for wrong input, 1 for anything else."""
-    options = parse_arguments()
-    from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
-
-    return run(lambda runtime: evaluate(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
-
-
-def parse_arguments() -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
-    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="default: test")
-    parser.add_argument(
-        "--data",
-        metavar="ROOT",
-        help="where the split folders are now, or other photos: ROOT/<split>/<class>/ or ROOT/<class>/; classes are "
-        "matched by name (default: as in training)",
-    )
-    parser.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): interval by leaf")
-    parser.add_argument("--tta", action="store_true", help="average over four views of a photo: as it is and mirrored")
-    return parser.parse_args()
-
-
-def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
-    """Evaluate run after run, then print them side by side."""
-    from leafdist.evaluation import headline
-    from leafdist.evaluation.assess import Request, assess, check
-    from leafdist.report import write as report
-    from leafdist.tracking.add_evaluation import add_evaluation
-
-    request = Request(options.split, options.data, options.groups, options.tta)
-    runtime.once(lambda: check(options.runs, request))
-    evaluations = {run: assess(run, request, runtime) for run in options.runs}
-    if runtime.is_main:
-        for run, evaluation in evaluations.items():
-            add_evaluation(run, evaluation.split, runtime.say)
-        headline.show(evaluations, options.split)
-        for run in evaluations:
-            report.attempt(run, runtime.say)
-    if len({evaluation.data for evaluation in evaluations.values()}) > 1:
-        runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
-    elif len(evaluations) > 1:
-        from leafdist.compare import compare, text
-
-        split = evaluations[options.runs[0]].split
-        runtime.once(lambda: text.show(compare.compare(options.runs, split, options.groups)))
-
+__all__ = ["main"]
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -17,8 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.faults.campaign import MOMENTS, make_data
 from tests.faults.cases import Cases, Row
+from tests.faults.terminals import stops
 
-STOPS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+STOPS = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT)
+WAYS = ("tee", "nohup", "terminal")  # 17 of each of five signals
 
 
 def plan(cases: Cases) -> Iterator[tuple[str, Callable[[], Row]]]:
@@ -30,6 +32,9 @@ def plan(cases: Cases) -> Iterator[tuple[str, Callable[[], Row]]]:
     for number in STOPS:
         for world in (1, 2):
             yield f"signals{world}", partial(cases.signals, (number,) * 5, world)
+    for way in WAYS:
+        for world in (1, 2):
+            yield f"terminals{world}", partial(stops, cases.job, way, world, 17, cases.dice)
     for _ in range(2):
         yield "rank", partial(cases.one_rank_killed, 5)
     yield "damage", cases.damage

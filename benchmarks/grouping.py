@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leafdist.data.groups import read_groups
 from leafdist.prepare.grouping import near_groups
-from leafdist.prepare.split import list_photos
+from leafdist.prepare.raw_layout import find_photos
 
 
 def pairs(groups: Iterable[Hashable]) -> int:
@@ -19,8 +19,9 @@ def pairs(groups: Iterable[Hashable]) -> int:
 def main() -> None:
     raw, ids = Path(sys.argv[1]), read_groups(Path(sys.argv[2]))
     start = time.monotonic()
-    photos = [(label, file) for label, files in list_photos(raw, "listed", 0)[0].items() for file in files]
-    found = dict(zip(photos, near_groups(raw, photos, 2).tolist(), strict=True))
+    photos = [(label, file) for label, files in find_photos(raw).names.items() for file in files]
+    paths = [raw / label / file for label, file in photos]
+    found = dict(zip(photos, near_groups(paths, photos, {}, 2).tolist(), strict=True))
     seconds = time.monotonic() - start
     leaf = {photo: (photo[0], ids[key]) for photo in photos if (key := (photo[0], Path(photo[1]).stem)) in ids}
     parts = defaultdict(set)

@@ -18,6 +18,6 @@ for ((i = 0; i < ${#words[@]}; i += 2)); do
             --run.name "$name" >"$out/$name.log" 2>&1
         python evaluate.py "$out/runs/$name" --groups "$ids" >"$out/$name-test.log" 2>&1
         python -c 'import json, sys; e = json.load(open(sys.argv[1])); print(sys.argv[2], e["accuracy"], e["interval_by_leaf"])' \
-            "$out/runs/$name/eval-test.json" "$name"
+            "$out/runs/$name/eval-test+leaves.json" "$name"
     done
 done

@@ -1,42 +1,34 @@
-"""The `leafdist` command: data and speed before a training, evaluation and uploads after it."""
+"""The `leafdist` command: data and speed before a training, the training, evaluation and uploads after it."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
-from io import TextIOWrapper
+from importlib import import_module
 
-from leafdist.bench import cli as bench
-from leafdist.compare import cli as compare
-from leafdist.data import cli as data
-from leafdist.doctor import cli as doctor
-from leafdist.export import cli as export
-from leafdist.predict import cli as predict
-from leafdist.prepare import cli as prepare
-from leafdist.report import cli as report
-from leafdist.runs import cli as runs
-from leafdist.system import completion, console
+from leafdist.system import completion, console, ctrl_c, environment, streams
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
-from leafdist.tracking import cli as tracking
 
-FOLDERS = (prepare, data, doctor, bench, runs, compare, report, predict, export, tracking, completion)
+FOLDERS = ("prepare", "data", "jobs", "doctor", "bench", "runs", "compare", "report", "predict", "export", "tracking")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
-    options = parse(sys.argv[1:] if arguments is None else arguments)
-    program = f"leafdist {options.command}"
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names that are not UTF-8 are printed as they are
+    streams.outlive(strict=True)
+    program = "leafdist"
+    console.escape_unprintable()
     try:
+        if arguments is None:  # a program of its own, and no call within another one
+            ctrl_c.obey()
+        options = parse(sys.argv[1:] if arguments is None else arguments)
+        program = f"leafdist {options.command}"
+        environment.settle()
         status: int | None = options.run(options)
         sys.stdout.flush()
     except KeyboardInterrupt as stop:
         console.say_aside(f"{program}: stopped{f'; {stop}' if str(stop) else ''}")
         return STOPPED
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return WRONG
     except (ValueError, OSError) as error:
         console.error(error, program)
@@ -52,18 +44,21 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         parser.error(f"command {unknown(first, commands_of(parser))}")
     options, settings = parser.parse_known_args(arguments)
     if settings and not getattr(options, "takes_settings", False):
-        parser.error(f"unrecognized arguments: {' '.join(settings)}")
+        commands_of(parser)[options.command].error(f"unrecognized arguments: {' '.join(settings)}")
     options.settings = settings
     return options
 
 
 def build_parser() -> Parser:
     """A parser with one subcommand per command, each with the function that runs it as `run`."""
-    parser = Parser(prog="leafdist", description="Before and after training. Training: train.py --help")
+    parser = Parser(
+        prog="leafdist", description="From raw photos to an exported classifier; each command has its own --help"
+    )
     parser.add_argument("--version", action=Version, help="print the versions of leafdist, Python and PyTorch")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for folder in FOLDERS:
-        folder.add(commands)
+        import_module(f"leafdist.{folder}.cli").add(commands)  # late: Ctrl-C may come meanwhile
+    completion.add(commands)
     parser.set_defaults(parser=parser, commands=commands.choices)
     return parser
 

@@ -1,14 +1,24 @@
 # Sourced by the job scripts.
 #   launch SCRIPT ARGUMENTS…   one process per GPU of the job, or $PROCESSES per node; LAUNCHER=srun: one task per process
 #   train_job ARGUMENTS…       launch train.py, pass warnings on, requeue the job if the run was cut off
-if [ -f .venv/bin/activate ]; then source .venv/bin/activate; fi
+leafdist_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+if [ -f "$leafdist_root/.venv/bin/activate" ]; then source "$leafdist_root/.venv/bin/activate"; fi
+export PYTHONPATH=$leafdist_root${PYTHONPATH:+:$PYTHONPATH}
+unset SLURM_EXPORT_ENV # after `sbatch --export=NONE`, srun would not even find bash
 
 launch() {
     local per_node=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} nodes=${SLURM_JOB_NUM_NODES:-1}
     [ "$per_node" -ge 1 ] || per_node=1 # a job without GPUs may be told 0
     export LEAFDIST_EXPECT_WORLD=$((per_node * nodes)) # another number of processes is an error, not a surprise
+    unset SLURM_GPUS_PER_TASK # srun would take it over: each launcher sees all GPUs of its node
+    # beside NCCL the ranks talk over gloo, which knows neither lists with ^ nor = in them
+    if [[ ${NCCL_SOCKET_IFNAME:-} =~ ^[[:alnum:]] ]]; then export GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-$NCCL_SOCKET_IFNAME}; fi
     export MASTER_ADDR MASTER_PORT=$((10000 + SLURM_JOB_ID % 20000))
     MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+    # train.py notes its exit status here and leaves with 0: launchers lose statuses, and print a page of traceback
+    export LEAFDIST_STATUS
+    LEAFDIST_STATUS=$(mktemp) || LEAFDIST_STATUS=
+    set -- "$leafdist_root/$1" "${@:2}"
     # USR1 would kill a launcher, or a Python that is still starting; train.py has its own handler
     local deaf='trap "" USR1 USR2; exec'
     if [ "$LEAFDIST_EXPECT_WORLD" -eq 1 ]; then
@@ -30,8 +40,11 @@ launch() {
     while :; do # a signal with a trap ends `wait`
         trapped='' status=0
         wait "$step" || status=$?
-        [ -n "$trapped" ] || return "$status"
+        [ -n "$trapped" ] || break
     done
+    if [ "$status" -eq 0 ] && [ -s "$LEAFDIST_STATUS" ]; then read -r status <"$LEAFDIST_STATUS" || true; fi
+    rm -f "$LEAFDIST_STATUS"
+    return "$status"
 }
 
 share() { # CPUs a process, where $1 share a node's
@@ -41,6 +54,11 @@ share() { # CPUs a process, where $1 share a node's
 
 train_job() {
     python -m leafdist.runs.requeue start "$@" || exit
+    local left
+    left=$(time_left) || left=
+    if [ -n "$left" ] && [ "$left" -lt 300 ]; then
+        say "warning: a time limit of $left s is mostly start-up and saving; ask for --time=10 or more"
+    fi
     export SIGNALLED=
     local ended_by_slurm=
     trap 'trapped=1 SIGNALLED=1; warn' USR1
@@ -50,9 +68,10 @@ train_job() {
     launch train.py ${SLURM_TMPDIR:+--data.stage true} "$@" || status=$?
     trap '' USR1 TERM
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
-        echo "ended from outside: not requeued from here; submit the same again to go on"
+        say "ended from outside: not requeued from here; submit the same again to go on"
     elif [ "$status" -ne 0 ] && python -m leafdist.runs.requeue end "$@"; then
-        scontrol requeue "$(this_job)" || echo "not requeued; submit the same again to go on"
+        say "requeued: the job goes on from there as soon as Slurm starts it again"
+        scontrol requeue "$(this_job)" || say "Slurm refuses that: submit the same again to go on"
         exit 75
     fi
     exit "$status"
@@ -62,9 +81,23 @@ this_job() { # the id of one task of an array may be that of the whole array
     [ -z "${SLURM_ARRAY_JOB_ID:-}" ] && echo "$SLURM_JOB_ID" || echo "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 }
 
+say() { # a full disk under the log must not end the job
+    echo "$@" 2>/dev/null || true
+}
+
+time_left() { # seconds to the time limit; nothing where there is none
+    local end
+    end=$(scontrol show job "$(this_job)" | sed -n 's/.* EndTime=\([0-9T:-]*\).*/\1/p')
+    [ -z "$end" ] || echo $(($(date -d "$end" +%s) - $(date +%s)))
+}
+
 warn() { # Slurm's warning, to every process of the step; again, since one that still imports has no handler yet
-    echo "$(date +%T) warning from Slurm: saving"
-    (while kill -0 "$step" 2>/dev/null; do
+    local left pause=0
+    left=$(time_left) || left=
+    # below --time=4 it comes at the start: train for half of the time first
+    if [ -n "$left" ] && [ "$left" -lt 200 ] && [ "$left" -gt "$SECONDS" ]; then pause=$(((left - SECONDS) / 2)); fi
+    say "$(date +%T) warning from Slurm, ${left:-?} s before the time limit: saving in $pause s"
+    (sleep "$pause"; while kill -0 "$step" 2>/dev/null; do
         scancel --signal=USR1 "$(this_job).0" 2>/dev/null || true
         sleep 5
     done) &

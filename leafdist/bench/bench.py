@@ -17,7 +17,7 @@ from leafdist.data.open import open_loaders
 from leafdist.distributed.runtime import Runtime
 from leafdist.prepare.sample import draw_sample
 from leafdist.prepare.split import split
-from leafdist.system import files
+from leafdist.system import console, files
 from leafdist.system.plain import to_plain
 
 
@@ -31,24 +31,23 @@ class Bench:
         self.index = loader.source.index
         self.full_batches = len(self.index) // config.train.batch_size
         if not self.full_batches:
-            raise ValueError(
-                f"train.batch_size={config.train.batch_size}: there are only {len(self.index)} photos; lower it"
-            )
+            photos = console.counted(len(self.index), "photo")
+            raise ValueError(f"train.batch_size={config.train.batch_size}: the data has {photos}; lower it")
         self.turns, self.seconds = turns, seconds
 
     def run(self, parts: Sequence[str], out: Path | None) -> None:
         """Print each part, and write it to `out`, as soon as it is known."""
         machine = Machine.of(self.runtime)
-        print(", ".join(f"{key} {value}" for key, value in vars(machine).items() if value is not None), flush=True)
+        console.say(", ".join(f"{key} {value}" for key, value in vars(machine).items() if value is not None))
         result: dict[str, object] = {"machine": machine, "photos": len(self.index)}
         rows = dict[str, list[Row]]()
         for part in parts:
             result[part] = rows[part] = self.compare(part)
-            print("\n" + table(part, rows[part]), flush=True)
+            console.output("\n" + table(part, rows[part]))
             _write(out, result)
         if "training" in rows:
             result["verdict"] = lines = verdict(rows["training"], rows.get("loading", []))
-            print(*lines, sep="\n")
+            console.output("\n".join(lines))
             _write(out, result)
 
     def compare(self, part: str) -> list[Row]:
@@ -90,6 +89,7 @@ class Bench:
 def _write(out: Path | None, result: dict[str, object]) -> None:
     if out:
         files.write_json(out, to_plain(result))
+        console.say_aside(f"wrote {out}")
 
 
 def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out: Path | None) -> None:
@@ -107,7 +107,7 @@ def photos_of(config: Config) -> Iterator[Config]:
         return
     with tempfile.TemporaryDirectory() as folder:
         raw, root = Path(folder) / "raw", Path(folder) / "splitted"
-        print(f"data.root={config.data.root}: no photos there; these figures are of drawn ones", flush=True)
+        console.say(f"data.root={config.data.root}: no photos there; these figures are of drawn ones")
         draw_sample(raw, per_class=60, side=256, seed=0)
         split(raw, root)
         yield replace(config, data=replace(config.data, root=str(root)))

@@ -1,6 +1,7 @@
 """What the device does: the ceiling of a network fed with one constant batch, training, evaluation."""
 
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,8 +51,8 @@ class ConstantBatch:
         return batches * self.rows
 
 
-def training_rate(config: Config, rows: int, threads: int, seconds: float) -> float:
-    """Photos per second that one process trains on, measured for `seconds` on one batch of `rows` in memory.
+def training_rates(config: Config, rows: int, threads: int, seconds: float) -> list[float]:
+    """Photos per second of each step of one process, for `seconds`, two steps at least, on a batch of `rows` in memory.
 
     `threads` are used on a CPU. No process group is needed; the network has random weights.
     """
@@ -63,13 +64,12 @@ def training_rate(config: Config, rows: int, threads: int, seconds: float) -> fl
     batch = ConstantBatch(config, model, device, rows, CLASSES)
 
     case = Case("", batch.train)
-    spent, photos = timed(case, 1)
-    if spent < seconds:  # else it is too slow for a warm-up
-        spent, photos = 0.0, 0
-    while spent < seconds:
-        took, count = timed(case, 1)
-        spent, photos = spent + took, photos + count
-    return photos / spent
+    timed(case, 1)  # a warm-up
+    rates, began = list[float](), time.monotonic()
+    while len(rates) < 2 or time.monotonic() - began < seconds:
+        took, photos = timed(case, 1)
+        rates.append(photos / took)
+    return rates
 
 
 def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:

@@ -22,6 +22,7 @@ from leafdist.data.loader import Loader
 from leafdist.data.open import open_loaders
 from leafdist.data.plan import EpochPlan, Share
 from leafdist.distributed.runtime import Runtime
+from leafdist.system.console import counted
 
 
 def loading(config: Config, runtime: Runtime, counts: Sequence[int]) -> list[Case]:
@@ -29,7 +30,7 @@ def loading(config: Config, runtime: Runtime, counts: Sequence[int]) -> list[Cas
     cases = [_protocol(config)]
     for workers in counts:
         feed = Feed(config, replace(config.data, source="folder", workers=workers), runtime)
-        cases.append(Case(f"folder, {workers} worker(s)", feed.read))
+        cases.append(Case(f"folder, {counted(workers, 'worker')}", feed.read))
     feed = Feed(config, replace(config.data, source="pack", placement="host"), runtime)
     augment = Augment.from_config(config.data)
     cases.append(Case("pack, gather", feed.read))
@@ -95,4 +96,4 @@ def packing(config: Config, index: Index, cores: int) -> list[Case]:
             pack.build(Path(folder) / "train.u8", index, side, cores)
         return len(index)
 
-    return [Case("decode, one core", one), Case(f"pack, {cores} core(s)", packed)]
+    return [Case("decode, one core", one), Case(f"pack, {counted(cores, 'core')}", packed)]

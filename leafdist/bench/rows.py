@@ -9,6 +9,7 @@ import torch
 
 from leafdist.bench.timing import Row
 from leafdist.distributed.runtime import Runtime
+from leafdist.system.console import counted
 
 BOUND = 0.95  # share of the ceiling from which on the model is the bound
 
@@ -59,8 +60,8 @@ def verdict(training: Sequence[Row], loading: Sequence[Row]) -> list[str]:
     ceiling = training[0].rate
     needs = "loader-bound"
     for row in loading:
-        if row.name == "folder, 1 worker(s)":
-            needs += f": needs {math.ceil(ceiling / row.rate)} worker(s), each on a core of its own"
+        if row.name == "folder, 1 worker":
+            needs += f": needs {counted(math.ceil(ceiling / row.rate), 'worker')}, each on a core of its own"
     return [
         f"{row.name}: {'model-bound' if row.ratio >= BOUND else needs}, at {row.ratio:.0%} of the ceiling"
         for row in training[1:]

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.runs.layout import command_for, split_of
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
+from leafdist.system.console import command, counted
 
 
 @dataclass(frozen=True)
@@ -36,30 +38,30 @@ def read_all(runs: Sequence[Path], split: str) -> list[Answers]:
     if twice := {run for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1}:
         raise ValueError(f"{min(twice)} is given twice: name each run once")
     first = read(runs[0], split)
-    several = [first, *(read(run, split, first.evaluation.data) for run in runs[1:])]
+    several = [first, *(read(run, split, first.evaluation) for run in runs[1:])]
     for other in several[1:]:
         check_same_photos(first, other, split)
     return several
 
 
-def read(path: Path, split: str, data: str | None = None) -> Answers:
-    """Read a run's answers on a split, or on the photos with digest `data`, whatever that evaluation is called.
+def read(path: Path, split: str, like: Evaluation | None = None) -> Answers:
+    """Read a run's answers on a split, or on the photos of `like`, judged alike, whatever that evaluation is called.
 
     One run's own split can be `<split>@<folder>` in another run. Raises ValueError if there are no answers, or if an
     old release wrote them.
     """
     run = RunRecord.open(path)
-    if data and (split not in run.evaluations or run.evaluations[split].data != data):
-        split = next((name for name, found in run.evaluations.items() if found.data == data), split)
+    if like and like.data:
+        same = [name for name, found in run.evaluations.items() if (found.data, found.tta) == (like.data, like.tta)]
+        split = split if split in same or not same else same[0]
     if split not in run.evaluations:
         known = ", ".join(run.evaluations) or "nothing"
-        name, _, root = split.partition("@")
-        way = f"run python evaluate.py {path} --split {name}{' --data ROOT' if root else ''}"
-        raise ValueError(f"{path} has no eval-{split}.json; evaluated so far: {known}; {way}")
+        way = command_for(path, split)
+        raise ValueError(f"{path} has no eval-{split}.json; evaluated so far: {known}; run {way}")
     evaluation = run.evaluations[split]
     if missing := [name for name in ("data", "interval") if getattr(evaluation, name) is None]:
         fault = f"{path}/eval-{split}.json has no {missing[0]}: an older leafdist wrote it"
-        raise ValueError(f"{fault}. Run evaluate.py {path} again")
+        raise ValueError(f"{fault}. Run {command('python', 'evaluate.py', path)} again")
     rows = run.predictions(split)
     paths, labels, predicted = ([row[name] for row in rows] for name in ("path", "label", "predicted"))
     return Answers(run, evaluation, paths, labels, predicted, np.array([float(row["confidence"]) for row in rows]))
@@ -71,11 +73,12 @@ def check_same_photos(first: Answers, other: Answers, split: str) -> None:
     if digests[0] == digests[1] and (first.paths, first.labels) == (other.paths, other.labels):
         return
     short = " and ".join(str(digest)[:8] for digest in digests)
-    counts = f"{len(first.paths)} and {len(other.paths)} photos, digests {short}"
-    name = split.partition("@")[0]
+    counts = f"{len(first.paths):,} and {counted(len(other.paths), 'photo')}, digests {short}"
+    name = split_of(split)
+    way = command("python", "evaluate.py", first.run.path, other.run.path, "--split", name)
     raise ValueError(
         f"{first.run.path} and {other.run.path} were evaluated on different photos ({counts}): a paired comparison "
-        f"needs the same. Run python evaluate.py {first.run.path} {other.run.path} --split {name} --data ROOT, "
+        f"needs the same. Run {way} --data ROOT, "
         f"then compare them with --split {name}@ROOT"
     )
 

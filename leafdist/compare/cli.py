@@ -29,11 +29,13 @@ def compare_runs(options: argparse.Namespace) -> None:
     from leafdist.compare.compare import compare
     from leafdist.compare.pair import write_photos
     from leafdist.compare.text import show
-    from leafdist.system import files
+    from leafdist.system import console, files
 
     comparison = compare(options.runs, options.split, options.groups)
     show(comparison)
     if options.csv:
         write_photos(options.csv, comparison.pairs)
+        console.say_aside(f"wrote {options.csv}")
     if options.json:
         files.write_json(options.json, comparison.json())
+        console.say_aside(f"wrote {options.json}")

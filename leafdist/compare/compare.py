@@ -8,7 +8,7 @@ import numpy as np
 
 from leafdist.compare.answers import Answers, names_of, read_all
 from leafdist.compare.pair import Pair, compare_two
-from leafdist.compare.significance import Ints, holm
+from leafdist.compare.significance import Ints, holm, mean_interval
 from leafdist.config.schema import KEYS, flatten, to_dict
 from leafdist.data.groups import leaves_of_paths
 from leafdist.runs.record import RunRecord
@@ -32,14 +32,18 @@ class RunFigures:
     restarts: int
 
     @classmethod
-    def of(cls, answers: Answers) -> "RunFigures":
-        """Read the figures of a run that was evaluated."""
+    def of(cls, answers: Answers, leaves: Ints | None) -> "RunFigures":
+        """Read the figures of a run that was evaluated; the interval is by leaf, where `leaves` numbers them."""
         run, evaluation = answers.run, answers.evaluation
+        assert evaluation.interval  # `read` refuses an evaluation without
+        interval = evaluation.interval
+        if leaves is not None:
+            interval = mean_interval(answers.hits.astype(np.int64), leaves)
         return cls(
             path=str(run.path),
             state=run.state,
             accuracy=evaluation.accuracy,
-            interval=evaluation.bounds,
+            interval=interval,
             best_val_accuracy=max((event.val_accuracy for event in run.epochs), default=None),
             epochs=len(run.epochs),
             seconds=sum(event.seconds for event in run.epochs),
@@ -57,6 +61,7 @@ class Comparison:
     names: list[str]
     answers: list[Answers]
     pairs: list[Pair]
+    leaves: Ints | None = None
 
     @property
     def runs(self) -> list[RunRecord]:
@@ -70,7 +75,7 @@ class Comparison:
 
     def figures(self) -> dict[str, RunFigures]:
         """The figures of each run, by its name."""
-        return {name: RunFigures.of(one) for name, one in zip(self.names, self.answers, strict=True)}
+        return {name: RunFigures.of(one, self.leaves) for name, one in zip(self.names, self.answers, strict=True)}
 
     def epochs(self) -> list[list[float | None]]:
         """Val accuracy of each run after each epoch, a row per epoch; None where a run has no such epoch."""
@@ -114,7 +119,8 @@ def compare(runs: Sequence[Path], split: str = "test", groups: Path | None = Non
     others = zip(names[1:], several[1:], strict=True)
     pairs = [compare_two((names[0], name), (several[0], other), leaves) for name, other in others]
     chances = holm([pair.p for pair in pairs])
-    return Comparison(split, names, several, [replace(pair, p=p) for pair, p in zip(pairs, chances, strict=True)])
+    pairs = [replace(pair, p=p) for pair, p in zip(pairs, chances, strict=True)]
+    return Comparison(split, names, several, pairs, leaves)
 
 
 def leaf_numbers(paths: Sequence[str], groups: Path) -> Ints:

@@ -1,6 +1,5 @@
 """One run against another: how much better, how surely, in which classes, on which photos."""
 
-import csv
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
@@ -9,8 +8,8 @@ import numpy as np
 
 from leafdist.compare.answers import Answers
 from leafdist.compare.significance import BEYOND_CHANCE, Ints, holm, mcnemar, mean_interval, sign_flips
+from leafdist.runs.photo_tables import table_file
 from leafdist.runs.results import Interval
-from leafdist.system import files
 
 
 @dataclass(frozen=True)
@@ -134,8 +133,8 @@ def photos_of(names: Sequence[str], answers: Sequence[Answers], gains: Ints) -> 
 
 def write_photos(path: Path, pairs: Iterable[Pair]) -> None:
     """Write a CSV of every photo that one of a pair gets right and the other wrong, with the fields of Photo."""
-    with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(field.name for field in fields(Photo))
+    with table_file(path) as write:
+        write(field.name for field in fields(Photo))
         for pair in pairs:
-            writer.writerows(astuple(photo) for photo in sorted(pair.photos))
+            for photo in sorted(pair.photos):
+                write(astuple(photo))

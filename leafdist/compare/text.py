@@ -30,7 +30,8 @@ def show(comparison: Comparison) -> None:
 
 def show_runs(comparison: Comparison) -> None:
     """Print a row per run: accuracy, time and cost."""
-    columns = ("run", "accuracy", "95 % interval", "best val", "epochs", "time", "photos/s", "GPU hours", "restarts")
+    interval = f"95 % interval by {comparison.pairs[0].unit}"
+    columns = ("run", "accuracy", interval, "best val", "epochs", "time", "photos/s", "GPU hours", "restarts")
     rows = []
     for name, run in comparison.figures().items():
         interval, rate = " to ".join(map(_share, run.interval)), run.images_per_second

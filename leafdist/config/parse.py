@@ -3,18 +3,20 @@
 import argparse
 import io
 import os
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args, get_origin
+from typing import Any, NoReturn
 
 import yaml
 
 from leafdist.config.fields import Value, default_of, shown, type_of
+from leafdist.config.piped import opened, read_text
 from leafdist.config.schema import KEYS, SECTIONS, Config, flatten, from_dict, resolve, to_dict, unknown_key
+from leafdist.config.values import KINDS, ConfigLoader, alternatives, expand, read_value
+from leafdist.system import console, launched
 from leafdist.system.errors import WRONG_INPUT
 
 EXAMPLES = """Train a leaf-disease classifier.
@@ -24,38 +26,8 @@ EXAMPLES = """Train a leaf-disease classifier.
   sbatch slurm/train.sbatch --config configs/resnet50.yaml --data.root /data/splitted
 
 Defaults, then the file, then flags. batch_size and lr are those of the global batch, over all processes."""
-KINDS = {  # type of a key: how --help and how messages name it
-    int: ("INT", "a whole number"),
-    float: ("NUMBER", "a number"),
-    bool: ("true|false", "true or false"),
-    str: ("TEXT", "a text (in YAML, quote it)"),
-    type(None): ("null", "null"),
-    list[str]: ("[a,b]", "a list of texts, such as [a,b]"),
-}
-BOOLS = {"yes": True, "on": True, "no": False, "off": False}  # words to YAML 1.2, which many write all the same
-EARLIER = {("data.source", "auto"): "pack"}  # values of earlier releases, and what they meant
 
-
-class ConfigLoader(yaml.SafeLoader):
-    """YAML 1.2's scalars: `no` and `off` are words and `1e-3` is a number; a key given twice is an error."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build one mapping. Raises ValueError where a key is given twice."""
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        for name in {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"{name} is given twice")
-        return super().construct_mapping(node, deep)
-
-
-ConfigLoader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in rules if tag[-4:] != "bool" and tag[-5:] != "float"]
-    for first, rules in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-for tag, pattern, firsts in (
-    ("bool", r"(?i:true|false)$", "tTfF"),
-    ("float", r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d+)?$|[-+]?\.inf$|\.nan$", "-+.0123456789"),
-):
-    ConfigLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(pattern), [*firsts])
+FLAGS = ("config", "print_config", "help")  # beside the keys
 
 
 class SettingsParser(argparse.ArgumentParser):
@@ -72,7 +44,8 @@ class Assign(argparse.Action):
     def __call__(self, parser: object, namespace: argparse.Namespace, text: Any, option: str | None = None) -> None:
         before = getattr(namespace, self.dest, [])
         adds = str(option).endswith("+")
-        value = read_value(self.dest, f"[{text}]" if adds and not text.startswith("[") else text)
+        listed = adds and not text.strip().startswith("[")
+        value = read_value(self.dest, [item.strip() for item in text.split(",")] if listed else text)
         setattr(namespace, self.dest, [*before, *value] if adds else value)
 
 
@@ -82,8 +55,9 @@ def refusing(prog: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError) as error:
-        if os.environ.get("RANK", "0") == "0":
-            print(f"{prog}: error: {error}", file=sys.stderr)
+        if launched.speaks():
+            console.error(error, prog)
+        launched.explain(str(error))
         raise SystemExit(WRONG_INPUT) from None
 
 
@@ -92,36 +66,40 @@ def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> C
 
     Only rank 0 prints.
     """
-    with nullcontext() if os.environ.get("RANK", "0") == "0" else redirect_stdout(io.StringIO()), refusing(prog):
+    console.escape_unprintable()
+    with nullcontext() if launched.speaks() else redirect_stdout(io.StringIO()), refusing(prog):
         config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
         if print_it:
-            print(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True), end="")
+            whole = "utf" in (sys.stdout.encoding or "utf").lower()  # YAML has escapes of its own for the others
+            print(yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=whole), end="")
             raise SystemExit(0)
     return config
 
 
 def read_arguments(argv: Sequence[str], prog: str) -> tuple[Config, bool]:
     """The configuration and whether to print it. Raises ValueError on wrong input."""
+    if bare := [word for word in argv if word.endswith("=--")]:
+        raise ValueError(f"{bare[0]}: -- ends the flags; choose another text")  # argparse would drop it
     parser = build_parser(prog)
     given, unknown = parser.parse_known_args(argv)
     if unknown:
         name = unknown[0].removeprefix("--").partition("=")[0]
         flag = unknown[0].startswith("--") and name
-        raise ValueError(unknown_key(name) if flag else f"unrecognized arguments: {' '.join(unknown)}")
-    files = given.config
+        raise ValueError(unknown_key(name, FLAGS) if flag else f"unrecognized arguments: {' '.join(unknown)}")
+    files = [opened(Path(expand("--config", name))) for name in given.config]
     if len(files) > 1:
-        raise ValueError(f"--config is given {len(files)} times: {', '.join(files)}; name one file")
+        raise ValueError(f"--config is given {len(files)} times: {', '.join(map(str, files))}; name one file")
     # a second time, over the file's values: flags win, and `+` adds to what the file says
-    read = argparse.Namespace(**(read_file(Path(files[0])) if files else {}))
+    read = argparse.Namespace(**(read_file(files[0]) if files else {}))
     values = vars(parser.parse_args(argv, read))
     config = from_dict({name: value for name, value in values.items() if name in KEYS})
     name = config.run.name or default_name(files)
     return resolve(replace(config, run=replace(config.run, name=name))), given.print_config
 
 
-def default_name(files: Sequence[str]) -> str:
-    """The name of the file; in a sweep also W&B's id of the run, since all runs of it share the file."""
-    name = Path(files[0]).stem if files else "run"
+def default_name(files: Sequence[Path]) -> str:
+    """The name of the file, which a pipe has not; in a sweep also W&B's id: all runs of it share the file."""
+    name = files[0].stem if files and files[0].parts[1:2] not in (("dev",), ("proc",)) else "run"
     run = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
     return f"{name}-{run}" if run else name
 
@@ -158,51 +136,18 @@ def build_parser(prog: str) -> SettingsParser:
 
 def read_file(path: Path) -> dict[str, Value]:
     """Settings by dotted key. Raises ValueError, naming the file, where it holds no known settings."""
-    if not path.is_file():
+    if not path.exists() or path.is_dir():
         raise ValueError(f"--config {path}: no such file (looked in {Path.cwd()})")
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), ConfigLoader)
-        values = flatten({} if content is None else content)
-        return {name: read_value(name, value) for name, value in values.items()}
+        return read_settings(read_text(path))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
 
 
-def read_value(name: str, given: Any) -> Any:
-    """The value of a key, from a flag's text or as a file holds it. Raises ValueError where its type is another."""
-    value = EARLIER.get((name, given), given) if isinstance(given, str) else given
-    kinds = alternatives(type_of(KEYS[name]))
-    scalar = load_text(value) if isinstance(value, str) and value else value
-    if scalar is None and type(None) in kinds:
-        return None
-    if isinstance(value, str) and (str in kinds or value in kinds):  # any text, or a name
-        return value
-    if bool in kinds and isinstance(scalar, str):
-        scalar = BOOLS.get(scalar.lower(), scalar)
-    if type(scalar) in kinds:
-        return scalar
-    if float in kinds and type(scalar) is int:
-        return float(scalar)
-    if list[str] in kinds and isinstance(scalar, list) and all(isinstance(item, str) for item in scalar):
-        return scalar
-    words = " or ".join(KINDS[kind][1] if kind in KINDS else kind for kind in kinds)
-    raise ValueError(f"{name}={shown(given)}: must be {words}; the default is {shown(default_of(KEYS[name]))}")
-
-
-def load_text(text: str) -> Any:
-    """A text as the file's YAML would read it; the text itself where it is no YAML."""
-    try:
-        return yaml.load(text, ConfigLoader)
-    except (yaml.YAMLError, ValueError):
-        return text
-
-
-def alternatives(hint: Any) -> list[Any]:
-    """What a key may be: types, and names as they stand. `int | Literal["auto"]` gives [int, "auto"]."""
-    if get_origin(hint) is Literal:
-        return list(get_args(hint))
-    if hint in KINDS:
-        return [hint]
-    return [kind for part in get_args(hint) for kind in alternatives(part)]
+def read_settings(text: str) -> dict[str, Value]:
+    """Settings by dotted key, of the text of a file. Raises ValueError or YAMLError."""
+    content = yaml.load(text, ConfigLoader)
+    values = flatten({} if content is None else content)
+    return {name: read_value(name, value) for name, value in values.items()}

@@ -1,14 +1,14 @@
 """The settings of a run: each key with its default, range and meaning; which contradict each other. No slow import."""
 
-import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from importlib.util import find_spec
 from typing import Any, Literal
 
 from leafdist.config.fields import Section, Value, key
 from leafdist.config.networks import NETWORKS, network
+from leafdist.system.arguments import nearest
 
 Auto = Literal["auto"]
 
@@ -17,25 +17,20 @@ Auto = Literal["auto"]
 class RunConfig(Section):
     """The folder of a run, and whether it is resumed."""
 
-    name: str | None = key(None, "name of the run's folder; null: the config file's, in a sweep with W&B's id")
-    folder: str = key("runs", "folder that holds all runs")
+    name: str | None = key(None, "name of the run's folder; null: the file's, in a sweep with W&B's id", kind="name")
+    folder: str = key("runs", "folder that holds all runs", kind="path")
     resume: Literal["auto", "never"] = key("auto", "auto: resume the run if it exists; never: refuse an existing run")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.name is not None and (self.name in ("", ".", "..") or "/" in self.name):
-            raise ValueError(f"run.name={self.name}: must be a plain folder name; run.folder says where that folder is")
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataConfig(Section):
     """Photos, how they are read, and how they are cropped, flipped and normalised."""
 
-    root: str = key("splitted", "folder with {train,val,test}/<class>/<photo>")
+    root: str = key("splitted", "folder with {train,val,test}/<class>/<photo>", kind="path")
     fold: int | None = key(None, "number of the val fold, after `leafdist split --folds`; null: no folds", low=0)
     source: Literal["pack", "folder"] = key("pack", "pack: decode photos once, ahead; folder: in every epoch")
     stage: bool = key(False, "copy root, a folder or an archive, to $SLURM_TMPDIR or $TMPDIR first, once per node")
-    cache: str | None = key(None, "folder of the packs; null: beside the photos, in ~/.cache if that is read-only")
+    cache: str | None = key(None, "folder of the packs; null: by the photos, in ~/.cache if read-only", kind="path")
     resize: int = key(64, "resize photos to so many pixels per side, before augmentation", low=1)
     crop: int | Auto = key("auto", "pixels per side of the crop; 0: none; auto: 52 for resnet50, else 0", low=0)
     hflip: float | Auto = key("auto", "chance of a left-right flip; auto: 0.5 for resnet50, else 0", low=0, high=1)
@@ -44,6 +39,7 @@ class DataConfig(Section):
     eval_crop: Literal["center", "random"] = key("center", "crop in evaluation")
     fit: Literal["stretch", "crop"] = key("stretch", "how photos become square; crop: cut out the middle")
     on_corrupt: Literal["error", "quarantine"] = key("error", "quarantine: train without photos that do not decode")
+    max_pixels: int = key(178_956_970, "most pixels of a photo; a small file can claim to be huge", low=1)
     workers: int | Auto = key("auto", "loader processes per rank, for source=folder", low=0)
     placement: Literal["auto", "host", "device"] = key("auto", "auto: packs in the device's memory if they fit")
 
@@ -58,7 +54,7 @@ class ModelConfig(Section):
     """The network, its weights, and which layers are trained."""
 
     name: str = key("resnet50", "the network", choices=lambda: NETWORKS)
-    weights: str = key("auto", "name in torchvision, a file, or none; auto: IMAGENET1K_V2 for resnet50, else none")
+    weights: str = key("auto", "torchvision's name, a file, none; auto: IMAGENET1K_V2 for resnet50", kind="path")
     freeze: str = key(
         "auto",
         "freeze layers up to and including this one; auto: layer1 for resnet50 with weights, else none",
@@ -140,7 +136,7 @@ KEYS: dict[str, Field[Any]] = {"seed": fields(Config)[0]} | {
     f"{name}.{item.name}": item for name, section in SECTIONS.items() for item in fields(section)
 }
 FREE = re.compile(  # what a resumed run may change
-    r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement)"
+    r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement|max_pixels)"
     r"|train\.(log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train)"
 )
 
@@ -172,10 +168,7 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
-        (
-            int(data.crop) > data.resize,
-            f"{size}: the crop is larger than the picture; lower data.crop or raise data.resize",
-        ),
+        (int(data.crop) > data.resize, f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
         (data.side < row.least_side, small),
         (frozen and not row.stages, f"{freeze}: {row.name} has nothing to freeze; set it to none"),
         (frozen and model.freeze not in row.stages, f"{freeze}: {row.name} takes {' or '.join(('none', *row.stages))}"),
@@ -216,7 +209,7 @@ def flatten(values: Any, section: str = "") -> dict[str, Value]:
     for name, value in values.items():
         full = f"{section}.{name}" if section else str(name)
         if full in SECTIONS:
-            flat |= flatten({} if value is None else value, full)
+            flat |= flatten({} if value in (None, "", "null", "~") else value, full)
         elif full in KEYS:
             flat[full] = value
         else:
@@ -229,13 +222,16 @@ def known_keys(section: str) -> list[str]:
     return [item.name for item in fields(SECTIONS.get(section, Config))]
 
 
-def unknown_key(name: str) -> str:
-    """Say that a key is unknown, with the closest known key and those of its section."""
+def unknown_key(name: str, flags: Sequence[str] = ()) -> str:
+    """Say that a key is unknown, with what was likely meant, a key or one of `flags`, and the keys of its section."""
     if name in SECTIONS:
         return f"{name}: a section, not a key; known keys of {name}: {', '.join(known_keys(name))}"
     section, _, leaf = name.replace("-", "_").rpartition(".")
-    close = [known for known in KEYS if known.rpartition(".")[2] == leaf]
-    close = close or difflib.get_close_matches(name, [*KEYS, *SECTIONS], n=1)
+    own = known_keys(section) if section in SECTIONS else [] if section else [*SECTIONS, *flags]
+    leaves = {known: known.rpartition(".")[2] for known in KEYS}
+    close = [known for known in KEYS if leaves[known] == leaf]
+    close = close or [f"{section}.{key}".lstrip(".") for key in nearest(leaf, own)]
+    close = close or [known for known in KEYS if leaves[known] in nearest(leaf, leaves.values(), sure=True)]
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
     owner = f" of {section}" if section in SECTIONS else ""
     return f"{name}: unknown key{hint} Known keys{owner}: {', '.join(known_keys(section))}"

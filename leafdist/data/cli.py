@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from leafdist.config.schema import DataConfig
 from leafdist.system import console
 
 
@@ -17,6 +18,7 @@ def add(commands: Any) -> None:
     pack.add_argument("root", metavar="ROOT", type=Path, help="folder with {train,val,test}/<class>/<photo>")
     pack.add_argument("--resize", type=int, default=64, help="pixels per side")
     pack.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="how a photo becomes square")
+    pack.add_argument("--max-pixels", type=int, default=DataConfig.max_pixels, help="most pixels of a photo")
     pack.add_argument("--cache", metavar="FOLDER", help="folder of the packs (default: beside the photos)")
     pack.set_defaults(run=pack_data)
 
@@ -43,7 +45,8 @@ def pack_data(options: argparse.Namespace) -> None:
     rest = [name for name in ("test",) if (options.root / name).is_dir()]  # training works without a test split
     for name in ("train", "val", *rest):
         index = scan(options.root, name, classes)
-        path = ensure_pack(index, options.resize, folder, usable_cores(), fit=options.fit)
+        how = {"fit": options.fit, "max_pixels": options.max_pixels}
+        path = ensure_pack(index, options.resize, folder, usable_cores(), **how)
         console.say(str(path))
 
 

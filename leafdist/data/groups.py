@@ -1,9 +1,10 @@
 """Leaf ids from a file: which photos show the same leaf."""
 
 import csv
-import unicodedata
 from collections.abc import Collection, Sequence
 from pathlib import Path
+
+from leafdist.data.layouts import one_form
 
 LeafIds = dict[tuple[str, str], str]  # (class, stem) to the leaf's id; ids count within their class
 
@@ -13,22 +14,27 @@ def read_groups(path: Path) -> LeafIds:
     ids: LeafIds = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            missing = {"class", "stem", "leaf_id"} - set(rows.fieldnames or ())
-            if missing:
+            head = file.readline()
+            file.seek(0)
+            mark = next((mark for mark in "\t;," if mark in head), "\t")
+            rows = csv.DictReader(file, delimiter=mark, quoting=csv.QUOTE_NONE if mark == "\t" else csv.QUOTE_MINIMAL)
+            if missing := {"class", "stem", "leaf_id"} - set(rows.fieldnames or ()):
                 raise ValueError(
-                    f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id"
+                    f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id, with "
+                    f"tabs or commas between them. It is {', '.join(rows.fieldnames or ()) or 'empty'}"
                 )
             for row in rows:
                 name, stem, leaf = row["class"], row["stem"], row["leaf_id"]
                 if name is None or stem is None or leaf is None:
-                    raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate them by tabs")
+                    raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate all lines alike")
                 if leaf and ids.setdefault((name, stem), leaf) != leaf:
                     raise ValueError(
                         f"{path}, line {rows.line_num}: {name}/{stem} has a second leaf id, {leaf!r}. Keep one"
                     )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} cannot be read ({error}): it must be a TSV in UTF-8. Check the path") from error
+        raise ValueError(
+            f"{path} cannot be read ({error}): it must be a TSV or CSV in UTF-8. Check the path"
+        ) from error
     return ids
 
 
@@ -38,11 +44,17 @@ def leaves_of_paths(paths: Sequence[str], groups: Path) -> list[tuple[str, objec
     Raises ValueError for a file that cannot be read, misspells a class, or names none of the photos.
     """
     ids = read_groups(groups)
-    pairs = [(name, Path(file).stem, file) for name, file in (path.split("/") for path in paths)]
-    unknown_classes(ids, {name for name, _, _ in pairs}, groups)
-    if not any((name, stem) in ids for name, stem, _ in pairs):
+    photos = [(name, file) for name, file in (path.split("/") for path in paths)]
+    unknown_classes(ids, {name for name, _ in photos}, groups)
+    leaves = [leaf_of(ids, *photo) for photo in photos]
+    if not any(leaves):
         raise ValueError(f"{groups} names none of these photos: class and stem must be folder and file name")
-    return [(name, ids.get((name, stem)) or (file,)) for name, stem, file in pairs]
+    return [(name, leaf or (file,)) for (name, file), leaf in zip(photos, leaves, strict=True)]
+
+
+def leaf_of(ids: LeafIds, label: str, file: str) -> str | None:
+    """Return the leaf id of a photo, None where it has none; a stem with the file's ending is understood too."""
+    return ids.get((label, Path(file).stem)) or ids.get((label, file))
 
 
 def unknown_classes(ids: LeafIds, classes: Collection[str], path: Path) -> list[str]:
@@ -52,12 +64,8 @@ def unknown_classes(ids: LeafIds, classes: Collection[str], path: Path) -> list[
     its leaves would be separated.
     """
     unknown = sorted({name for name, _ in ids}.difference(classes))
-    known = {_plain(name): name for name in classes}
+    known = {one_form(name): name for name in classes}
     for name in unknown:
-        if meant := known.get(_plain(name)):
+        if meant := known.get(one_form(name)):
             raise ValueError(f"{path}: class {name!r} is spelt {meant!r} in the data. Make the file say the same")
     return unknown
-
-
-def _plain(name: str) -> str:
-    return "".join(unicodedata.normalize("NFKC", name).casefold().split())

@@ -2,17 +2,19 @@
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.data.layouts import check_spelling, check_split, refuse_other_classes
 from leafdist.data.names import Names
-from leafdist.data.photos import check_finished, list_classes, list_images
+from leafdist.data.photos import check_finished, in_words, list_classes, list_images
 
 THREADS = 16  # folders listed at a time: a network answers slowly
 
@@ -31,7 +33,7 @@ class Index:
 
     names: `class/file` relative to `root/split`; labels (n,) int16 into `classes`; digest: of names and sizes, tells
     what a run is trained on; stamp: of names, sizes and times, tells what a pack was made from; set_aside: photos of
-    the folder that are not in names.
+    the folder that are not in names; passed_over: how many other files are there, by kind.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class Index:
     digest: str
     stamp: str
     set_aside: tuple[SetAside, ...] = ()
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -54,7 +57,7 @@ class Index:
 def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
     """Scan `root/split`. With `classes` (those of train) the folders must be the same; labels follow their order.
 
-    Raises ValueError naming the folder that is missing, empty or of another class.
+    In test a class may have no photo. Raises ValueError naming the folder that is missing, empty or of another class.
     """
     return scan_facts(root, split, classes)[0]
 
@@ -64,30 +67,38 @@ def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> 
     folder, known = check_classes(root, split, classes)
     names = sorted(known)
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(_photos, (folder / name for name in names)))
+        found = list(pool.map(lambda name: _photos(folder / name, needed=split != "test"), names))
+    if not any(files for files, *_ in found):
+        raise ValueError(f"{folder} holds no photo: they lie in one folder per class. Put photos there or split again")
     digest, stamp = hashlib.sha256(), hashlib.sha256()
-    for name, (files, facts) in zip(names, found, strict=True):
+    for name, (files, facts, _) in zip(names, found, strict=True):
         prefix = os.fsencode(name)
         for file, (size, time) in zip(files, facts.tolist(), strict=True):
             line = b"%s/%s\t%d" % (prefix, file, size)
             digest.update(line + b"\n")
             stamp.update(line + b"\t%d\n" % time)
-    paths = Names.of({name: files for name, (files, _) in zip(names, found, strict=True)})
-    index = Index(folder, known, paths, labels_of(known, paths), digest.hexdigest(), stamp.hexdigest())
-    return index, np.concatenate([facts for _, facts in found])
+    paths = Names.of({name: files for name, (files, *_) in zip(names, found, strict=True)})
+    others = sum((kinds for *_, kinds in found), Counter[str]())
+    labels = labels_of(known, paths)
+    index = Index(folder, known, paths, labels, digest.hexdigest(), stamp.hexdigest(), (), dict(others))
+    return index, np.concatenate([facts for _, facts, _ in found])
 
 
 def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tuple[Path, tuple[str, ...]]:
     """Return the folder of a split and its classes in label order. Raises ValueError as `scan` does."""
     check_finished(root)
     folder = root / split
+    check_split(root, split)
     found = list_classes(folder)
+    if not classes:
+        check_spelling(folder, found)
+    if split == "train" and len(found) == 1:
+        raise ValueError(
+            f"{folder} holds the class {found[0]!r} alone: telling classes apart takes two. Add photos of another one, "
+            "such as healthy leaves"
+        )
     known = tuple(classes or found)
-    extra, missing = sorted(set(found) - set(known)), sorted(set(known) - set(found))
-    if extra:
-        raise ValueError(f"{folder / extra[0]}: class {extra[0]!r} is not a class of train. Remove it or split again")
-    if missing:
-        raise ValueError(f"{folder} lacks the class {missing[0]!r} of train: every split has every class. Split again")
+    refuse_other_classes(folder, found, known, missing=split != "test")
     return folder, known
 
 
@@ -97,12 +108,16 @@ def labels_of(classes: Sequence[str], names: Names) -> NDArray[np.int16]:
     return np.repeat(np.array([labels[name] for name in names.classes], np.int16), list(names.counts.values()))
 
 
-def _photos(folder: Path) -> tuple[list[bytes], NDArray[np.int64]]:
-    photos, _ = list_images(folder)
-    if not photos:
-        raise ValueError(f"{folder} holds no photo: each class needs one in each split")
+def _photos(folder: Path, *, needed: bool) -> tuple[list[bytes], NDArray[np.int64], Counter[str]]:
+    """The photos of a class, which only a split to test on may lack."""
+    photos, others = list_images(folder) if needed or folder.is_dir() else ([], Counter[str]())
+    if needed and not photos:
+        beside = f", only {in_words(others)}" if others else ""
+        raise ValueError(
+            f"{folder} holds no photo{beside}: train and val need photos of each class. Move some there, or split again"
+        )
     facts = np.empty((len(photos), 2), np.int64)
     for row, photo in zip(facts, photos, strict=True):
         status = photo.stat()
         row[:] = status.st_size, status.st_mtime_ns
-    return [os.fsencode(photo.name) for photo in photos], facts
+    return [os.fsencode(photo.name) for photo in photos], facts, others

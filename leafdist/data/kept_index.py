@@ -16,12 +16,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.data.cache import Say, alone, prune, read_header
+from leafdist.data.cache import Say, alone, is_readable, new_file, prune, read_header, write_header
 from leafdist.data.index import THREADS, Index, check_classes, labels_of, scan, scan_facts
 from leafdist.data.names import Names
-from leafdist.system import files, plain
 
-FORMAT = 1
+FORMAT = 2
 SAMPLE = 50_000  # photos whose size and time are compared, evenly spread: about a second on a local disk
 CHUNK = 500  # photos per task of a thread
 FRESH = 2.0  # seconds: a folder changed so recently may change again without a new time
@@ -29,7 +28,9 @@ FRESH = 2.0  # seconds: a folder changed so recently may change again without a 
 
 @dataclass(frozen=True)
 class KeptIndex:
-    """files: their CRC-32 by name; counts: photos per class; times: of the class folders, in ns."""
+    """files: their CRC-32 by name; counts: photos per class; times: of the class folders, in ns; passed_over:
+    other files by kind.
+    """
 
     format: int
     files: dict[str, int]
@@ -38,6 +39,7 @@ class KeptIndex:
     classes: list[str]
     digest: str
     stamp: str
+    passed_over: dict[str, int]
 
 
 def open_index(root: Path, split: str, classes: Sequence[str] | None, cache: Path, say: Say = print) -> Index:
@@ -63,7 +65,8 @@ def at_hand(index: Index) -> Index:
 
 
 def _times(folder: Path, classes: Sequence[str]) -> dict[str, int]:
-    return {name: (folder / name).stat().st_mtime_ns for name in sorted(classes)}
+    paths = {name: folder / name for name in sorted(classes)}
+    return {name: path.stat().st_mtime_ns if path.exists() else 0 for name, path in paths.items()}
 
 
 def _scan_and_keep(header: Path, root: Path, split: str, classes: Sequence[str]) -> Index:
@@ -75,24 +78,25 @@ def _scan_and_keep(header: Path, root: Path, split: str, classes: Sequence[str])
     names, numbers = header.with_name(f"{family}.names"), header.with_name(f"{family}.facts")
     header.unlink(missing_ok=True)
     prune(header.parent, header.stem)
-    with files.atomic_path(names) as temporary:
+    with new_file(names) as temporary:
         index.names.write(temporary)
-    with files.atomic_path(numbers) as temporary:
+    with new_file(numbers) as temporary:
         facts.tofile(temporary)
     checksums = {path.name: _checksum(path) for path in (names, numbers)}
-    kept = KeptIndex(FORMAT, checksums, index.names.counts, times, list(classes), index.digest, index.stamp)
-    files.write_json(header, plain.to_plain(kept))
+    found = (index.digest, index.stamp, index.passed_over)
+    kept = KeptIndex(FORMAT, checksums, index.names.counts, times, list(classes), *found)
+    write_header(header, kept)
     return _index(index.folder, kept, names)
 
 
 def _load(header: Path, folder: Path, classes: Sequence[str]) -> Index | None:
     """Return what was kept, or None where it is damaged or no longer true."""
-    kept = read_header(KeptIndex, header) if header.exists() else None
+    kept = read_header(KeptIndex, header)
     if kept is None or kept.format != FORMAT or kept.classes != list(classes) or kept.times != _times(folder, classes):
         return None
     names, numbers = (header.with_name(name) for name in kept.files)
     for path in (names, numbers):
-        if not path.exists() or _checksum(path) != kept.files[path.name]:
+        if not is_readable(path) or _checksum(path) != kept.files[path.name]:
             return None
     index = _index(folder, kept, names)
     facts = np.memmap(numbers, np.int64, "r", shape=(len(index), 2))
@@ -101,7 +105,8 @@ def _load(header: Path, folder: Path, classes: Sequence[str]) -> Index | None:
 
 def _index(folder: Path, kept: KeptIndex, path: Path) -> Index:
     names = Names.mapped(kept.counts, path)
-    return Index(folder, tuple(kept.classes), names, labels_of(kept.classes, names), kept.digest, kept.stamp)
+    labels = labels_of(kept.classes, names)
+    return Index(folder, tuple(kept.classes), names, labels, kept.digest, kept.stamp, (), kept.passed_over)
 
 
 def _same(index: Index, facts: NDArray[np.int64]) -> bool:

@@ -2,9 +2,9 @@
 
 import atexit
 import os
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,16 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from leafdist.data.loader_workers import MORE_SHARED, TOO_SMALL, NothingError, explained, startable, to_shared_memory
 from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, PackSource, Source
+from leafdist.distributed.watchdog import Watchdog
+from leafdist.system import console
 from leafdist.system import processes as children
 from leafdist.system.errors import UnreadablePhotoError
 
 SLICE = 4096  # photos of a pack that are in the host's memory on their way to the device
-
-
-class LoaderError(OSError):
-    """A worker process is gone."""
+PATIENCE = 600.0  # seconds without a batch, where nobody says how long
+TICK = 5.0  # seconds without a batch from the workers after which `idle` is called, again and again
 
 
 @dataclass(frozen=True)
@@ -54,19 +55,30 @@ class Batch:
         return Batch(self.share, *(tensor.pin_memory() for tensor in self.tensors))
 
 
-class _Shares(Dataset["Batch | UnreadablePhotoError"]):
+@dataclass(frozen=True)
+class _Piped:
+    """A batch that crosses to this process through a pipe, which is slower than shared memory and needs none."""
+
+    share: Share
+    arrays: Sequence[np.ndarray]
+
+
+class _Shares(Dataset["Batch | _Piped | UnreadablePhotoError"]):
     """One item is one batch: no collation, and one transfer per batch between processes."""
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
+    def __init__(self, source: Source, *, by_worker: bool) -> None:
+        self.source, self.by_worker = source, by_worker
 
-    def __getitem__(self, share: Share) -> Batch | UnreadablePhotoError:
+    def __getitem__(self, share: Share) -> Batch | _Piped | UnreadablePhotoError:
         try:
             rows = self.source.read(share.indices)
         except UnreadablePhotoError as error:
             return error  # raised by a worker, it would reach the user wrapped in two tracebacks
-        arrays = *rows, share.indices, share.draws
-        return Batch(share, *(torch.from_numpy(np.ascontiguousarray(array)) for array in arrays))
+        arrays = [np.ascontiguousarray(array) for array in (*rows, share.indices, share.draws)]
+        tensors = list(map(torch.from_numpy, arrays))
+        if self.by_worker and not to_shared_memory(tensors):
+            return _Piped(share, arrays)
+        return Batch(share, *tensors)
 
 
 def _prepare(niceness: int, _: int) -> None:
@@ -88,24 +100,37 @@ class Loader:
     """Batches of `source` on `device`, in the order of the shares asked for.
 
     Only the folder source uses worker processes: reading a pack is one gather. `resident` keeps the pack on the device.
+    `idle` is called while nothing comes from the workers; `watchdog` says how long that may last.
     """
 
-    def __init__(self, source: Source, device: torch.device, workers: int, *, resident: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        device: torch.device,
+        workers: int,
+        *,
+        resident: bool = False,
+        watchdog: Watchdog | None = None,
+    ) -> None:
         self.source, self.device = source, device
+        self.watchdog = watchdog or Watchdog(None, 0, 1, PATIENCE)
+        self.idle: Callable[[], None] = lambda: None
+        self.warned = False
         self.pack = _moved(source, device) if resident and isinstance(source, PackSource) else None
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.sampler = _Planned()
-        workers = workers if isinstance(source, FolderSource) else 0
+        workers = startable(workers) if isinstance(source, FolderSource) else 0
         # on a CPU the network has the same cores: its threads wait for the slowest of them, so workers give way
         prepare = partial(_prepare, 19 if device.type == "cpu" else 0)
         self.loader = DataLoader(
-            _Shares(source),
+            _Shares(source, by_worker=workers > 0),
             batch_size=None,
             sampler=self.sampler,
             num_workers=workers,
             persistent_workers=workers > 0,
             multiprocessing_context="forkserver" if workers else None,
             worker_init_fn=prepare if workers else None,
+            timeout=self.watchdog.stall if workers else 0,
             pin_memory=device.type == "cuda",
         )
 
@@ -119,19 +144,43 @@ class Loader:
     def _read(self, shares: Iterable[Share]) -> Iterator[Batch]:
         """Batches in the host's memory, pinned where a GPU is to have them."""
         self.sampler.shares = shares
-        with children.deaf(), _explained():
+        with children.deaf(), explained():
             batches = iter(self.loader)
         if self.loader.num_workers:
             atexit.unregister(children.end_all)
             atexit.register(children.end_all)  # after PyTorch's own, so that it comes before
         while True:
-            with _explained():
-                batch = next(batches, None)
+            with self.watchdog.reading():
+                batch = self._next(batches)
             if batch is None:
                 return
             if isinstance(batch, UnreadablePhotoError):
                 raise batch
-            yield batch
+            yield self._shared(batch) if isinstance(batch, _Piped) else batch
+
+    def _next(self, batches: Any) -> Batch | _Piped | UnreadablePhotoError | None:
+        """The next item; None after the last."""
+        began = time.monotonic()
+        while True:
+            try:
+                if self.loader.num_workers:
+                    batches._timeout = TICK  # for this wait only: between passes it waits for all workers
+                with explained():
+                    return next(batches, None)
+            except NothingError:
+                if time.monotonic() - began > self.watchdog.stall:
+                    raise
+                self.idle()
+            finally:
+                batches._timeout = self.loader.timeout
+
+    def _shared(self, piped: _Piped) -> Batch:
+        """The batch of which the worker found no room in shared memory."""
+        if not self.warned:
+            console.warn(f"{TOO_SMALL}, which come through pipes, slower. Way out: {MORE_SHARED}")
+        self.warned = True
+        batch = Batch(piped.share, *map(torch.from_numpy, piped.arrays))
+        return batch.pin_memory() if self.loader.pin_memory else batch
 
 
 def _moved(source: PackSource, device: torch.device) -> Tensor:
@@ -173,17 +222,3 @@ def _copied_ahead(batches: Iterator[Batch], stream: torch.cuda.Stream) -> Iterat
             yield hand_over()
     while waiting:
         yield hand_over()
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Raises LoaderError for a worker that is gone, which PyTorch notices within 5 seconds."""
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
-            raise
-        raise LoaderError(
-            f"a loader worker was killed, by the system for want of memory most likely ({error}). Lower data.workers, "
-            "or set data.source=pack, which needs none"
-        ) from error

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from leafdist.data.kept_index import at_hand, open_index
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
 from leafdist.data.photo_facts import DataFacts, Origin, SplitFacts
+from leafdist.data.photos import in_words
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.data.stage import stage, stage_pack
@@ -31,7 +33,8 @@ def open_loaders(
     sources = open_sources(data, splits, runtime, classes)
     resident = runtime.everywhere(lambda: on_device(data, sources, runtime))
     workers = runtime.cpus if data.workers == "auto" else int(data.workers)
-    return {split: Loader(one, runtime.device, workers, resident=resident) for split, one in sources.items()}
+    make = partial(Loader, device=runtime.device, workers=workers, resident=resident, watchdog=runtime.watchdog)
+    return {split: make(source) for split, source in sources.items()}
 
 
 def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) -> bool:
@@ -60,21 +63,19 @@ def open_sources(
             known = found[splits[0]].classes if found else classes
             found[split] = open_index(root, split, known, folder, runtime.say)
             if data.on_corrupt == "quarantine":
-                found[split] = set_bad_aside(found[split], folder, cpus, runtime.say)
+                found[split] = set_bad_aside(found[split], folder, cpus, runtime.say, data.max_pixels)
         return found
 
     def pack_all() -> dict[str, Path]:
-        return {
-            split: make_pack(index, data.resize, folder, cpus, say=runtime.say, fit=data.fit)
-            for split, index in indexes.items()
-        }
+        how = {"say": runtime.say, "fit": data.fit, "max_pixels": data.max_pixels}
+        return {split: make_pack(index, data.resize, folder, cpus, **how) for split, index in indexes.items()}
 
     cpus = runtime.cpus * runtime.local_world
     scanned = runtime.once(scan_all)
     indexes = runtime.everywhere(lambda: {split: at_hand(index) for split, index in scanned.items()})
     if data.source == "folder":
         loaded = {split: replace(index, names=index.names.loaded()) for split, index in indexes.items()}
-        return {split: FolderSource(index, data.resize, data.fit) for split, index in loaded.items()}
+        return {split: FolderSource(one, data.resize, data.fit, data.max_pixels) for split, one in loaded.items()}
     packs = runtime.once_per_node(pack_all)
     check_here(packs.values(), runtime)
     return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}
@@ -112,7 +113,8 @@ def data_facts(loaders: dict[str, Loader]) -> DataFacts:
     """The class list and the photos of each split."""
     indexes = {split: loader.source.index for split, loader in loaders.items()}
     splits = {split: SplitFacts(len(index), index.digest) for split, index in indexes.items()}
-    return DataFacts(list(indexes["train"].classes), splits)
+    others = {split: dict(index.passed_over) for split, index in indexes.items() if index.passed_over}
+    return DataFacts(list(indexes["train"].classes), splits, others)
 
 
 def counts(loaders: dict[str, Loader]) -> dict[str, dict[str, int]]:
@@ -124,8 +126,14 @@ def counts(loaders: dict[str, Loader]) -> dict[str, dict[str, int]]:
     }
 
 
-def note_set_aside(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> None:
-    """Write to `path` which photos are not trained on or count as wrong, and why; no file where there are none."""
+def note_left_out(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> None:
+    """Write to `path` which photos are not trained on or count as wrong, and why; no file where there are none.
+
+    Also say how many files are no photos.
+    """
+    for split, loader in loaders.items():
+        if others := loader.source.index.passed_over:
+            runtime.say(f"passed over in {split}, since they are no photos: {in_words(others)}")
     rows = [
         {"split": split, "path": photo.name, "reason": photo.reason}
         for split, loader in loaders.items()
@@ -150,6 +158,8 @@ def origin(index: Index) -> Origin:
         return Origin(None, "unknown: the photos are not those that split.json speaks of")
     groups = report.get("groups")
     kept = "by likeness and file numbers" if groups == "near" else "yes, where leaf ids are known"
+    if groups != "near" and report.get("grouping"):
+        kept += ", else by likeness and file numbers"
     return Origin(found, kept if groups else "no")
 
 

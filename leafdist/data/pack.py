@@ -5,22 +5,26 @@ block. Data sets may share a cache folder.
 """
 
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from tempfile import gettempdir
 
 import numpy as np
 
-from leafdist.data.cache import Say, alone, prune, read_header
-from leafdist.data.decode import DECODER, Fit, decode
+from leafdist.data.cache import Say, alone, is_readable, is_usable, new_file, prune, read_header, write_header
+from leafdist.data.decode import DECODER, LIMIT, Fit, decode
 from leafdist.data.index import Index
-from leafdist.system import console, files, plain, signals
+from leafdist.system import console, signals
 from leafdist.system import processes as children
 
 FORMAT = 2
 BLOCK = 128  # rows per task and per checksum
+PACK = re.compile(r"(.+)-(\w+)-[0-9a-f]{8}-([0-9a-f]{8})")  # how the two files of a pack are named
 BESIDE = ".leafdist"  # the folder of packs in that of the data
 
 
@@ -46,13 +50,25 @@ def cache_folder(root: Path, cache: str | None) -> Path:
     """Return the folder of packs: `cache`, or beside the data, or the user's cache folder for read-only data."""
     if cache:
         return Path(cache)
-    if os.access(root, os.W_OK):
+    if is_usable(root / BESIDE):
         return root / BESIDE
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:  # a container's user without $HOME and without an entry in /etc/passwd
+        home = Path(gettempdir()) / f"leafdist-{os.geteuid()}"
     return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
 
 
-def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Say = print, *, fit: Fit = "stretch") -> Path:
+def ensure_pack(
+    index: Index,
+    side: int,
+    folder: Path,
+    workers: int,
+    say: Say = print,
+    *,
+    fit: Fit = "stretch",
+    max_pixels: int = LIMIT,
+) -> Path:
     """Return the pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes.
 
     A valid pack beside the data is used instead: its owner may have put it there for those who can only read. Raises
@@ -63,14 +79,15 @@ def ensure_pack(index: Index, side: int, folder: Path, workers: int, say: Say = 
     name = family(index.folder, side, fit)
     path = folder / f"{name}-{index.stamp[:8]}.u8"
     beside = index.folder.parent / BESIDE / path.name
-    if beside.parent != folder and beside.exists() and check(beside, index, side, fit) is None:
-        return beside
+    for made in dict.fromkeys((path, beside)):  # nobody's lock is needed to read
+        if is_readable(made) and check(made, index, side, fit) is None:
+            return made
     try:
         with alone(folder, name, say):
             if fault := check(path, index, side, fit):
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
                 prune(folder, name)
-                build(path, index, side, workers, fit)
+                build(path, index, side, workers, fit, max_pixels=max_pixels)
     except children.HelperKilledError as error:
         raise ValueError(f"{index.folder} cannot be packed: {error}. Ask for more memory or fewer cores") from error
     except OSError as error:
@@ -87,49 +104,49 @@ def family(folder: Path, side: int | str, fit: Fit = "stretch") -> str:
 def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | None:
     """Return what is wrong with the pack, or None. Reads all of it once, which also fills the page cache."""
     header_path = path.with_suffix(".json")
-    if not header_path.exists():
+    if not os.access(header_path, os.F_OK):
         return "there is none yet"
     header = read_header(PackHeader, header_path)
     if header is None:
-        return "its header is damaged"
+        return "its header is damaged, or closed to this user"
     if stale := _header(index, side, fit).differences(header):
         return f"other than before: {', '.join(stale)}"
     size = len(index) * side * side * 3
-    if not path.exists() or path.stat().st_size != size:
+    if not is_readable(path) or path.stat().st_size != size:
         return f"its data is not {size} bytes"
     if tuple(_checksums(path, side)) != header.checksums:
         return "its data is damaged"
     return None
 
 
-def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch") -> None:
+def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch", *, max_pixels: int = LIMIT) -> None:
     """Decode all photos in `workers` processes, each of which writes its own rows; the header comes last."""
     count, folder = len(index), str(index.folder)
     path.with_suffix(".json").unlink(missing_ok=True)
-    with files.atomic_path(path) as temporary:
+    with new_file(path) as temporary:
         with temporary.open("wb") as file:
             file.truncate(count * side * side * 3)
         starts = range(0, count, BLOCK)
         tasks = [(temporary, side, fit, start, folder, index.names[start : start + BLOCK]) for start in starts]
+        work = partial(_pack_block, max_pixels=max_pixels)
         checksums = [0] * len(tasks)
         with console.bar(count, "photo", f"packing {index.folder.name}") as bar:
-            for block, checksum in children.share_out(_pack_block, tasks, workers):
+            for block, checksum in children.share_out(work, tasks, workers):
                 checksums[block] = checksum
                 bar.update(len(tasks[block][-1]))
-    header = _header(index, side, fit, tuple(checksums))
-    files.write_json(path.with_suffix(".json"), plain.to_plain(header))
+    write_header(path.with_suffix(".json"), _header(index, side, fit, tuple(checksums)))
 
 
 def _header(index: Index, side: int, fit: Fit, checksums: tuple[int, ...] = ()) -> PackHeader:
     return PackHeader(FORMAT, len(index), side, fit, DECODER, index.stamp, checksums)
 
 
-def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]]) -> int:
+def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]], max_pixels: int) -> int:
     path, side, fit, start, folder, names = task
     rows = np.empty((len(names), side, side, 3), np.uint8)
     for row, name in zip(rows, names, strict=True):
         signals.check()  # only in the process that was asked to stop: its helpers never see a signal
-        row[:] = decode(f"{folder}/{name}", side, fit)
+        row[:] = decode(f"{folder}/{name}", side, fit, max_pixels)
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)
         file.write(rows.data)

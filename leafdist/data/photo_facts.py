@@ -1,6 +1,9 @@
 """Which photos a run is bound to."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from leafdist.system.console import counted
 
 
 @dataclass(frozen=True)
@@ -13,10 +16,26 @@ class SplitFacts:
 
 @dataclass(frozen=True)
 class DataFacts:
-    """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos."""
+    """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos.
+
+    passed_over: files of each split that are no photos, by kind; a run is not bound to these.
+    """
 
     classes: list[str]
     data: dict[str, SplitFacts]
+    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def changes(self, new: "DataFacts") -> Iterator[str]:
+        """Say in words what is otherwise in `new`: a line for the classes and one for each split."""
+        if self.classes != new.classes:
+            gone = [f"without {name}" for name in self.classes if name not in new.classes]
+            added = [f"with {name}" for name in new.classes if name not in self.classes]
+            yield f"classes: {', '.join(gone + added) or 'in another order'}"
+        for split in sorted({*self.data, *new.data}):
+            before, after = self.data.get(split), new.data.get(split)
+            if before != after:
+                old, now = (counted(one.photos if one else 0, "photo") for one in (before, after))
+                yield f"data: {split}: {old} -> {now if old != now else 'as many, with other names or sizes'}"
 
 
 @dataclass(frozen=True)

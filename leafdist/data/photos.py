@@ -1,13 +1,29 @@
 """The one rule for what is a photo and what is a class."""
 
+import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"})  # in any case
+from leafdist.data.first_bytes import HEAD, photo_format
+
+PHOTO = "photo"
+# a file of such a name is taken for a photo, so that one that cannot be read is missed; all others are looked into
+NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+NAMES |= {".pbm", ".gif", ".avif", ".heic", ".heif"}
+# of cameras: a TIFF by the first bytes, with a small preview that Pillow would take for the photo
+RAW = frozenset(
+    {".dng", ".cr2", ".nef", ".nrw", ".arw", ".sr2", ".pef", ".srw", ".3fr", ".erf", ".kdc", ".dcr", ".iiq"}
+)
+KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
+LOOKERS = 8  # files opened at a time: a network answers slowly
 
 SPLITS = ("train", "val", "test")
+CLUTTER = frozenset({"__macosx", "@eadir", "lost+found", "$recycle.bin", "system volume information"})  # of systems
 UNFINISHED = ".split-unfinished"  # in the destination of a split while photos are copied
 
 
@@ -18,22 +34,61 @@ def check_finished(root: Path) -> None:
             raise ValueError(f"{folder} is an unfinished split: run the same `leafdist split` again, it starts over")
 
 
-def list_images(folder: Path) -> tuple[list[os.DirEntry[str]], int]:
-    """List the photos of a folder, sorted by name, and count the other entries.
+def list_images(folder: Path) -> tuple[list[os.DirEntry[str]], Counter[str]]:
+    """List the photos of a folder, sorted by name, and count what else is there, by kind.
 
-    Skipped are hidden files, files that are no images by their name, sub-folders and broken links. Raises ValueError
-    where the folder cannot be read.
+    Raises ValueError where the folder cannot be read.
     """
-    with _readable(folder), os.scandir(folder) as entries:
-        every = list(entries)
-        photos = [entry for entry in every if _is_image(entry)]
-    return sorted(photos, key=lambda entry: entry.name), len(every) - len(photos)
+    with _readable(folder), os.scandir(folder) as entries, ThreadPoolExecutor(LOOKERS) as pool:
+        every = sorted(entries, key=lambda entry: entry.name)
+        opened = [entry for entry in every if ending(entry.name) not in NAMES]
+        kinds = dict(zip(opened, pool.map(kind_of, opened), strict=True))
+        kinds |= {entry: kind_of(entry) for entry in every if entry not in kinds}
+    photos = [entry for entry in every if kinds[entry] == PHOTO]
+    return photos, Counter(kind for kind in kinds.values() if kind != PHOTO)
+
+
+def kind_of(entry: os.DirEntry[str] | Path) -> str:
+    """Tell whether an entry is a PHOTO, or else what it is; a file that has no photo's name is opened."""
+    if entry.name.startswith("."):
+        return "hidden"
+    try:
+        if not entry.is_file():
+            return KINDS.get(stat.S_IFMT(os.stat(entry).st_mode), "device")  # noqa: PTH116 (a DirEntry has no other)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ELOOP, errno.ENOTDIR):
+            return "broken link"
+        raise
+    suffix = ending(entry.name)
+    try:
+        if suffix in NAMES or (suffix not in RAW and photo_format(first_bytes(entry))):
+            return PHOTO
+    except PermissionError:
+        return "file without permission"
+    return suffix if len(suffix) < 9 and suffix.isascii() and suffix[1:].isalnum() else "other file"
+
+
+def ending(name: str) -> str:
+    """Return what follows the last dot, with it and in lower case; of `x.jpg?w=300`, a saved address, `.jpg`."""
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 (a Path for each of 40,000 names is slow)
+    return suffix if suffix in NAMES or "?" not in name else ending(name.partition("?")[0])
+
+
+def first_bytes(path: os.PathLike[str] | str) -> bytes:
+    """Read as much of a file as tells what it is."""
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 (also of a DirEntry)
+        return file.read(HEAD)
+
+
+def in_words(kinds: Mapping[str, int]) -> str:
+    """Return counts by kind, the most frequent first: `3 x .txt, 1 x FIFO`."""
+    return ", ".join(f"{count} x {kind}" for kind, count in Counter(kinds).most_common())
 
 
 def list_classes(root: Path) -> list[str]:
-    """List the class folders in `root`, all that are not hidden, sorted. Raises ValueError where there is none."""
+    """List the class folders in `root`, all that are plain, sorted. Raises ValueError where there is none."""
     with _readable(root), os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        names = sorted(entry.name for entry in entries if Path(entry).is_dir() and is_plain(entry.name))
     if not names:
         raise ValueError(f"{root} holds no class folder: photos lie in one folder per class. {_WAY_OUT}")
     return names
@@ -45,23 +100,24 @@ def below_single_folders(root: Path) -> Path:
     Stops above a folder of photos or a part of a split. Raises ValueError where a folder cannot be read.
     """
     while True:
-        inside = _folders(root)
-        if len(inside) != 1 or inside[0].name in SPLITS or not _folders(inside[0]):
+        inside = folders_in(root)
+        if len(inside) != 1 or inside[0].name in SPLITS or not folders_in(inside[0]):
             return root
         root = inside[0]
 
 
-def _folders(root: Path) -> list[Path]:
+def folders_in(root: Path) -> list[Path]:
+    """List the folders in `root`, but for hidden ones and CLUTTER. Raises ValueError where it cannot be read."""
     with _readable(root):
-        return [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+        return sorted(path for path in root.iterdir() if path.is_dir() and is_plain(path.name))
+
+
+def is_plain(name: str) -> bool:
+    """Tell whether a folder of this name may hold photos: it is not hidden, nor does a system put it into archives."""
+    return not name.startswith(".") and name.casefold() not in CLUTTER
 
 
 _WAY_OUT = "Point to such a folder, or make one with `leafdist split RAW DEST` or `leafdist sample-data DEST`"
-
-
-def _is_image(entry: os.DirEntry[str]) -> bool:
-    suffix = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122 (a Path for each of 40,000 names is slow)
-    return suffix in IMAGE_SUFFIXES and not entry.name.startswith(".") and entry.is_file()
 
 
 @contextmanager

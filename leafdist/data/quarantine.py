@@ -4,13 +4,14 @@ Training leaves them out, so that it sees the same photos on any number of proce
 """
 
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 
-from leafdist.data.cache import Say
-from leafdist.data.decode import DECODER, decode
+from leafdist.data.cache import Say, is_readable, write_header
+from leafdist.data.decode import DECODER, LIMIT, decode
 from leafdist.data.index import Index, SetAside
 from leafdist.system import console, files, signals
 from leafdist.system import processes as children
@@ -19,47 +20,47 @@ from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
 BLOCK = 256  # photos per task
 
 
-def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print) -> Index:
+def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print, max_pixels: int = LIMIT) -> Index:
     """Move photos that cannot be decoded into the `set_aside` of the index; the finding is kept in `cache`.
 
     Raises ValueError where a class would have no photo left.
     """
-    key = sha256(f"{index.folder.resolve()} {index.stamp} {DECODER}".encode()).hexdigest()[:16]
+    key = sha256(f"{index.folder.resolve()} {index.stamp} {DECODER} {max_pixels}".encode()).hexdigest()[:16]
     path = cache / f"{index.folder.name}-{key}.unreadable"
     bad = _kept(path)
     if bad is None:
         say(f"decoding {len(index)} photos of {index.folder} once, to set aside what cannot be read")
-        bad = find_bad(index, workers)
-        files.write_json(path, bad)
+        bad = find_bad(index, workers, max_pixels)
+        write_header(path, bad)
     return _without(index, bad) if bad else index
 
 
 def _kept(path: Path) -> dict[int, str] | None:
     try:
-        return {int(row): str(reason) for row, reason in files.read_json(path).items()} if path.exists() else None
+        return {int(row): str(reason) for row, reason in files.read_json(path).items()} if is_readable(path) else None
     except ValueError:  # damaged: it is made again
         return None
 
 
-def find_bad(index: Index, workers: int) -> dict[int, str]:
+def find_bad(index: Index, workers: int, max_pixels: int = LIMIT) -> dict[int, str]:
     """Return the index of each photo that cannot be decoded, with the reason."""
     starts = range(0, len(index), BLOCK)
     tasks = [(start, [index.folder / name for name in index.names[start : start + BLOCK]]) for start in starts]
     bad: dict[int, str] = {}
     with console.bar(len(index), "photo", f"looking at {index.folder.name}") as bar:
-        for task, found in children.share_out(_try, tasks, workers):
+        for task, found in children.share_out(partial(_try, max_pixels=max_pixels), tasks, workers):
             bad |= found
             bar.update(len(tasks[task][1]))
     return dict(sorted(bad.items()))
 
 
-def _try(task: tuple[int, list[Path]]) -> dict[int, str]:
+def _try(task: tuple[int, list[Path]], max_pixels: int) -> dict[int, str]:
     start, photos = task
     bad = {}
     for row, photo in enumerate(photos, start):
         signals.check()
         try:
-            decode(photo, 8)
+            decode(photo, 8, max_pixels=max_pixels)
         except UnopenedPhotoError:  # the disk or the network failed: nothing to keep
             raise
         except UnreadablePhotoError as error:

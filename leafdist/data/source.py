@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.data.decode import Fit, decode
+from leafdist.data.decode import LIMIT, Fit, decode
 from leafdist.data.index import Index
 
 Rows = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -25,14 +25,15 @@ class Source(Protocol):
 class FolderSource:
     """Decodes photos when they are read."""
 
-    def __init__(self, index: Index, side: int, fit: Fit = "stretch") -> None:
-        self.index, self.side, self.fit = index, side, fit
+    def __init__(self, index: Index, side: int, fit: Fit = "stretch", max_pixels: int = LIMIT) -> None:
+        self.index, self.side, self.fit, self.max_pixels = index, side, fit, max_pixels
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
         """Decode these photos; see Source."""
         images = np.empty((len(indices), self.side, self.side, 3), np.uint8)
         for row, index in enumerate(indices):
-            images[row] = decode(self.index.folder / self.index.names[index], self.side, self.fit)
+            path = self.index.folder / self.index.names[index]
+            images[row] = decode(path, self.side, self.fit, self.max_pixels)
         return images, self.index.labels[indices].astype(np.int64)
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from leafdist.data import cache as caches
 from leafdist.data.cache import Say
-from leafdist.data.decode import Fit
+from leafdist.data.decode import LIMIT, Fit
 from leafdist.data.index import Index, scan
-from leafdist.data.pack import BESIDE, cache_folder, check, ensure_pack, family
+from leafdist.data.pack import BESIDE, PACK, cache_folder, check, ensure_pack, family
 from leafdist.data.photos import below_single_folders
 from leafdist.system import console, files, plain, signals
 from leafdist.system.archive import Archive
@@ -78,7 +78,16 @@ def stage(source: Path, to: Path | None = None, say: Say = print) -> Path:
     return find_root(target, source)
 
 
-def stage_pack(index: Index, side: int, cache: Path, workers: int, *, say: Say = print, fit: Fit = "stretch") -> Path:
+def stage_pack(
+    index: Index,
+    side: int,
+    cache: Path,
+    workers: int,
+    *,
+    say: Say = print,
+    fit: Fit = "stretch",
+    max_pixels: int = LIMIT,
+) -> Path:
     """Copy the pack of `index`, which is in `cache` or is built there, to `scratch()`, or find it there intact.
 
     Raises ValueError as `ensure_pack` does, and where the copy does not fit.
@@ -87,7 +96,7 @@ def stage_pack(index: Index, side: int, cache: Path, workers: int, *, say: Say =
     path = scratch() / f"{name}-{index.stamp[:8]}.u8"
     with alone(path.with_name(name), say):
         if fault := check(path, index, side, fit):
-            source = ensure_pack(index, side, cache, workers, say, fit=fit)
+            source = ensure_pack(index, side, cache, workers, say, fit=fit, max_pixels=max_pixels)
             caches.prune(path.parent, name)
             check_space(source.stat().st_size, path.parent, source)
             say(f"staging {source} to {path} ({fault})")
@@ -153,7 +162,9 @@ def copy_archive(source: Path, new: Path, target: Path) -> str:
     digest = unpack(source, new).sha256
     root = find_root(new, source)
     for header in (root / BESIDE).glob("*.json"):
-        split, side, _, stamp = header.stem.rsplit("-", 3)
+        if not (found := PACK.fullmatch(header.stem)):
+            continue
+        split, side, stamp = found.groups()
         name = f"{family(target / root.relative_to(new) / split, side)}-{stamp}"
         for file in (header, header.with_suffix(".u8")):
             file.rename(file.with_name(name + file.suffix))
@@ -167,7 +178,8 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, target: Path
         for label in index.classes:
             (new / split / label).mkdir(parents=True)
         pairs += [(index.folder / name, new / split / name) for name in index.names]
-        for header in cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json"):
+        made = cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json")
+        for header in filter(lambda path: caches.is_readable(path.with_suffix(".u8")), made):
             side = header.stem.rsplit("-", 3)[1]
             copy = new / BESIDE / f"{family(target / split, side)}-{index.stamp[:8]}.json"
             pairs += [(header.with_suffix(kind), copy.with_suffix(kind)) for kind in (".u8", ".json")]

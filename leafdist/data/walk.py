@@ -1,35 +1,36 @@
-"""Finds photos without labels: files by name, and everything below folders."""
+"""Finds photos without labels: named files, and everything below folders."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from PIL import Image
+from leafdist.data.photos import PHOTO, kind_of
 
 
-def photos_below(paths: Iterable[Path], report: Callable[[str], None]) -> Iterator[Path]:
-    """Yield each file of `paths`, and below each folder all that PIL reads, by name; links are followed.
+def photos_below(
+    paths: Iterable[Path], report: Callable[[str], None], passed_over: Counter[str] | None = None
+) -> Iterator[Path]:
+    """Yield each file of `paths`, and below each folder all photos; links are followed.
 
-    A named file is given whatever its suffix; hidden files in folders are not. Folders that cannot be listed or hold no
-    photo go to `report`.
+    A named file is given whatever it holds. Folders that cannot be listed or hold no photo go to `report`; other files
+    in folders are counted in `passed_over`, by kind.
     """
-    suffixes = openable()
+    others = Counter[str]() if passed_over is None else passed_over
     for start in paths:
         if not start.is_dir():
             yield start
             continue
         empty = True
         for path in _walk(start, report):
-            if path.suffix.lower() in suffixes:
+            kind = kind_of(path)
+            if kind == PHOTO:
                 empty = False
                 yield path
+            else:
+                others[kind] += 1
         if empty:
             report(f"{start} holds no photo, nor do its sub-folders")
-
-
-def openable() -> set[str]:
-    """Return the suffixes that PIL opens, in lower case."""
-    return {suffix for suffix, kind in Image.registered_extensions().items() if kind in Image.OPEN}
 
 
 def _walk(root: Path, report: Callable[[str], None]) -> Iterator[Path]:
@@ -48,4 +49,4 @@ def _walk(root: Path, report: Callable[[str], None]) -> Iterator[Path]:
     for folder, folders, names in os.walk(root, onerror=unreadable, followlinks=True):
         base = Path(folder)
         folders[:] = sorted(name for name in folders if not name.startswith(".") and is_new(str(base / name)))
-        yield from (base / name for name in sorted(names) if not name.startswith("."))
+        yield from (base / name for name in sorted(names))

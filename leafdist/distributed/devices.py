@@ -8,6 +8,8 @@ from pathlib import Path
 
 import torch
 
+from leafdist.system.console import counted
+
 INSTALL = "install a build of PyTorch for this driver: https://pytorch.org/get-started"
 
 
@@ -33,7 +35,7 @@ def why_no_gpu(root: Path = Path("/")) -> NoGpu | None:
         text = f"this node has an NVIDIA GPU that PyTorch {torch.__version__} cannot use: {_reason()}"
         return NoGpu(text, f"Update the driver, or {INSTALL}")
     if given != "0":
-        text = f"Slurm gave this job {given} GPU(s) per node, and there is no NVIDIA driver here"
+        text = f"Slurm gave this job GPUs ({given} per node), and there is no NVIDIA driver here"
         return NoGpu(text, "In a container pass --nv (Apptainer) or --gpus all (Docker); else ask for GPU nodes")
     return NoGpu("none: training runs on the CPU")
 
@@ -65,7 +67,7 @@ def check_devices() -> None:
     if cards == 1 < here:
         os.environ["LOCAL_RANK"] = "0"  # what Accelerate takes the GPU's number from
     elif here > cards:
-        raise ValueError(f"{here} processes on a node with {cards} usable GPU(s): start one per GPU")
+        raise ValueError(f"{here} processes on a node with {counted(cards, 'usable GPU')}: start one per GPU")
 
 
 def identity(device: torch.device) -> tuple[str, str] | None:

@@ -1,7 +1,7 @@
 """Processes, devices and precision: the one place that knows of Accelerate and of other ranks."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any, Literal, TypeVar
@@ -9,13 +9,17 @@ from typing import Any, Literal, TypeVar
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
 from torch import Tensor, nn
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed import PrefixStore  # type: ignore[attr-defined]
+from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed import devices
 from leafdist.distributed.watchdog import Abandon, Watchdog
+from leafdist.system import console, environment
+from leafdist.system.console import counted
 from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
 from leafdist.system.signals import Interrupted
@@ -27,6 +31,7 @@ AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # which takes longer the more ranks there are: above 32 of them, look every ranks / 8 steps.
 POLL_EVERY = 4
 RANKS_PER_STEP = 8
+MEETING = "leafdist"  # the name that PyTorch knows our meeting of the ranks by
 PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
 
 
@@ -34,9 +39,11 @@ class Runtime:
     """This process among the others. With one process every method works and communicates nothing."""
 
     def __init__(self, *, precision: str = "no", timeout_minutes: float = 10, deterministic: bool = False) -> None:
+        environment.settle_launch()
         if deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-            torch.use_deterministic_algorithms(mode=True)
+            os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+        torch.use_deterministic_algorithms(mode=deterministic)
+        AcceleratorState._reset_state(reset_partial_state=True)  # of a training before this one, as in a notebook
         local_rank = os.environ.get("LOCAL_RANK")
         devices.check_devices()
         self.precision: Precision = resolve_precision(precision)
@@ -44,7 +51,7 @@ class Runtime:
             cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
             mixed_precision=self.precision,
             kwargs_handlers=[
-                InitProcessGroupKwargs(timeout=timedelta(minutes=timeout_minutes)),
+                InitProcessGroupKwargs(init_method=f"{MEETING}://", timeout=timedelta(minutes=timeout_minutes)),
                 DistributedDataParallelKwargs(gradient_as_bucket_view=True),
             ],
         )
@@ -62,13 +69,13 @@ class Runtime:
         if self.world > 1:  # gloo: a CPU group costs the device nothing
             self.control = dist.new_group(backend="gloo", timeout=timedelta(minutes=timeout_minutes))
             self.patient = dist.new_group(backend="gloo", timeout=PATIENCE)  # waits as long as one process packs
-            store, _, _ = next(rendezvous("env://", self.rank, self.world))  # another connection to the group's store
+            store, _, _ = next(_meet())  # another connection to the group's store
         self.check_alike()
         devices.check_own(self.gather(devices.identity(self.device)))
         self.watchdog = Watchdog(store, self.rank, self.world, 60 * timeout_minutes)
-        if self.device.type == "cuda" and not deterministic:
-            torch.set_float32_matmul_precision("high")  # TF32, as PyTorch has it for convolutions by default
-            torch.backends.cudnn.benchmark = True  # the shapes of a training are fixed; evaluation turns it off
+        if self.device.type == "cuda":  # "high": TF32, as PyTorch has it for convolutions by default
+            torch.set_float32_matmul_precision("highest" if deterministic else "high")
+            torch.backends.cudnn.benchmark = not deterministic  # a training's shapes are fixed; evaluation turns it off
         self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
@@ -82,7 +89,7 @@ class Runtime:
     def say(self, text: str) -> None:
         """Print once, from rank 0."""
         if self.is_main:
-            print(text, flush=True)
+            console.say(text)
 
     def once(self, work: Callable[[], T], *, patient: bool = True) -> T:
         """Run `work` on rank 0 alone; every rank returns its result.
@@ -172,6 +179,18 @@ class Runtime:
             dist.destroy_process_group()
 
 
+def _meet(*_: object, **options: Any) -> Iterator[tuple[Any, int, int]]:
+    """PyTorch's own meeting of the ranks, with keys of this attempt of torchrun's.
+
+    torchrun's restarts share one store, in which the processes before them left their addresses (pytorch#135712).
+    """
+    store, rank, world = next(rendezvous("env://", **options))
+    yield PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store), rank, world
+
+
+register_rendezvous_handler(MEETING, _meet)
+
+
 def autocast(device: torch.device, precision: str) -> torch.autocast:
     """Mixed precision on `device`; disabled for `no`."""
     return torch.autocast(device.type, AMP.get(precision), enabled=precision in AMP)
@@ -197,8 +216,9 @@ def check_world_size(world: int) -> None:
         expected = os.environ.get(name)
         if expected and expected != str(world):
             raise ValueError(
-                f"{name}={expected}, but {world} process(es) joined. With accelerate launch pass --multi_gpu above one "
-                "process, also on CPUs; under srun export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT"
+                f"{name}={expected}, but {counted(world, 'process')} joined. With accelerate launch pass --multi_gpu "
+                "above one process, also on CPUs; under srun export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and "
+                "MASTER_PORT"
             )
 
 
@@ -207,5 +227,5 @@ def usable_cpus(local_world: int, world: int) -> int:
     per_task = os.environ.get("SLURM_CPUS_PER_TASK") if "SLURM_PROCID" in os.environ else None
     cpus = usable_cores()
     if per_task and int(os.environ.get("SLURM_NTASKS", "1")) == world:  # one task per process: its share already
-        return min(cpus, int(per_task))
+        return max(1, min(cpus, int(per_task)))
     return max(1, cpus // local_world)

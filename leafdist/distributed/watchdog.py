@@ -9,7 +9,6 @@ import itertools
 import json
 import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from leafdist.system import console
 from leafdist.system.errors import INTERRUPTED, WRONG, WRONG_INPUT, Failure, PeerError
 from leafdist.system.signals import Interrupted
 
@@ -30,6 +30,7 @@ GRACE = 20.0  # seconds from another rank's failure to the end of a rank that ha
 FAILURE = "failure"  # key of the first failure; empty where it was taken back
 DIED = "it died without a word (killed, out of memory?)"
 GONE = "it is gone, and with it the store that all ranks share"
+DISK = "the disk of the photos or packs does not answer. Look at it, or name another one by data.root or data.cache"
 LEFT = "left"  # replaces the heartbeat of a rank that has left as it should
 # What a lost connection says, in gloo, NCCL, and PyTorch's store. Neither's name is enough: they report bugs too.
 BROKEN = re.compile(
@@ -52,6 +53,7 @@ class Watchdog(threading.Thread):
         self.store, self.rank, self.world, self.stall = store, rank, world, stall
         self.abandon: Abandon = lambda reason, lost: None
         self._last_beat = time.monotonic()
+        self._reading_since: float | None = None
         self._ended = threading.Event()
         self._stacks_printed = False
         self._failure_seen: float | None = None
@@ -61,6 +63,15 @@ class Watchdog(threading.Thread):
     def beat(self) -> None:
         """Tell that the main thread makes progress."""
         self._last_beat = time.monotonic()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Tell that the main thread waits for photos inside: it is ended where none come and no error does."""
+        self._reading_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._reading_since = None
 
     def stop(self) -> None:
         """End the thread once the work is over, before the store goes."""
@@ -91,8 +102,14 @@ class Watchdog(threading.Thread):
         idle = time.monotonic() - self._last_beat
         if idle > self.stall and not self._stacks_printed:
             self._stacks_printed = True
-            print(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:", file=sys.stderr, flush=True)
-            faulthandler.dump_traceback(sys.stderr, all_threads=True)
+            console.say_aside(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:")
+            faulthandler.dump_traceback(2, all_threads=True)  # in a notebook sys.stderr is no file
+        reading = self._reading_since  # the main thread may end it at any time
+        if reading and time.monotonic() - reading > self.stall + GRACE:
+            failure = Failure(self.rank, f"no photos could be read for {self.stall:.0f} s and more: {DISK}", WRONG)
+            if self.store:
+                self.store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
+            self._leave(failure, "leaving a disk that hangs")
 
     def _check_next_rank(self) -> None:
         """Report the next rank as dead once its heartbeat stops (NCCL does not); withdraw that if it starts again.
@@ -126,9 +143,9 @@ class Watchdog(threading.Thread):
         if time.monotonic() - self._failure_seen > GRACE:
             self._leave(failure)
 
-    def _leave(self, failure: Failure) -> None:
+    def _leave(self, failure: Failure, how: str = "leaving a collective that hangs") -> None:
         error = PeerError(failure)
-        print(f"rank {self.rank}: {error}; leaving a collective that hangs", file=sys.stderr, flush=True)
+        console.say_aside(f"rank {self.rank}: {error}; {how}")
         try:
             self.abandon(str(error), error.lost)
         finally:

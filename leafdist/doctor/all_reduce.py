@@ -22,6 +22,7 @@ from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined
 
 from leafdist.doctor.diagnosis import Finding, error, ok
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import counted
 
 CHECK = "all-reduce"
 WAY_OUT = (
@@ -78,7 +79,7 @@ def judge(launch: Launch, child: subprocess.Popen[str], deadline: float) -> Find
         last = err.strip().rpartition("\n")[2].strip()[:400]
         return error(CHECK, f"rank {launch.rank} of {launch.world} {fate}{last and f': {last}'}", WAY_OUT)
     backend, size, milliseconds, rate = json.loads(out.splitlines()[-1])
-    text = f"{backend} over {launch.world} process(es): {{milliseconds:.2f}} ms for a number, "
+    text = f"{backend} over {counted(launch.world, 'process')}: {{milliseconds:.2f}} ms for a number, "
     return ok(CHECK, f"{text}{{rate:,.0f}} MB/s for {size} MiB", figures={"milliseconds": milliseconds, "rate": rate})
 
 
@@ -87,7 +88,7 @@ def main(arguments: list[str]) -> None:
     address, port, rank, world, local_rank, seconds, rounds = arguments
     limit, cards = timedelta(seconds=float(seconds)), torch.cuda.device_count() if torch.cuda.is_available() else 0
     if int(local_rank) >= cards > 1:
-        raise SystemExit(f"{cards} GPU(s) on this node, and this is local rank {local_rank}")
+        raise SystemExit(f"local rank {local_rank} on a node with {counted(cards, 'GPU')}")
     device = torch.device("cuda", int(local_rank) % cards) if cards else torch.device("cpu")
     store = PrefixStore(CHECK, TCPStore(address, int(port), is_master=False, timeout=limit))
     backend, own = ("nccl", device) if cards else ("gloo", None)

@@ -45,9 +45,10 @@ def run_doctor(options: argparse.Namespace) -> int:
     if report is None:
         return 0
     if options.json == STDOUT:
-        console.say(json.dumps(to_plain(report), indent=2, ensure_ascii=False))
+        console.output(json.dumps(to_plain(report), indent=2))
     else:
         report.show()
         if options.json:
             files.write_json(Path(options.json), to_plain(report))
+            console.say_aside(f"wrote {options.json}")
     return int(report.status == "error")

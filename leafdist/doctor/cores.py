@@ -10,6 +10,8 @@ from leafdist.config.schema import Config
 from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.diagnosis import Finding, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import counted
+from leafdist.system.contention import slow_cores
 from leafdist.system.processes import usable_cores
 
 AHEAD = 2  # batches that a worker of PyTorch's loader holds ready
@@ -19,44 +21,19 @@ MORE = "ask for more: --cpus-per-task (Slurm), --cpus (Docker)"
 
 def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
     """Compare the cores that can be used with processes, threads and loader workers."""
-    machine, mask, limit = os.cpu_count() or 1, usable_cores(), quota()
+    machine, mask = os.cpu_count() or 1, usable_cores()
     share, workers = usable_cpus(launch.local_world, launch.world), config.data.workers
-    if limit is not None and limit < mask:
-        text = f"a cgroup quota allows {limit:g} of {mask} cores, and {mask} threads wait for each other"
-        yield warning("cpu", text, f"OMP_NUM_THREADS={max(1, math.floor(limit))} and as many data.workers, or {MORE}")
+    if slowed := slow_cores(share):
+        yield warning("cpu", slowed.text, f"{slowed.way_out} and as many data.workers, or {MORE}")
     if mask < launch.local_world:
-        yield warning("cpu", f"{launch.local_world} processes share {mask} core(s)", f"Start fewer, or {MORE}")
+        yield warning("cpu", f"{launch.local_world} processes share {counted(mask, 'core')}", f"Start fewer, or {MORE}")
     elif mask == 1 < machine:
         yield warning("cpu", f"one core of this machine's {machine} may be used", f"Look at `taskset -p $$`; {MORE}")
     else:
         yield ok("cpu", f"{mask} of this machine's {machine} cores may be used, {share} per process")
     if config.data.source == "folder" and workers != "auto" and int(workers) > share:
-        text = f"data.workers={workers} per process, and {share} core(s) for each process"
+        text = f"data.workers={workers} per process, and {counted(share, 'core')} for each process"
         yield warning("cpu", text, f"data.workers={share} or auto, data.source=pack, or {MORE}")
-
-
-def quota(mine: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """Cores' worth of time that cgroups, of either version, allow this process; None: no limit."""
-    limits = list[float]()
-    for line in mine.read_text(encoding="utf-8").splitlines() if mine.exists() else []:
-        _, controllers, path = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        top = root / controllers if controllers else root
-        inner = top / path.lstrip("/")
-        limits += filter(None, map(_limit, [inner, *inner.parents][: len(inner.relative_to(top).parts) + 1]))
-    return min(limits, default=None)
-
-
-def _limit(group: Path) -> float | None:
-    try:
-        if (group / "cpu.max").exists():
-            allowed, period = (group / "cpu.max").read_text().split()
-        else:
-            allowed, period = ((group / f"cpu.cfs_{name}_us").read_text() for name in ("quota", "period"))
-        return int(allowed) / int(period) if int(allowed) > 0 else None
-    except (OSError, ValueError):  # no such file; "max"
-        return None
 
 
 def check_shared_memory(config: Config, launch: Launch, folder: Path = Path("/dev/shm")) -> Finding:

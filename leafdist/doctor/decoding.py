@@ -4,19 +4,21 @@ import math
 import random
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from leafdist.bench.device import training_rate
+from leafdist.bench.device import training_rates
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.folds import fold_root
-from leafdist.data.index import scan
+from leafdist.data.index import check_classes, scan
 from leafdist.distributed.runtime import usable_cpus
-from leafdist.doctor.cores import quota
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import command, counted
+from leafdist.system.contention import quota
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
 
@@ -26,31 +28,35 @@ ROWS = 32  # photos per step on a CPU, where the whole batch would take long
 
 def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
     """Check that photos can be decoded, and fast enough; without photos, say how many the device would train on."""
-    data, root, demand = config.data, Path(config.data.root), demanded(config, launch)
-    pace = f"{config.model.name} trains on {{demand:,.0f}} photos/s here (a few steps from memory)"
+    data, root, (slow, demand) = config.data, Path(config.data.root), demanded(config, launch)
+    pace = f"{config.model.name} trains on {{demand:,.0f}} photos/s here at best, {{slow:,.0f}} in the slowest step"
     if root.is_file() or (not root.exists() and data.root == DataConfig().root):
         what = "is an archive" if root.is_file() else "does not exist; `leafdist sample-data` draws photos"
-        yield note("photos", f"{pace}; data.root={root} {what}", figures={"demand": demand})
+        yield note("photos", f"{pace}; data.root={root} {what}", figures={"demand": demand, "slow": slow})
         return
     try:
-        index = scan(fold_root(root, data.fold), "train")
+        index = scan(folder := fold_root(root, data.fold), "train")
+        check_classes(folder, "val", index.classes)
     except ValueError as fault:
         text, _, way = str(fault).partition(". ")
         yield error("photos", text, way or "Name a folder of train/<class>/<photo> with --data.root")
         return
     bad, rate = decoding_rate([index.folder / name for name in index.names], data)
     if bad:
-        yield warning("photos", f"{len(bad)} of a few hundred cannot be read: {bad[0]}", f"leafdist audit {root}")
+        text = f"{len(bad)} of a few hundred cannot be read: {bad[0]}"
+        yield warning("photos", text, command("leafdist", "audit", root))
     if rate:
-        yield verdict(data, rate, demand, len(index), pace)
+        found = verdict(data, rate, demand, len(index), pace)
+        yield replace(found, figures=found.figures | {"slow": slow})
 
 
-def demanded(config: Config, launch: Launch) -> float:
-    """Photos per second that all processes of this node train on."""
+def demanded(config: Config, launch: Launch) -> tuple[float, float]:
+    """Photos per second that all processes of this node train on, in the slowest and in the fastest step."""
     rows = math.ceil(config.train.batch_size / launch.world)
     rows = min(rows, config.train.max_rows or rows, rows if torch.cuda.is_available() else ROWS)
     threads = usable_cpus(launch.local_world, launch.world)
-    return training_rate(config, rows, threads, SECONDS) * launch.local_world
+    rates = training_rates(config, rows, threads, SECONDS)
+    return min(rates) * launch.local_world, max(rates) * launch.local_world
 
 
 def decoding_rate(paths: Sequence[Path], data: DataConfig) -> tuple[list[str], float]:
@@ -58,7 +64,7 @@ def decoding_rate(paths: Sequence[Path], data: DataConfig) -> tuple[list[str], f
     bad, done, began = list[str](), 0, time.perf_counter()
     for path in random.Random(0).sample(paths, min(len(paths), 5000)):
         try:
-            decode(path, data.resize, data.fit)
+            decode(path, data.resize, data.fit, data.max_pixels)
             done += 1
         except UnreadablePhotoError as fault:
             bad.append(str(fault).split(". ")[0])
@@ -74,8 +80,9 @@ def verdict(data: DataConfig, rate: float, demand: float, photos: int, pace: str
     figures = {"rate": rate, "demand": demand, "needed": needed, "minutes": minutes}
     text = f"{pace}; a core decodes {{rate:,.0f}}"
     if data.source == "pack":
-        return ok("photos", f"{text}, once for a pack: {{minutes:.1f}} min for {photos:,} photos", figures=figures)
-    text += ": {needed:.0f} core(s) keep up with the device"
+        text += f", once for a pack: {{minutes:.1f}} min for {counted(photos, 'photo')}"
+        return ok("photos", text, figures=figures)
+    text += "; cores that keep up with the device: {needed:.0f}"
     if needed > cores:
         return warning("photos", f"{text}, {cores} may be used", "data.source=pack decodes once", figures)
     return ok("photos", text, figures=figures)

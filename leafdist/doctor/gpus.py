@@ -10,6 +10,7 @@ from leafdist.distributed.devices import INSTALL, NoGpu, why_no_gpu
 from leafdist.distributed.runtime import resolve_precision
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import counted
 
 BUSY = 0.9  # of a GPU's memory: with less free, somebody else is using it
 
@@ -20,7 +21,7 @@ def check_devices(launch: Launch) -> Iterator[Finding]:
         yield without_gpu()
         return
     if launch.local_world > (count := torch.cuda.device_count()) > 1:  # one: each process may see its own alone
-        text = f"{launch.local_world} processes on this node and {count} GPU(s)"
+        text = f"{launch.local_world} processes on this node and {counted(count, 'GPU')}"
         yield error("gpu", text, "Start one process per GPU: --num_processes, --ntasks-per-node")
     for index in range(count):
         yield check_gpu(index)

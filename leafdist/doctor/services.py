@@ -17,7 +17,10 @@ def check_wandb(config: Config) -> Finding:
     asked = config.track.wandb
     if asked in ("off", "offline"):
         return ok("wandb", f"track.wandb={asked}: nothing is sent")
-    reason = offline_reason()
+    try:
+        reason = offline_reason()
+    except ValueError as fault:
+        return warning("wandb", f"off: {fault}", "track.wandb=off leaves W&B out")
     if reason is None:
         return ok("wandb", "there is a key, and the server answers")
     way = "Runs are kept; `leafdist sync RUN` uploads them later. track.wandb=off leaves W&B out"

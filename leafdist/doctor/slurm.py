@@ -6,23 +6,26 @@ from pathlib import Path
 
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
+from leafdist.system.console import counted
 
 
 def check(variables: Mapping[str, str], launch: Launch) -> Iterator[Finding]:
     """Compare what Slurm says of the job with the processes that there are."""
     expected = variables.get("LEAFDIST_EXPECT_WORLD")
+    joined = counted(launch.world, "process")
     if expected and expected != str(launch.world):
         way = "accelerate launch needs --multi_gpu above one process, also on CPUs; srun needs RANK, WORLD_SIZE, …"
-        yield error("slurm", f"LEAFDIST_EXPECT_WORLD={expected}, and {launch.world} process(es) joined", way)
+        yield error("slurm", f"LEAFDIST_EXPECT_WORLD={expected}, and {joined} joined", way)
     if "SLURM_JOB_ID" not in variables:
         yield ok("slurm", "not in a job")
         return
     nodes, gpus = int(variables.get("SLURM_JOB_NUM_NODES") or 1), variables.get("SLURM_GPUS_ON_NODE") or "0"
-    text = f"job {variables['SLURM_JOB_ID']} on {nodes} node(s), {launch.world} process(es)"
+    text = f"job {variables['SLURM_JOB_ID']} on {counted(nodes, 'node')}, {joined}"
     if launch.world < nodes:
         yield warning("slurm", text, "srun starts one task per node: see slurm/train-multinode.sbatch")
     elif gpus.isdecimal() and int(gpus) > launch.local_world and launch.world > 1:
-        text = f"{gpus} GPU(s) on this node, and {launch.local_world} process(es)"
+        here = counted(launch.local_world, "process")
+        text = f"{counted(int(gpus), 'GPU')} on this node, and {here}"
         yield warning("slurm", text, "Start one process per GPU: slurm/launch.sh does")
     else:
         yield ok("slurm", text)

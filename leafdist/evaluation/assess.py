@@ -1,5 +1,6 @@
 """The assessment of a run on one split: judged, calibrated, scored, written into its folder."""
 
+import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,36 +22,59 @@ from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities
 from leafdist.runs.checkpoint import find_best
 from leafdist.runs.evaluations import read_calibration, write_calibration, write_evaluation
-from leafdist.runs.layout import RunLayout
+from leafdist.runs.facts import read_facts
+from leafdist.runs.header import read_meta
+from leafdist.runs.layout import BY_LEAF, FOUR_VIEWS, RunLayout
 from leafdist.runs.load import LoadedRun, load_run
 from leafdist.runs.results import Calibration, Evaluation
 from leafdist.system import console
 
+READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 LEAVES_ELSEWHERE = "unknown: other photos than those that the run was split from"
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to judge. root: where the photos are, if not as in training; groups: leaf ids; flips: average four views."""
+    """What to judge. root: where the photos are, if not as in training; groups: leaf ids; flips: average four views;
+    to: the folder of the files, if not the run's.
+    """
 
     split: str = "test"
     root: str | None = None
     groups: Path | None = None
     flips: bool = False
+    to: Path | None = None
+
+    def folder(self, run: Path) -> Path:
+        """The folder for the files of a run: that of its name in `to`."""
+        return self.to / run.resolve().name if self.to else run
 
 
 def check(runs: Iterable[Path], request: Request) -> None:
     """Raise ValueError for what would come to light only after the first of `runs` was evaluated."""
     for run in runs:
         find_best(run)
+        _check_root(run, request.root)
     if request.groups:
         read_groups(request.groups)
 
 
+def _check_root(run: Path, root: str | None) -> None:
+    """Raise ValueError, with the folder that it starts from, for a relative data.root that is not here."""
+    meta, starts = read_meta(run), read_facts(run).starts
+    trained = Path(meta.config.data.root) if meta and root is None else Path()
+    if not trained.exists() and not trained.is_absolute():
+        where = starts[-1].folder if starts else None
+        began = f" {where}, where train.py was started" if where else " the folder in which train.py was started"
+        raise ValueError(f"{run}: data.root={trained} is not here: it starts from{began}. Name it with --data ROOT")
+
+
 def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
     """Judge the best checkpoint and write `eval-<name>.json`, `predictions-<name>.csv` and `probabilities-<name>.csv`,
-    and `calibration.json` when it is missing; `<name>` is the split, for other photos see `name_of`. Raises ValueError.
+    and `calibration.json` when it is missing; `<name>` is the split, for other photos see `name_of`, and each other way
+    of judging has its own. A run that one may only read is judged all the same. Raises ValueError.
     """
+    to, way = request.folder(run), FOUR_VIEWS * request.flips
     loaded = load_everywhere(run, runtime, request.root)
     data, classes = loaded.config.data, loaded.classes
     own = request.root is None or is_own(run, data, runtime)
@@ -62,27 +86,30 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
     names, predictions = _known(loader, _judge(loaded, loader, runtime, flips=request.flips))
     groups = request.groups
     leaves = runtime.once(lambda: leaves_of_paths(names, groups) if groups else None)
-    fitted = _calibration(loaded, runtime, own=own)
+    fitted = _calibration(loaded, to, runtime, own=own)
     index, source = loader.source.index, origin(loader.source.index)
+    scores = summarize(predictions, request.split, classes, fitted)
     evaluation = replace(
-        summarize(predictions, request.split, classes, fitted),
+        scores,
         checkpoint=loaded.meta.sha256,
+        split=request.split + way,
         tta=request.flips,
         data=index.digest,
         root=str(index.folder.parent.resolve()),
         split_digest=source.split_digest,
         leaf_disjoint=source.leaf_disjoint if own else LEAVES_ELSEWHERE,
         interval_by_leaf=by_leaf(predictions.hits, leaves) if leaves else None,
+        absent=[name for name, score in scores.classes.items() if not score.images] or None,
     )
     if mismatch:
         evaluation = replace(
             evaluation,
-            split=runtime.once(lambda: name_of(run, Path(data.root), evaluation)),
+            split=runtime.once(lambda: name_of(to, Path(data.root), evaluation, way)),
             elsewhere=str(index.folder),
             unknown=mismatch.unknown,
             absent=mismatch.absent,
         )
-    runtime.once(lambda: _write(run, evaluation, names, predictions))
+    runtime.once(lambda: _unless_read_only(to, lambda: _write(to, evaluation, names, predictions)))
     return evaluation
 
 
@@ -124,18 +151,27 @@ def _known(loader: Loader, predictions: Predictions) -> tuple[list[str], Predict
     return list(compress(loader.source.index.every_name, known)), predictions.only(known)
 
 
-def _calibration(loaded: LoadedRun, runtime: Runtime, *, own: bool) -> Calibration | None:
+def _calibration(loaded: LoadedRun, to: Path, runtime: Runtime, *, own: bool) -> Calibration | None:
     """The checkpoint's calibration, fitted on val if it is missing; None if the run's photos are gone."""
     run, data, checkpoint = loaded.path, loaded.config.data, loaded.meta.sha256
-    fitted, _ = runtime.once(lambda: read_calibration(run, checkpoint))
+    fitted = runtime.once(lambda: read_calibration(to, checkpoint)[0] or read_calibration(run, checkpoint)[0])
     if fitted or not own or not has_split(data, "val", runtime):
         return fitted
     loader = open_loaders(data, ("val",), runtime, loaded.classes)["val"]
     predictions = _judge(loaded, loader, runtime, flips=False)
     readable = predictions.only(predictions.predicted >= 0)
     fitted = calibration.fit(readable.kept_logits, readable.labels, "val", checkpoint)
-    runtime.once(lambda: write_calibration(run, fitted))
+    runtime.once(lambda: _unless_read_only(to, lambda: write_calibration(to, fitted)))
     return fitted
+
+
+def _unless_read_only(folder: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except OSError as error:
+        if error.errno not in READ_ONLY:
+            raise
+        console.warn(f"not written: {folder} may only be read ({error.strerror}). --to FOLDER takes the files")
 
 
 def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Predictions) -> None:
@@ -143,4 +179,7 @@ def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Pre
     layout, classes = RunLayout(run), tuple(evaluation.classes)
     write_predictions(layout.predictions(evaluation.split), names, classes, predictions)
     write_probabilities(layout.probabilities(evaluation.split), names, classes, predictions)
-    write_evaluation(run, evaluation.split, evaluation)
+    write_evaluation(run, evaluation.split, replace(evaluation, interval_by_leaf=None))
+    if evaluation.interval_by_leaf:
+        write_evaluation(run, evaluation.split + BY_LEAF, evaluation)
+    console.say(f"wrote {layout.evaluation(evaluation.split)}, predictions and probabilities beside it")

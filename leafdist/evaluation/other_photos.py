@@ -1,6 +1,5 @@
 """Photos that a run was not split from: other folders, other classes, matched by name."""
 
-import unicodedata
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,14 +9,16 @@ from numpy.typing import NDArray
 from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
 from leafdist.data.index import Index, scan
+from leafdist.data.layouts import check_split, one_form, split_of
 from leafdist.data.loader import Loader
 from leafdist.data.open import has_split, open_loaders
 from leafdist.data.pack import cache_folder
+from leafdist.data.photos import folders_in
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.evaluations import read_evaluation
 from leafdist.runs.facts import RunFacts
-from leafdist.runs.layout import RunLayout
+from leafdist.runs.layout import FOUR_VIEWS, RunLayout
 from leafdist.runs.results import Evaluation
 from leafdist.system.plain import read
 
@@ -57,7 +58,7 @@ def _digest(data: DataConfig, runtime: Runtime) -> str:
     root = fold_root(Path(data.root), data.fold)
     index = scan(root, "val")
     if data.on_corrupt == "quarantine":
-        index = set_bad_aside(index, cache_folder(root, data.cache), runtime.cpus, runtime.say)
+        index = set_bad_aside(index, cache_folder(root, data.cache), runtime.cpus, runtime.say, data.max_pixels)
     return index.digest
 
 
@@ -68,6 +69,8 @@ def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tupl
     """
     if not has_split(data, split, runtime):
         root = Path(data.root).resolve()
+        if any(split_of(path.name) for path in folders_in(root)):
+            check_split(root, split)  # raises
         cache = str(cache_folder(root, data.cache))  # not beside the folder: its parent is not ours
         data, split = replace(data, root=str(root.parent), cache=cache, fold=None), root.name
     loader = open_loaders(data, (split,), runtime)[split]
@@ -85,31 +88,30 @@ def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tupl
     return loader, Mismatch(unknown, absent)
 
 
-def name_of(run: Path, root: Path, judged: Evaluation) -> str:
+def name_of(run: Path, root: Path, judged: Evaluation, way: str = "") -> str:
     """Name the evaluation of other photos: `<split>@<folder>` of `root`, or `<split>@<parent>-<folder>` and so on
-    where that name is taken: the same photos (by their digest) or the same path replace what was there."""
-    parts = root.resolve().parts[1:]
+    where that name is taken: the same photos (by their digest) or the same path replace what was there.
+
+    way: how they were judged, as `runs/layout.py` has it at the end of a name.
+    """
+    split = judged.split.removesuffix(way)
+    parts = [part.replace("+", "-") for part in root.resolve().parts[1:]]
     for depth in range(1, len(parts) + 1):
-        name = f"{judged.split}@{'-'.join(parts[-depth:])}"
-        if not RunLayout(run).evaluation(name).exists():
+        name = f"{split}@{'-'.join(parts[-depth:])}"
+        there = [one for one in (name, name + FOUR_VIEWS) if RunLayout(run).evaluation(one).exists()]
+        earlier = [read_evaluation(run, one) for one in there]
+        if all(one.data == judged.data or one.root == judged.root for one in earlier):
             break
-        earlier = read_evaluation(run, name)
-        if earlier.data == judged.data or earlier.root == judged.root:
-            break
-    return name
+    return name + way
 
 
 def match(found: tuple[str, ...], classes: tuple[str, ...]) -> Labels:
-    """The label of each folder: that of the class of the same name, whatever its case and Unicode form."""
-    labels = {_plain(name): label for label, name in enumerate(classes)}
+    """The label of each folder: that of the class of the same name, whatever its case, blanks and Unicode form."""
+    labels = {one_form(name): label for label, name in enumerate(classes)}
     labels |= {name: label for label, name in enumerate(classes)}
-    return np.array([labels.get(name, labels.get(_plain(name), UNKNOWN)) for name in found], np.int16)
+    return np.array([labels.get(name, labels.get(one_form(name), UNKNOWN)) for name in found], np.int16)
 
 
 def _relabelled(index: Index, classes: tuple[str, ...], labels: Labels) -> Index:
     aside = tuple(photo._replace(label=int(labels[photo.label])) for photo in index.set_aside)
     return replace(index, classes=classes, labels=labels[index.labels], set_aside=aside)
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist.export.subject import Pixels, Scores
+from leafdist.system.console import counted
 
 # largest share of a photo's largest score; docs/export.md has measurements. What int8 costs is measured, not bounded
 TOLERANCE = {"fp32": 1e-4, "fp16": 2e-2, "int8": math.inf}
@@ -40,12 +41,13 @@ class Agreement:
         if not self.relative <= TOLERANCE[precision]:  # so that NaN fails too
             raise ValueError(
                 f"{file} was not kept: it differs from PyTorch by {self.relative:.3g} of a photo's largest score, on "
-                f"{self.photos} photos; {precision} explains {TOLERANCE[precision]}. Update onnxruntime and PyTorch, "
-                "or export --precision fp32"
+                f"{counted(self.photos, 'photo')}; {precision} explains {TOLERANCE[precision]}. Update onnxruntime and "
+                "PyTorch, or export --precision fp32"
             )
 
     def __str__(self) -> str:
-        return f"same first answer on {self.same} of {self.photos} photos, largest difference {self.largest:.2g}"
+        photos = counted(self.photos, "photo")
+        return f"same first answer on {self.same} of {photos}, largest difference {self.largest:.2g}"
 
 
 @dataclass(frozen=True)

@@ -43,17 +43,18 @@ def export_run(options: argparse.Namespace) -> None:
     from leafdist.export.export import Export, check_folder
     from leafdist.export.sample_photos import Photos
     from leafdist.export.subject import Subject
+    from leafdist.runs.checkpoint import find_best
 
+    folder = options.to or options.folder / "export"
+    find_best(options.folder)
+    check_folder(folder)
     if "onnx" in formats:
         onnx_file.check_installed()
-    if options.to:
-        check_folder(options.to)
     runtime = Runtime()
     subject = Subject.load(options.folder, options.data, inside=options.preprocess)
     photos = Photos(subject.config.data, subject.classes, runtime, options.calibrate)
-    folder = options.to or options.folder / "export"
     Export(subject, folder, photos, console.say).run(formats, precisions)
-    console.say(f"{folder / 'README.md'}: the model card")
+    console.say(f"wrote {folder / 'README.md'}: the model card")
     runtime.close()
 
 

@@ -1,5 +1,6 @@
 """A run for other programs: ONNX, torch.export, a state dict; each checked against PyTorch, with a model card."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -18,6 +19,7 @@ from leafdist.system import files
 
 ONNX = {"fp32": "model.onnx", "fp16": "model-fp16.onnx", "int8": "model-int8.onnx"}
 TENSORS = {"pt2": (tensors.save_program, tensors.open_program), "safetensors": (tensors.save_state, tensors.open_state)}
+LINES = "labels.txt"  # where earlier releases wrote the labels
 FILES = (*ONNX.values(), *(f"model.{name}" for name in TENSORS))
 AT_ONCE = 64  # photos
 CALM = 0.98  # of the photos to calibrate on; docs/export.md has what that is worth
@@ -56,9 +58,10 @@ class Export:
             if name in formats:
                 forms.append(Form(f"model.{name}", "fp32", partial(write, subject), partial(open_, subject)))
         done = [self.keep(form) for form in forms]
-        files.write_text(self.folder / LABELS, "".join(f"{name}\n" for name in subject.classes))
+        names = json.dumps(subject.classes, indent=1)  # a name may hold anything, ends of lines too
+        files.write_text(self.folder / LABELS, f"{names}\n")
         files.write_text(self.folder / CARD, card(subject, done, self.origin))
-        for name in {*FILES} - {made.name for made in done}:
+        for name in {*FILES, LINES} - {made.name for made in done}:
             (self.folder / name).unlink(missing_ok=True)
         return done
 
@@ -95,7 +98,7 @@ class Export:
             agreement.check(str(path), form.precision)
             judged = None if form.precision == "fp32" else self.judge(answer)
         size = path.stat().st_size
-        self.say(f"{path}: {size / 1e6:.1f} MB; {agreement} ({self.origin})")
+        self.say(f"wrote {path}: {size / 1e6:.1f} MB; {agreement} ({self.origin})")
         if judged:
             self.say(f"{path}: {judged}")
         return Exported(form.name, form.precision, size, files.sha256(path), agreement, judged)

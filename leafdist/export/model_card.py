@@ -12,9 +12,9 @@ from leafdist.data.augment import MEANS
 from leafdist.export.agreement import Exported
 from leafdist.export.subject import Subject
 from leafdist.runs.results import Evaluation
-from leafdist.system import files
+from leafdist.system import console, files
 
-CARD, LABELS, LIBRARY = "README.md", "labels.txt", "leafdist"
+CARD, LABELS, LIBRARY = "README.md", "labels.json", "leafdist"
 
 
 def card(subject: Subject, exports: Sequence[Exported], origin: str) -> str:
@@ -25,6 +25,7 @@ def card(subject: Subject, exports: Sequence[Exported], origin: str) -> str:
         loader=PackageLoader("leafdist.export"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["percent"] = lambda share: f"{100 * share:.2f} %"
+    environment.filters["cell"] = lambda name: console.visible(name).replace("|", "&#124;")
     text = environment.get_template("README.md.j2").render(
         subject=subject,
         data=data,
@@ -33,7 +34,7 @@ def card(subject: Subject, exports: Sequence[Exported], origin: str) -> str:
         origin=origin,
         metrics=metrics(found) if found else [],
         apart=found.leaf_disjoint if found else "unknown",
-        graph=next((made.name for made in exports if made.name.endswith(".onnx")), None),
+        graph=next((made.name for made in exports if made.name.endswith((".onnx", ".pt2"))), None),
         labels=LABELS,
         start=round((data.resize - data.side) / 2),
         moments=[list(values) for values in MEANS.get(data.normalize, ())],

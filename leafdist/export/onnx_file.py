@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from leafdist.export.subject import Scores, Subject
 from leafdist.runs.facts import Preprocessing
+from leafdist.system.arguments import extra
 from leafdist.system.plain import to_plain
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ def check_installed() -> None:
     """Raises ValueError, with the way out, if a package of the extra is missing."""
     if missing := [name for name in NEEDED if find_spec(name) is None]:
         raise ValueError(
-            f"ONNX needs {', '.join(missing)}: pip install 'leafdist[export]', or leave it out with --formats "
-            "pt2,safetensors"
+            f"ONNX needs {', '.join(missing)}: {extra('export')}, or leave it out with --formats pt2,safetensors"
         )
 
 

@@ -65,10 +65,10 @@ class Photos:
 
     def _read_folder(self, folder: Path) -> Pixels:
         paths = list(photos_below([folder], console.warn))
-        found = list[Pixels]()
+        found, data = list[Pixels](), self.data
         for number in evenly(len(paths)):
             try:
-                found.append(decode(paths[number], self.data.resize, self.data.fit))
+                found.append(decode(paths[number], data.resize, data.fit, data.max_pixels))
             except UnreadablePhotoError as error:
                 console.warn(str(error))
         if not found:

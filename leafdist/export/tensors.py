@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torchvision.models import get_model
 
 from leafdist.export.agreement import Answer
 from leafdist.export.portable import plain
 from leafdist.export.subject import Subject
 from leafdist.models.build import build_model
-from leafdist.runs.checkpoint import tensors_of
+from leafdist.runs.checkpoint import save_tensors, tensors_of
 
 
 def save_program(subject: Subject, path: Path) -> None:
@@ -33,7 +33,7 @@ def open_program(subject: Subject, path: Path) -> Answer:
 def save_state(subject: Subject, path: Path) -> None:
     """Write the parameters, named as torchvision names them where it has the network."""
     facts = {"format": "pt", "classes": json.dumps(list(subject.classes)), "checkpoint": subject.meta.sha256}
-    save_file(tensors_of(plain(subject.loaded.model)), path, facts)
+    save_tensors(tensors_of(plain(subject.loaded.model)), path, facts)
 
 
 def open_state(subject: Subject, path: Path) -> Answer:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from leafdist.config.networks import Network
+from leafdist.system.console import counted
 from leafdist.system.network import unreachable
 
 PREFIXES = re.compile(r"^((module|_orig_mod)\.)+")  # left by DistributedDataParallel and torch.compile
@@ -62,7 +63,7 @@ def load_weights(model: nn.Module, path: Path, head: str) -> None:
     if rows == IMAGENET_CLASSES != own[f"{head}.bias"].shape[0]:
         state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias")}
     elif rows is not None and rows != own[f"{head}.bias"].shape[0]:
-        raise ValueError(f"{path} was trained on {rows} classes, the data has {own[f'{head}.bias'].shape[0]}")
+        raise ValueError(f"{path} was trained on {counted(rows, 'class')}, the data has {own[f'{head}.bias'].shape[0]}")
     # files from before PyTorch 0.4.1, torchvision's IMAGENET1K_V1 among them, lack counters that nothing here uses
     state |= {key: value for key, value in own.items() if key.endswith(COUNTER) and key not in state}
     check_state(state, own, path)

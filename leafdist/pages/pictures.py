@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.data.decode import Fit, decode_or_none, turned
+from leafdist.data.decode import Fit, check_regular, decode_or_none, opened, upright
 
 THUMBNAIL = 112  # pixels of the longer side
 SIDE = 144  # pixels, for a gallery shown at 72 to 144 of them
@@ -46,13 +46,14 @@ class Pictures:
 def thumbnail(path: Path) -> Picture | None:
     """The photo as it is, upright and small; None where it cannot be read."""
     try:
-        with Image.open(path) as image:
+        check_regular(path)
+        with opened(path) as image:
             image.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
-            upright = turned(image).convert("RGB")
+            small = upright(image)
     except Exception:  # noqa: BLE001 - a damaged photo may raise anything in a decoder; whoever shows it says what
         return None
-    upright.thumbnail((THUMBNAIL, THUMBNAIL))
-    return picture(np.asarray(upright), path.name)
+    small.thumbnail((THUMBNAIL, THUMBNAIL))
+    return picture(np.asarray(small), path.name)
 
 
 def picture(pixels: NDArray[np.uint8], alt: str, path: str | None = None) -> Picture:

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,6 +29,7 @@ FILTERS = (
     words.disease_of,
     words.title_of,
     words.plain,
+    shlex.quote,
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ def add(commands: Any) -> None:
     predict.add_argument("folder", metavar="RUN", type=Path, help="a run folder, such as runs/resnet50")
     predict.add_argument("paths", metavar="IMAGE|FOLDER", nargs="+", help="photos; -: their names on standard input")
     predict.add_argument("--top", metavar="K", type=int, default=3, help="classes per photo")
+    predict.add_argument("--max-pixels", type=int, help="most pixels of a photo (default: as in training)")
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--csv", metavar="FILE", type=Path, help="write path,predicted,confidence,... there")
     form.add_argument("--jsonl", action="store_true", help="print one JSON object per photo")
@@ -40,6 +42,7 @@ def predict_photos(options: argparse.Namespace) -> int:
     """Return the exit status: 1 if a photo could not be read."""
     if options.top < 1:
         raise ValueError(f"--top {options.top}: must be at least 1")
+    from leafdist.data.photos import in_words
     from leafdist.data.walk import photos_below
     from leafdist.distributed.runtime import Runtime
     from leafdist.predict import output
@@ -53,7 +56,7 @@ def predict_photos(options: argparse.Namespace) -> int:
         console.warn(str(message))
 
     runtime = Runtime()
-    predictor = Predictor(load_run(options.folder, runtime.device), runtime.device, runtime.cpus)
+    predictor = Predictor(load_run(options.folder, runtime.device), runtime.device, runtime.cpus, options.max_pixels)
     for notice in predictor.notices:
         console.say_aside(notice)
     top = min(options.top, len(predictor.classes))
@@ -61,7 +64,9 @@ def predict_photos(options: argparse.Namespace) -> int:
         sink = output.csv_file(options.csv, top)
     else:
         sink = output.json_lines(calibrated=predictor.calibrated) if options.jsonl else output.table(top)
-    answers = predictor.answers(photos_below(given(options.paths), report), top, report, cam=bool(options.cam))
+    others = Counter[str]()
+    photos = photos_below(given(options.paths), report, others)
+    answers = predictor.answers(photos, top, report, cam=bool(options.cam))
     shown = not (options.jsonl and console.on_terminal(sys.stdout))  # not among lines that are answers themselves
     with sink as take, console.bar(None, "photo", shown=shown) as bar:
         for number, answer in enumerate(answers, 1):
@@ -70,6 +75,10 @@ def predict_photos(options: argparse.Namespace) -> int:
             if options.cam:
                 picture = options.cam / f"{number:05}-{answer.path.stem}.jpg"
                 output.save_picture(picture, predictor.picture(answer))
+    if others:
+        console.say_aside(f"passed over, since they are no photos: {in_words(others)}")
+    if options.cam and bar.n:
+        console.say_aside(f"wrote {console.counted(bar.n, 'picture')} to {options.cam}")
     runtime.close()
     return int(bool(faults))
 

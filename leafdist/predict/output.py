@@ -1,6 +1,5 @@
 """Outputs of answers: a CSV file, JSON lines, a table, pictures."""
 
-import csv
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from leafdist.predict.predictor import Answer, Pixels
+from leafdist.predict.predictor import Answer
+from leafdist.runs.photo_tables import table_file
 from leafdist.system import console, files
 
 Take = Callable[[Answer], None]
@@ -18,10 +18,9 @@ Take = Callable[[Answer], None]
 def csv_file(path: Path, top: int) -> Iterator[Take]:
     """Take answers and write one row each; the file appears once all are written."""
     columns = ["path", *_columns(top, "_")]
-    with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(columns)
-        yield lambda answer: writer.writerow([answer.path, *_cells(answer, digits=6)])
+    with table_file(path) as write:
+        write(columns)
+        yield lambda answer: write([answer.path, *_cells(answer, digits=6)])
     console.say_aside(f"wrote {path}")
 
 
@@ -33,7 +32,7 @@ def json_lines(*, calibrated: bool) -> Iterator[Take]:
         pairs = zip(answer.classes, answer.probabilities, strict=True)
         top = [{"class": name, "probability": round(probability, 6)} for name, probability in pairs]
         first = {"path": str(answer.path), "predicted": answer.classes[0], "confidence": top[0]["probability"]}
-        print(json.dumps(first | {"calibrated": calibrated, "top": top}), flush=True)
+        console.output(json.dumps(first | {"calibrated": calibrated, "top": top}))
 
     yield take
 
@@ -46,10 +45,10 @@ def table(top: int) -> Iterator[Take]:
     console.table(["photo", *_columns(top, " ")], rows, shrink="photo")
 
 
-def save_picture(path: Path, picture: Pixels) -> None:
-    """Write (H,W,3) pixels as a JPEG file."""
+def save_picture(path: Path, picture: Image.Image) -> None:
+    """Write a picture as a JPEG file."""
     with files.atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary, "JPEG", quality=90)
+        picture.save(temporary, "JPEG", quality=90)
 
 
 def _columns(top: int, separator: str) -> list[str]:

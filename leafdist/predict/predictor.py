@@ -10,6 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from leafdist.data.augment import Augment
@@ -17,6 +18,7 @@ from leafdist.data.decode import decode
 from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.distributed.runtime import AMP
 from leafdist.models.gradcam import grad_cam, overlay
+from leafdist.predict.caption import captioned
 from leafdist.runs.evaluations import read_calibration
 from leafdist.runs.load import LoadedRun
 from leafdist.system.errors import UnreadablePhotoError
@@ -42,8 +44,9 @@ class Answer:
 class Predictor:
     """A loaded run that answers; `notices` are what a reader of its answers must know."""
 
-    def __init__(self, run: LoadedRun, device: torch.device, cores: int) -> None:
+    def __init__(self, run: LoadedRun, device: torch.device, cores: int, max_pixels: int | None = None) -> None:
         self.config, self.network, self.model, self.classes = run.config, run.network, run.model, run.classes
+        self.max_pixels = max_pixels or run.config.data.max_pixels
         self.device, self.cores = device, cores
         self.augment = Augment.from_config(self.config.data).for_evaluation()
         calibration, missing = read_calibration(run.path, run.meta.sha256)
@@ -80,17 +83,21 @@ class Predictor:
         before = round(margin / 2)  # as in Augment's center crop
         return F.pad(heat, (before, margin - before) * 2).cpu().numpy()
 
-    def picture(self, answer: Answer) -> Pixels:
-        """Draw the photo, larger than the network saw it, under its heat."""
+    def picture(self, answer: Answer) -> Image.Image:
+        """Draw the photo, larger than the network saw it, under its heat, with the answer below."""
         assert answer.heat is not None
-        return overlay(decode(answer.path, PICTURE, self.config.data.fit), answer.heat)
+        drawn = overlay(decode(answer.path, PICTURE, self.config.data.fit, self.max_pixels), answer.heat)
+        name = answer.classes[0]
+        sure = f"{100 * answer.probabilities[0]:.1f} % sure" + ("" if self.calibrated else ", not calibrated")
+        number = f"class {self.classes.index(name) + 1} of {len(self.classes)}, whose name is in the file's comment"
+        return captioned(drawn, name, number, sure, heat=bool(answer.heat.any()))
 
     def _decoded(self, paths: Iterable[Path], on_unreadable: OnUnreadable) -> Iterator[tuple[list[Path], Pixels]]:
         """Batches of readable photos; one is decoded by threads while the one before it is judged."""
         data, size, source = self.config.data, EVALUATION_BATCH[self.device.type], iter(paths)
         with ThreadPoolExecutor(self.cores) as pool:
             batches = (
-                [(path, pool.submit(decode, path, data.resize, data.fit)) for path in batch]
+                [(path, pool.submit(decode, path, data.resize, data.fit, self.max_pixels)) for path in batch]
                 for batch in iter(lambda: list(islice(source, size)), [])
             )
             ahead = next(batches, None)

@@ -1,9 +1,11 @@
 """sample-data, fetch, audit, split: from an archive, or nothing, to train, val and test."""
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from leafdist.data.split_report import NEAR
 from leafdist.system import console
 
 STYLES = {"ERROR": "red", "warning": "yellow", "verdict": "bold"}  # by the first word of an audit's line
@@ -38,7 +40,7 @@ def add(commands: Any) -> None:
         examples=("leafdist audit raw --html audit.html", "leafdist audit splitted --groups leaf_ids.tsv --strict"),
     )
     audit.add_argument("root", metavar="ROOT", type=Path, help="folder of class folders, or of {train,val,test}")
-    audit.add_argument("--groups", metavar="FILE", type=Path, help="tab-separated class, stem, leaf_id")
+    _add_what_is_shared(audit)
     audit.add_argument("--json", metavar="FILE", type=Path, help="write all findings there, with every file name")
     audit.add_argument("--html", metavar="FILE", type=Path, help="write a page with pictures of the findings")
     audit.add_argument("--strict", action="store_true", help="exit with status 1 if there are errors")
@@ -49,7 +51,8 @@ def add(commands: Any) -> None:
         help="split raw class folders into DEST/{train,val,test}, 60/20/20",
         examples=(
             "leafdist split raw splitted",
-            "leafdist split raw splitted --groups leaf_ids.tsv --mode hardlink",
+            "leafdist split raw splitted --groups leaf_ids.tsv --groups near --mode hardlink",
+            "leafdist split raw splitted --layout crop/disease",
             "leafdist split raw folds --groups near --folds 5",
         ),
     )
@@ -59,10 +62,37 @@ def add(commands: Any) -> None:
         "--order", choices=("shuffled", "listed"), default="shuffled", help="listed: by file name, as in the protocol"
     )
     split.add_argument("--seed", type=int, default=0, help="random seed")
-    split.add_argument("--groups", metavar="FILE|near", help="tab-separated class, stem, leaf_id; near: by likeness")
+    _add_what_is_shared(split)
     split.add_argument("--folds", metavar="K", type=int, help="write DEST/fold-0, ...: a fifth test, the rest K parts")
     split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy")
     split.set_defaults(run=split_data)
+
+
+def _add_what_is_shared(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--groups",
+        metavar="FILE|near",
+        action="append",
+        default=[],
+        help="leaf ids: a TSV or CSV file of class, stem, leaf_id; near: by file numbers and likeness; both, if given "
+        "twice: near for the photos that the file leaves out",
+    )
+    command.add_argument(
+        "--layout",
+        metavar="WORDS",
+        help="one word per folder level, where ROOT's is not recognised: class/date, crop/disease, split/class, …; "
+        "'class', or 'crop' and 'disease', name the class",
+    )
+
+
+def _groups(given: Sequence[str]) -> tuple[Path | None, bool]:
+    """The file of leaf ids, and whether likeness counts. Raises ValueError for two files."""
+    several = [name for name in dict.fromkeys(given) if name != NEAR]
+    if len(several) > 1:
+        raise ValueError(
+            f"--groups {' and '.join(several)}: one file at most, and near beside it. Put all rows into one"
+        )
+    return Path(several[0]) if several else None, NEAR in given
 
 
 def sample_data(options: argparse.Namespace) -> None:
@@ -70,7 +100,8 @@ def sample_data(options: argparse.Namespace) -> None:
     from leafdist.prepare.sample import draw_sample
 
     count = draw_sample(options.dest, per_class=options.per_class, side=options.side, seed=options.seed)
-    console.say(f"drew {count} photos in {options.dest}. Next: leafdist split {options.dest} splitted")
+    way = console.command("leafdist", "split", options.dest, "splitted")
+    console.say(f"wrote {console.counted(count, 'photo')} to {options.dest}. Next: {way}")
 
 
 def fetch_data(options: argparse.Namespace) -> None:
@@ -82,8 +113,8 @@ def fetch_data(options: argparse.Namespace) -> None:
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command resumes it") from None
     console.say(
-        f"{options.dest} holds {record.files} files, {record.size} bytes; archive sha256 {record.sha256}. "
-        f"Next: leafdist audit {options.dest}"
+        f"wrote {options.dest}: {console.counted(record.files, 'file')}, {record.size} bytes; archive sha256 "
+        f"{record.sha256}. Next: {console.command('leafdist', 'audit', options.dest)}"
     )
 
 
@@ -94,11 +125,14 @@ def audit_data(options: argparse.Namespace) -> int:
     from leafdist.system import files
     from leafdist.system.processes import usable_cores
 
-    report = audit(options.root, options.groups, usable_cores())
+    groups, near = _groups(options.groups)
+    report = audit(options.root, groups, usable_cores(), near=near, layout=options.layout)
     if options.json:
         files.write_json(options.json, report.json())
+        console.say_aside(f"wrote {options.json}")
     if options.html:
         files.write_text(options.html, page(report))
+        console.say_aside(f"wrote {options.html}")
     for line in report.text().splitlines():
         console.say(line, STYLES.get(line.split(" ")[0], ""))
     return int(options.strict and report.failed)
@@ -106,13 +140,13 @@ def audit_data(options: argparse.Namespace) -> int:
 
 def split_data(options: argparse.Namespace) -> None:
     """Split, print the counts, and say what comes next."""
-    from leafdist.data.split_report import NEAR
     from leafdist.prepare.split import split
 
-    groups = Path(options.groups) if options.groups and options.groups != NEAR else options.groups
+    groups, near = _groups(options.groups)
     given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
-    report = split(options.raw, options.dest, groups=groups, **given)
+    report = split(options.raw, options.dest, groups=groups, near=near, layout=options.layout, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
-    console.say(f"wrote {options.dest}: {counts}")
-    fold = " --data.fold 0" if options.folds else ""
-    console.say(f"Next: python train.py --config configs/baseline.yaml --data.root {options.dest}{fold}")
+    floors = " (--order listed deals whole shares, as the protocol does)" if report.totals["left_over"] else ""
+    console.say(f"wrote {options.dest}: {counts}{floors}")
+    train = ["python", "train.py", "--config", "configs/baseline.yaml", "--data.root", options.dest]
+    console.say(f"Next: {console.command(*train, *(['--data.fold', 0] if options.folds else []))}")

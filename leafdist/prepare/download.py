@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from leafdist.system import console, files, plain
+from leafdist.system.arguments import extra
 
 BUFFER = 1 << 20
 SILENCE = 60  # seconds without a byte before a connection counts as broken
@@ -193,7 +194,7 @@ def _from_drive(url: str, path: Path) -> None:
         from gdown.exceptions import DownloadError
         from requests.exceptions import RequestException
     except ImportError as error:
-        raise ValueError(f"{url}: for Google Drive, pip install 'leafdist[drive]' first") from error
+        raise ValueError(f"{url}: for Google Drive, {extra('drive')} first") from error
     whole = path.with_name("drive")
     if _noted(path).url != url:  # what is there belongs to another one
         for left in path.parent.glob("drive*"):

@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 
-from leafdist.data.decode import SIXTEEN, shifted, turned
+from leafdist.data.decode import fault, mode_of, opened, orientation, upright
+from leafdist.data.first_bytes import HEAD
 from leafdist.system import console
 from leafdist.system import processes as children
 
@@ -84,16 +85,14 @@ def look_at(photo: Path) -> Look:
         return Facts(0, f"unread {photo}", fault=f"{type(error).__name__}: {error.strerror}"), 0, 0
     facts = Facts(len(content), hashlib.sha256(content).hexdigest())
     try:
-        with Image.open(io.BytesIO(content)) as image:
-            orientation = int(image.getexif().get(ExifTags.Base.Orientation, 1))
-            facts = facts._replace(format=image.format or "", mode=image.mode, orientation=orientation)
+        with opened(io.BytesIO(content)) as image:
+            facts = facts._replace(format=image.format or "", mode=mode_of(image), orientation=orientation(image))
             facts = facts._replace(width=image.width, height=image.height)
             image.draft(None, (DRAFT, DRAFT))
-            upright = turned(image)
-            upright = (shifted(upright) if upright.mode in SIXTEEN else upright).convert("RGB")
+            whole = upright(image)
     except Exception as error:  # noqa: BLE001  # a decoder may raise anything for a damaged file, which is what we look for
-        return facts._replace(fault=f"{type(error).__name__}: {error}".replace(str(photo), "")), 0, 0
-    pixels = np.asarray(upright)
+        return facts._replace(fault=fault(error, content[:HEAD])), 0, 0
+    pixels = np.asarray(whole)
     rows, columns = np.array(BORDER).T * ((np.array(pixels.shape[:2]) - 1) / 2)[:, None]
-    small = upright.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+    small = whole.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
     return facts, np.asarray(small), pixels[rows.astype(int), columns.astype(int)]

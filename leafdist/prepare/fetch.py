@@ -69,6 +69,8 @@ def make(source: str, dest: Path, sha256: str | None, work: Path, say: Callable[
             raise ValueError(f"{source}: must be an http(s) address or a local archive")
         work.mkdir(exist_ok=True)
         download.download(source, archive, say)
+    elif archive.is_dir():
+        raise ValueError(f"{source} is a folder: nothing to unpack. Name it in `leafdist audit` and `leafdist split`")
     elif not archive.is_file():
         raise ValueError(f"{source}: no such file; it must be an http(s) address or a local archive")
     if sha256 and (found := files.sha256(archive)) != sha256:

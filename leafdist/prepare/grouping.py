@@ -14,27 +14,39 @@ import numpy as np
 
 from leafdist.prepare.features import read_features
 from leafdist.prepare.near import Ints, chains, join, near_duplicates
-from leafdist.prepare.partition import Photo
+from leafdist.prepare.partition import Groups, Photo
 
 APART = 4  # file numbers between neighbours, above which a series breaks
 LARGEST = 100  # most photos of a series that stay together; a tenth of the class if that is less
-LIKELY = 0.85  # correlation of details from which near-duplicates are joined: chains of doubtful ones grow long
 
 _HASH = re.compile(r"^[0-9a-fA-F-]{32,}_*")
 _NUMBER = re.compile(r"(?:^|[^0-9A-Za-z.])(\d+)")
 Numbered = list[tuple[int, int]]  # (number in the file name, index of the photo), sorted
 
 
-def near_groups(raw: Path, photos: Sequence[Photo], workers: int) -> Ints:
-    """Return the group number of each photo of `raw/<class>/`; undecodable ones are grouped by their names alone."""
-    features = read_features([raw / label / file for label, file in photos], workers)
+def near_groups(paths: Sequence[Path], photos: Sequence[Photo], leaves: Groups, workers: int) -> Ints:
+    """Return the group number of each photo, by leaf where that is known, else by number, and by likeness.
+
+    Undecodable ones are grouped by their names alone. What an audit would call near-duplicates is always in one group.
+    """
+    features = read_features(paths, workers)
     pairs = near_duplicates(features.gray(), workers)
-    likely = pairs.score >= LIKELY
-    alike = np.stack([pairs.first[likely], pairs.second[likely]], 1)
+    alike = np.stack([pairs.first, pairs.second], 1)
     same = defaultdict(list)
     for index, facts in enumerate(features.facts):
         same[facts.sha256].append(index)
-    return join(len(photos), np.concatenate([alike, chains(same.values()), chains(series(photos))]))
+    return join(len(photos), np.concatenate([alike, chains(same.values()), by_leaf_or_number(photos, leaves)]))
+
+
+def by_leaf_or_number(photos: Sequence[Photo], leaves: Groups) -> Ints:
+    """Return pairs (k,2) that tie photos of one leaf together, and those of a series among photos without a leaf."""
+    known = defaultdict(list)
+    for index, photo in enumerate(photos):
+        if photo in leaves:
+            known[leaves[photo]].append(index)
+    unknown = [index for index, photo in enumerate(photos) if photo not in leaves]
+    runs = [[unknown[place] for place in run] for run in series([photos[index] for index in unknown])]
+    return np.concatenate([chains(known.values()), chains(runs)])
 
 
 def series(photos: Sequence[Photo]) -> list[list[int]]:
@@ -55,7 +67,7 @@ def series(photos: Sequence[Photo]) -> list[list[int]]:
 def parse(file: str) -> tuple[str, int | None]:
     """Parse `0a1b…___RS_HL 0607 copy 2.jpg` to ("RS_HL", 607): the text before the first number, without a hash."""
     stem = _HASH.sub("", PurePath(file).stem)
-    found = _NUMBER.search(stem)
+    found = _NUMBER.search(stem, stem.rfind("__") + 1)  # before that: the folder that a split put into the name
     return (stem[: found.start()], int(found[1])) if found else (stem, None)
 
 

@@ -12,7 +12,7 @@ Groups = Mapping[Photo, Hashable]  # photo to its group; a photo that is absent 
 
 
 class ClassSplit(NamedTuple):
-    """The split of one class; without_id counts photos that are absent from the groups given."""
+    """The split of one class; without_id counts photos without a leaf id, where there is a file of them."""
 
     parts: Parts
     left_over: int
@@ -29,31 +29,42 @@ class ClassSplit(NamedTuple):
 
 
 def split_classes(
-    names: Mapping[str, list[str]], skipped: Mapping[str, int], groups: Groups | None, folds: int | None
+    names: Mapping[str, list[str]],
+    skipped: Mapping[str, int],
+    groups: Groups | None,
+    folds: int | None,
+    *,
+    floors: bool,
+    without_id: Mapping[str, int],
 ) -> dict[str, ClassSplit]:
     """Deal the photos of every class in the order given; with folds, parts are `fold-0`, … and test.
 
-    Raises ValueError for a class with fewer groups than parts.
+    floors: leave over what the protocol leaves over, where photos are dealt alone. Raises ValueError for a class with
+    fewer groups than parts.
     """
     if groups is None and folds is None:
-        dealt = {label: take(files) for label, files in names.items()}
+        dealt = {label: take(files, floors=floors) for label, files in names.items()}
     else:
         dealt = deal(names, groups or {}, fold_shares(folds) if folds else RATIOS)
     plan = {}
     for label, parts in dealt.items():
         lost = len(names[label]) - sum(map(len, parts.values()))
-        without_id = 0 if groups is None else sum((label, file) not in groups for file in names[label])
-        plan[label] = ClassSplit(parts, lost, skipped[label], without_id)
+        plan[label] = ClassSplit(parts, lost, skipped.get(label, 0), without_id.get(label, 0))
     return plan
 
 
-def take(names: Sequence[str]) -> Parts:
-    """Deal the first floor(0.6 n) to train, the next floor(0.2 n) to val, the next floor(0.2 n) to test."""
+def take(names: Sequence[str], *, floors: bool = False) -> Parts:
+    """Deal the first floor(0.6 n) to train, the next floor(0.2 n) to val, the next floor(0.2 n) to test.
+
+    Up to two are left; without `floors` they go to the parts that lack most of their share, the later one of equals.
+    """
     parts, start = {}, 0
     for part, tenths in RATIOS.items():
         stop = start + tenths * len(names) // 10
         parts[part] = list(names[start:stop])
         start = stop
+    for name in () if floors else names[start:]:
+        max(reversed(parts.items()), key=lambda item: RATIOS[item[0]] * len(names) - 10 * len(item[1]))[1].append(name)
     return parts
 
 

@@ -11,18 +11,20 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 from leafdist.data.folds import fold_name
-from leafdist.data.groups import read_groups, unknown_classes
-from leafdist.data.photos import below_single_folders, list_classes, list_images
-from leafdist.data.split_report import NEAR, Grouping, SplitReport
-from leafdist.prepare.partition import RATIOS, ClassSplit, Groups, Photo, fold, split_classes
+from leafdist.data.layouts import check_spelling
+from leafdist.data.photos import ending, in_words
+from leafdist.data.split_report import SplitReport
+from leafdist.prepare.keep_together import find_groups
+from leafdist.prepare.partition import RATIOS, ClassSplit, Photo, fold, split_classes
+from leafdist.prepare.raw_layout import RawPhotos, find_photos
 from leafdist.prepare.unfinished import unfinished
-from leafdist.system.files import sha256, write_json
-from leafdist.system.processes import usable_cores
+from leafdist.system.files import write_json
 
 FORMAT = 1
 SMALLEST = 5  # photos per class: with fewer floor(0.2 n) is 0
@@ -41,37 +43,48 @@ def split(
     *,
     order: Order = "shuffled",
     seed: int = 0,
-    groups: Path | Literal["near"] | None = None,
+    groups: Path | None = None,
+    near: bool = False,
+    layout: str | None = None,
     folds: int | None = None,
     mode: Mode = "copy",
     say: Say = print,
 ) -> SplitReport:
-    """Put the photos of `raw/<class>/` into `dest/{train,val,test}/<class>/`; return what `split.json` holds.
+    """Put the photos of `raw` into `dest/{train,val,test}/<class>/`; return what `split.json` holds.
 
-    The class folders may lie below single folders, as in archives. A class of n photos gives floor(0.6 n), floor(0.2 n)
-    and floor(0.2 n); up to two are left over. order="listed": by name, for the protocol's listing order, which
-    os.listdir leaves undefined. groups: a TSV with the columns class, stem and leaf_id; the photos of a leaf stay
-    together, the ratios are met as well as whole leaves allow, none is left over, and a photo without an id is a leaf
-    of its own; NEAR groups by likeness and file numbers. folds: a fifth goes to test, the rest to that many parts;
-    `dest/fold-k/{train,val,test}` has part k as val, the others as train. An interrupted split starts over. Raises
-    ValueError for input that it cannot split, before anything is written.
+    layout: how the photos lie in `raw`, where that is not to be recognised: see `find_photos`. All photos are dealt;
+    only order="listed" without groups or folds takes them by name, floor(0.6 n), floor(0.2 n) and floor(0.2 n) of a
+    class, and leaves up to two over, as the protocol does. groups: a TSV or CSV file with the columns class, stem and
+    leaf_id; the photos of a leaf stay together, and the ratios are met as well as whole leaves allow. near: so do
+    photos that look alike, and those without an id whose file numbers follow each other.
+    folds: a fifth goes to test, the rest to that many parts; `dest/fold-k/{train,val,test}` has part k as val, the
+    others as train. An interrupted split starts over. Raises ValueError for input that it cannot split, before anything
+    is written.
     """
     if order not in ("shuffled", "listed"):
         raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")
     if folds is not None and folds < 2:
         raise ValueError(f"--folds {folds}: must be at least 2; leave it out for one split")
     _check_apart(raw, dest)
-    raw = below_single_folders(raw)
-    names, skipped = list_photos(raw, order, seed)
-    found, facts = find_groups(raw, names, groups, say)
-    plan = split_classes(names, skipped, found, folds)
-    facts = replace(facts, format=FORMAT, seed=seed, order=order, mode=mode)
+    photos = find_photos(raw, layout)
+    for remark in photos.remarks:
+        say(remark)
+    if kinds := sum(photos.others.values(), Counter[str]()):
+        say(f"passed over, since they are no photos: {in_words(kinds)}")
+    names = in_order(photos, order, seed)
+    if heic := sum(ending(file) in (".heic", ".heif") for files in names.values() for file in files):
+        say(f"HEIC photos, which training cannot read: {heic}. Convert them to JPEG and split again")
+    together = find_groups(photos, names, groups, say, near=near)
+    floors, skipped = order == "listed", {label: kinds.total() for label, kinds in photos.others.items()}
+    plan = split_classes(names, skipped, together.groups, folds, floors=floors, without_id=together.without_id)
+    raw, sources = photos.root, {photo: photos.root / path for photo, path in photos.sources.items()}
+    facts = replace(together.report, format=FORMAT, seed=seed, order=order, mode=mode)
     with unfinished(dest, say):
         if folds is None:
-            _put(raw, dest, plan, mode, {})
+            _put(raw, dest, plan, mode, sources)
             report = _report(plan, facts)
         else:
-            report = _fold(raw, dest, plan, facts, mode)
+            report = _fold(raw, dest, plan, facts, sources)
         os.sync()  # the photos are on the disk before split.json says so
         write_json(dest / "split.json", report.json())
     return report
@@ -85,25 +98,23 @@ def _check_apart(raw: Path, dest: Path) -> None:
         )
 
 
-def list_photos(raw: Path, order: Order, seed: int) -> tuple[dict[str, list[str]], dict[str, int]]:
-    """List the file names of each class in the order of dealing, and count its entries that are no photos."""
-    names, skipped = {}, {}
-    for label in list_classes(raw):
-        entries, skipped[label] = list_images(raw / label)
-        names[label] = files = [entry.name for entry in entries]
+def in_order(raw: RawPhotos, order: Order, seed: int) -> dict[str, list[str]]:
+    """Return the file names of each class in the order of dealing. Raises ValueError for a class that is too small."""
+    check_spelling(raw.root, raw.names)
+    for label, files in raw.names.items():
         if not files:
             raise ValueError(
-                f"{raw / label} holds no photo: every class needs {SMALLEST}. Remove it, or name the folder of the "
-                "classes"
+                f"{raw.root / label} holds no photo, nor do folders in it: every class needs {SMALLEST}. Move it "
+                "elsewhere, or name the folder of the classes"
             )
         if len(files) < SMALLEST:
             raise ValueError(
                 f"class {label!r} has {len(files)} photos: each split needs one, so a class needs {SMALLEST}. "
-                f"Add photos or remove the folder"
+                f"Add photos, or move the class elsewhere"
             )
-        if order == "shuffled":
-            files.sort(key=lambda file: _key(seed, label, file))  # sorted before the next label
-    return names, skipped
+    if order == "listed":
+        return raw.names
+    return {label: sorted(files, key=partial(_key, seed, label)) for label, files in raw.names.items()}
 
 
 def _key(seed: int, name: str, file: str) -> bytes:
@@ -111,44 +122,10 @@ def _key(seed: int, name: str, file: str) -> bytes:
     return hashlib.sha256(os.fsencode(f"{seed}/{name}/{file}")).digest()
 
 
-def find_groups(
-    raw: Path, names: dict[str, list[str]], groups: Path | Literal["near"] | None, say: Say
-) -> tuple[Groups | None, SplitReport]:
-    """Find which photos stay together; return that and a report that says how. Raises ValueError."""
-    if groups is None:
-        return None, SplitReport()
-    if isinstance(groups, str):
-        return _near(raw, names)
-    ids = read_groups(groups)
-    if unknown := unknown_classes(ids, names, groups):
-        say(f"{groups} names {len(unknown)} classes that {raw} lacks: {', '.join(unknown)}")
-    found: dict[Photo, tuple[str, str]] = {}
-    for label, files in names.items():
-        found |= {(label, file): (label, leaf) for file in files if (leaf := ids.get((label, Path(file).stem)))}
-    if not found:
-        raise ValueError(
-            f"{groups} names no photo of {raw}: class and stem must be folder and file name without ending"
-        )
-    classes = Counter(leaf for _, leaf in set(found.values()))
-    if several := [leaf for leaf, count in classes.items() if count > 1]:
-        say(f"{len(several)} leaf ids stand in several classes, such as {several[0]!r}: each class has its own leaves")
-    return found, SplitReport(groups=sha256(groups))
-
-
-def _near(raw: Path, names: dict[str, list[str]]) -> tuple[Groups, SplitReport]:
-    from leafdist.prepare.grouping import near_groups  # noqa: PLC0415  # imports scipy
-
-    photos = [(label, file) for label, files in names.items() for file in files]
-    numbers = near_groups(raw, sorted(photos), usable_cores())
-    found = dict(zip(sorted(photos), numbers.tolist(), strict=True))
-    sizes = Counter(found.values())
-    classes = Counter(number for _, number in {(label, number) for (label, _), number in found.items()})
-    across = sum(count > 1 for count in classes.values())
-    return found, SplitReport(groups=NEAR, grouping=Grouping(len(sizes), max(sizes.values()), across))
-
-
-def _fold(raw: Path, dest: Path, plan: Plan, facts: SplitReport, mode: Mode) -> SplitReport:
-    """Make every fold a split of its own. A photo is copied once; the other folds have hard links to the copy."""
+def _fold(raw: Path, dest: Path, plan: Plan, facts: SplitReport, sources: dict[Photo, Path]) -> SplitReport:
+    """Make every fold a split of its own. A photo is copied once; the other folds have hard links to the copy, or
+    copies where the file system has none."""
+    mode = cast("Mode", facts.mode)
     folds = len(next(iter(plan.values())).parts) - 1  # the last part is test
     folders = [dest / fold_name(number) for number in range(folds)]
     plans = [
@@ -157,20 +134,20 @@ def _fold(raw: Path, dest: Path, plan: Plan, facts: SplitReport, mode: Mode) -> 
     ]
     copies = {photo: target for target, photo in _targets(folders[0], plans[0])} if mode == "copy" else {}
     for number, folder in enumerate(folders):
-        sources = copies if number else {}
-        _put(raw, folder, plans[number], "hardlink" if sources else mode, sources)
+        again = mode == "copy" and number > 0
+        _put(raw, folder, plans[number], "link or copy" if again else mode, copies if again else sources)
         write_json(folder / "split.json", _report(plans[number], replace(facts, fold=number)).json())
     return replace(facts, folds=folds, totals=_report(plan, facts).totals)
 
 
-def _put(raw: Path, dest: Path, plan: Plan, mode: Mode, sources: dict[Photo, Path]) -> None:
+def _put(raw: Path, dest: Path, plan: Plan, mode: Mode | Literal["link or copy"], sources: dict[Photo, Path]) -> None:
     """Transfer photos from `sources`, else from `raw`, one folder at a time, which bounds the queue in memory."""
     for folder, files in groupby(_targets(dest, plan), lambda item: item[0].parent):
         folder.mkdir(parents=True)
         transfer(((sources.get(photo, raw / "/".join(photo)), target) for target, photo in files), mode)
 
 
-def transfer(pairs: Iterable[tuple[Path, Path]], mode: Mode) -> None:
+def transfer(pairs: Iterable[tuple[Path, Path]], mode: Mode | Literal["link or copy"]) -> None:
     """Put each source at its target, whose folder exists.
 
     A copy has the content only, not the permissions; a symlink names the absolute path of the source and breaks when
@@ -179,6 +156,7 @@ def transfer(pairs: Iterable[tuple[Path, Path]], mode: Mode) -> None:
     way: dict[str, Callable[[Path, Path], object]] = {
         "copy": shutil.copyfile,
         "hardlink": _link,
+        "link or copy": _link_or_copy,
         "symlink": lambda source, target: target.symlink_to(source.resolve()),
     }
     with ThreadPoolExecutor(8) as pool:  # waits overlap on network file systems
@@ -196,6 +174,15 @@ def _link(source: Path, target: Path) -> None:
             f"{target}: no hard link to {source} ({error.strerror}): both must be of this user and on one file system "
             "that has links. Use --mode copy or symlink"
         ) from error
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in WITHOUT:
+            raise
+        shutil.copyfile(source, target)
 
 
 def _targets(dest: Path, plan: Plan) -> Iterator[tuple[Path, Photo]]:

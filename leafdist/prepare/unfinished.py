@@ -9,9 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from leafdist.data.photos import UNFINISHED
-from leafdist.system.files import flush
+from leafdist.system.files import flush, temporary_of
+from leafdist.system.locks import WITHOUT
 
-OURS = re.compile(r"train|val|test|fold-\d+|\.split\.json\..*")
+OURS = re.compile(rf"train|val|test|fold-[0-9]+|{temporary_of('split.json')}")
 
 
 @contextmanager
@@ -27,6 +28,10 @@ def unfinished(dest: Path, say: Callable[[str], None]) -> Iterator[None]:
             raise ValueError(
                 f"{dest} is being written by another split. Wait for it, or name another folder"
             ) from error
+        except OSError as error:
+            if error.errno not in WITHOUT:
+                raise
+            say(f"warning: the file system of {dest} has no locks ({error}): make sure that no other split works there")
         if (dest / "split.json").exists():  # written last: the split is complete and was killed just after
             marker.unlink()
         _check_vacant(dest)  # the one before may have finished in between

@@ -14,18 +14,18 @@ from leafdist.pages.pictures import SIDE
 from leafdist.runs.load import load_run
 
 
-def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> list[NDArray[np.uint8]]:
-    """For each photo and class: the part that the network sees (h,w,3), with the heat of the class over it."""
+def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> list[tuple[NDArray[np.uint8], bool]]:
+    """For each photo and class: what the network sees (h,w,3) under the heat of the class, and whether it has any."""
     loaded = load_run(run)
     data = loaded.config.data
-    rows = torch.from_numpy(np.stack([decode(folder / path, data.resize, data.fit) for path in paths]))
+    rows = torch.from_numpy(np.stack([decode(folder / path, data.resize, data.fit, data.max_pixels) for path in paths]))
     seen = Augment.from_config(data).for_evaluation()(rows)
     heat = grad_cam(loaded.model, loaded.network, seen, torch.tensor(labels)).numpy()
-    return [overlay(_seen(folder / path, data), one) for path, one in zip(paths, heat, strict=True)]
+    return [(overlay(_seen(folder / path, data), one), bool(one.any())) for path, one in zip(paths, heat, strict=True)]
 
 
 def _seen(path: Path, data: DataConfig) -> NDArray[np.uint8]:
     """The middle that evaluation crops, at the size of the page's pictures."""
     side = round(SIDE * data.resize / data.side)
     start = (side - SIDE) // 2
-    return decode(path, side, data.fit)[start : start + SIDE, start : start + SIDE]
+    return decode(path, side, data.fit, data.max_pixels)[start : start + SIDE, start : start + SIDE]

@@ -13,6 +13,7 @@ def add(commands: Any) -> None:
         examples=("leafdist report runs/resnet50", "leafdist report runs/baseline runs/resnet50"),
     )
     report.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
+    report.add_argument("--to", metavar="FOLDER", type=Path, help="folder to write to (default: RUN)")
     report.set_defaults(run=report_runs)
 
 
@@ -23,4 +24,4 @@ def report_runs(options: argparse.Namespace) -> None:
 
     if len(options.runs) > 2:
         raise ValueError(f"{len(options.runs)} runs given: a report shows one or two. More: leafdist compare RUN ...")
-    console.say(str(report.write(*options.runs)))
+    console.say(f"wrote {report.write(*options.runs[:2], to=options.to)}")

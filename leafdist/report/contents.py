@@ -12,7 +12,8 @@ from leafdist.data.split_report import SplitReport
 from leafdist.evaluation.scores import is_healthy
 from leafdist.prepare.audit.finding import Finding
 from leafdist.report import bounds
-from leafdist.runs.layout import RunLayout
+from leafdist.runs.advice import still_improving
+from leafdist.runs.layout import RunLayout, split_of
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import CalibrationScores, ClassScores, Evaluation, Interval
 from leafdist.system import files, plain
@@ -22,10 +23,11 @@ SPLITS = ("test", "val", "train")  # the first that is evaluated is shown
 
 @dataclass(frozen=True)
 class Audit:
-    """audit.json: what was found in the data, and what an accuracy on it can mean."""
+    """audit.json: what was found in the data, and what an accuracy on it can mean; root: as the audit was given it."""
 
     verdict: list[str]
     findings: list[Finding]
+    root: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,17 +65,17 @@ class Answers:
 
 
 class Contents:
-    """All that a report says of the run in folder `path`. Raises ValueError where it is no run."""
+    """All that a report says of the run in `path`, evaluated there or in `results`. Raises ValueError for no run."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, results: Path | None = None) -> None:
         self.path = path
         self.layout = RunLayout(path)
-        self.record = RunRecord.open(path)
+        self.record = RunRecord.open(path, results)
         self.network = network(self.record.config.model.name)
         self.meta = self.record.meta
         evaluations = self.record.evaluations
         self.elsewhere = [found for found in evaluations.values() if found.elsewhere]
-        other = (name for name, found in evaluations.items() if found.elsewhere)
+        other = sorted(evaluations, key=lambda name: bool(evaluations[name].elsewhere))
         self.split = next((split for split in (*SPLITS, *other) if split in evaluations), "test")
         self.evaluation: Evaluation | None = evaluations.get(self.split)
 
@@ -90,7 +92,7 @@ class Contents:
     @property
     def folder(self) -> Path:
         """The folder of the photos that were evaluated: class/file."""
-        return Path((self.evaluation and self.evaluation.elsewhere) or self.root / self.split)
+        return Path((self.evaluation and self.evaluation.elsewhere) or self.root / split_of(self.split))
 
     def photos(self, split: str) -> int:
         """The number of photos in a split; 0 where it is not known."""
@@ -145,14 +147,14 @@ class Contents:
     @cached_property
     def answers(self) -> Answers | None:
         """The answer on each photo, calibrated where that is possible; None without the table of predictions."""
-        if not self.evaluation or not self.layout.predictions(self.split).is_file():
+        if not self.evaluation or not self.record.results.predictions(self.split).is_file():
             return None
         rows = self.record.predictions(self.split)
         index = {name: number for number, name in enumerate(self.classes)}
         predicted = np.array([index.get(row["predicted"], -1) for row in rows])
         confidence = np.array([float(row["confidence"] or 0) for row in rows])
         values = None
-        if self.layout.probabilities(self.split).is_file():
+        if self.record.results.probabilities(self.split).is_file():
             values = self.record.probabilities(self.split).at(self.temperature or 1.0)
             confidence = np.where(predicted >= 0, np.nan_to_num(values[np.arange(len(rows)), predicted]), 0.0)
         labels = np.array([index[row["label"]] for row in rows])
@@ -162,16 +164,30 @@ class Contents:
     def training_photos(self) -> dict[str, int]:
         """Training photos per class, where split.json is of the photos that were evaluated."""
         report = SplitReport.read(self.root)
-        digest = report.digests.get(self.split) if report else None
+        digest = report.digests.get(split_of(self.split)) if report else None
         if not report or not digest or not self.evaluation or digest != self.evaluation.split_digest:
             return {}
         return {name: counts["train"] for name, counts in report.classes.items()}
 
     @cached_property
     def audit(self) -> Audit | None:
-        """The audit that lies beside the run, or beside the data."""
-        paths = (self.layout.audit, self.root / "audit.json")
-        return next((plain.read(Audit, path) for path in paths if path.is_file()), None)
+        """The audit that lies in the run, in the data's folder, or beside that folder if it is of that folder."""
+        for path in (self.layout.audit, self.root / "audit.json"):
+            if path.is_file():
+                return plain.read(Audit, path)
+        beside = self.root.absolute().parent / "audit.json"
+        content = files.read_json(beside) if beside.is_file() else None
+        if not isinstance(content, dict) or not {"root", "verdict", "findings"} <= content.keys():
+            return None  # another program's
+        audit = plain.from_plain(Audit, content, beside)
+        audited = Path(audit.root).parts
+        return audit if audited == self.root.absolute().parts[-len(audited) :] else None
+
+    @property
+    def advice(self) -> list[str]:
+        """What the figures suggest to do next."""
+        rose = still_improving(self.record) if self.record.state == "finished" else None
+        return [rose] if rose else []
 
     @cached_property
     def set_aside(self) -> list[PhotoSetAside]:

@@ -83,8 +83,9 @@ def _looks(
     paths = [answers.paths[row] for row, _ in asked]
     heats = attention(contents.path, contents.folder, paths, [label for _, label in asked])
     looks = {row: Look(answers.paths[row], [(pictures[row], "the photo")]) for row in wrong + right}
-    for (row, label), heat in zip(asked, heats, strict=True):
+    for (row, label), (heat, any_heat) in zip(asked, heats, strict=True):
         title = title_of(contents.classes[label])
-        words = f"for {title}, right" if label == answers.labels[row] else f"for {title}"
+        words = f"for {title}" + (", right" if label == answers.labels[row] else "")
+        words += "" if any_heat else ": no heat, no part of the photo speaks for it"
         looks[row].pictures.append((picture(heat, f"What speaks for {title}"), words))
     return list(looks.values())

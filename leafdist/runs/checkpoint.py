@@ -20,11 +20,10 @@ from torch import Tensor, nn
 
 from leafdist.runs.facts import CheckpointMeta
 from leafdist.runs.header import FORMAT, damaged, header_of, parse_header
-from leafdist.runs.layout import RunLayout
+from leafdist.runs.layout import GENERATION, UNSAVED, UNVALIDATED, RunLayout, age, generations
 from leafdist.system import files
 
 KEEP = 2  # generations of last/
-UNVALIDATED = "-unvalidated"
 DAMAGED = ".damaged"
 Say = Callable[[str], None]
 
@@ -58,8 +57,9 @@ def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = 
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
     files.flush(folder)
-    kept = [path for path in generations(folder) if _age(path) <= _age(target)][:KEEP]
-    for old in {*generations(folder), *folder.glob(f".step-*{DAMAGED}")} - set(kept):
+    (folder / UNSAVED).unlink(missing_ok=True)
+    kept = [path for path in generations(folder) if age(path) <= age(target)][:KEEP]
+    for old in {*generations(folder), *filter(_is_put_aside, folder.iterdir())} - set(kept):
         shutil.rmtree(old, ignore_errors=True)  # NFS keeps a file that somebody reads
 
 
@@ -67,8 +67,8 @@ def _fill(temporary: Path, snapshot: Snapshot) -> None:
     """Write the files, the manifest last, once all others are on the disk."""
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    save_file(snapshot.model, temporary / "model.safetensors")
-    save_file(snapshot.optimizer, temporary / "optimizer.safetensors")
+    save_tensors(snapshot.model, temporary / "model.safetensors")
+    save_tensors(snapshot.optimizer, temporary / "optimizer.safetensors")
     files.write_json(temporary / "state.json", snapshot.state)
     sums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
     for name in sums:
@@ -76,13 +76,17 @@ def _fill(temporary: Path, snapshot: Snapshot) -> None:
     files.write_json(temporary / "manifest.json", {"format": FORMAT, "sha256": sums})
 
 
-def generations(folder: Path) -> list[Path]:
-    """Return the checkpoints in last/, newest first."""
-    return sorted(folder.glob("step-*"), key=_age, reverse=True)
+def save_tensors(tensors: dict[str, Tensor], path: Path, facts: dict[str, str] | None = None) -> None:
+    """Write a new safetensors file, with the mode of any new file: safetensors makes it private."""
+    path.touch()
+    mode = path.stat().st_mode
+    save_file(tensors, path, facts)
+    path.chmod(mode)
 
 
-def _age(path: Path) -> tuple[str, bool]:
-    return path.name.removesuffix(UNVALIDATED), not path.name.endswith(UNVALIDATED)
+def _is_put_aside(path: Path) -> bool:
+    name = path.name.removeprefix(".").removesuffix(DAMAGED)
+    return path.name == f".{name}{DAMAGED}" and bool(GENERATION.fullmatch(name))
 
 
 def newest(folder: Path, say: Say) -> Path | None:
@@ -160,7 +164,7 @@ def save_best(folder: Path, tensors: dict[str, Tensor], meta: CheckpointMeta) ->
     """Replace the best checkpoint in one rename; the digest of the tensors is filled in here."""
     header = header_of(replace(meta, sha256=_digest(tensors)))
     with files.atomic_path(folder / "model.safetensors") as temporary:
-        save_file(tensors, temporary, {"leafdist": json.dumps(header)})
+        save_tensors(tensors, temporary, {"leafdist": json.dumps(header)})
     files.write_json(folder / "meta.json", header)
 
 

@@ -45,7 +45,7 @@ def list_folder(options: argparse.Namespace) -> None:
     rows = list(chosen(every, states=states, model=options.model, text=options.name))
     rows = ordered(rows, options.sort, reverse=options.reverse)
     if options.json:
-        console.say(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False))
+        console.output(json.dumps([asdict(row) for row in rows], indent=2))
         return
     if rows:
         styles = {index: STYLES[row.state] for index, row in enumerate(rows) if row.state in STYLES}
@@ -54,7 +54,7 @@ def list_folder(options: argparse.Namespace) -> None:
         if row.problem:
             console.say(f"{row.name}: {row.problem}", "red")
     if len(rows) < len(every) or not rows:
-        console.say_aside(f"{len(rows)} of {len(every)} run(s) in {options.folder}")
+        console.say_aside(f"{len(rows)} of {console.counted(len(every), 'run')} in {options.folder}")
 
 
 def cells(row: "RunRow") -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.results import Calibration, Evaluation
 from leafdist.system import files
+from leafdist.system.console import command
 from leafdist.system.plain import from_plain, read, to_plain
 
 FORMAT = 1
@@ -39,7 +40,8 @@ def read_calibration(run: Path, checkpoint: str | None) -> tuple[Calibration | N
     """Return the calibration of `checkpoint` (a sha256) and "", or None and why there is none. Raises ValueError."""
     path = RunLayout(run).calibration
     if not path.exists():
-        return None, f"not calibrated: {path} is missing; python evaluate.py {run} --split val writes it"
+        way = command("python", "evaluate.py", run, "--split", "val")
+        return None, f"not calibrated: {path} is missing; {way} writes it"
     try:
         found = read(Calibration, path)
     except ValueError as error:

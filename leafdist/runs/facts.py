@@ -12,13 +12,14 @@ from leafdist.system.plain import from_plain, to_plain
 
 @dataclass(frozen=True)
 class Start:
-    """One start of the run: when, from which optimizer step, on what."""
+    """One start of the run: when, from which optimizer step, on what; folder: where relative paths start."""
 
     time: str | None = None
     step: int = 0
     world_size: int = 1
     device: str = "cpu"
     host: str | None = None
+    folder: str | None = None
     slurm_job_id: str | None = None
     git_commit: str | None = None
     versions: dict[str, str] = field(default_factory=dict)
@@ -37,12 +38,15 @@ class RunResult:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted."""
+    """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
+    passed_over: files of each split that are no photos, by kind.
+    """
 
     state: str = "new"
     starts: list[Start] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     data: dict[str, SplitFacts] = field(default_factory=dict)
+    passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     wandb_id: str | None = None
     reason: str | None = None
     steps: int | None = None

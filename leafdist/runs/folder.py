@@ -2,9 +2,9 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,18 +18,17 @@ from leafdist.config.schema import Config, differences
 from leafdist.data.photo_facts import DataFacts
 from leafdist.runs.events import EndEvent
 from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_facts
-from leafdist.runs.layout import RunLayout
+from leafdist.runs.layout import GENERATION, RunLayout, generations
 from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
-from leafdist.system import locks
+from leafdist.system import console, files, locks
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
-from leafdist.system.plain import to_plain
 from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
-_held = list[FileLock]()  # to the end of the process: a checkpoint may still be being written
+_held = list[FileLock]()  # after a failure to the end of the process: a checkpoint may still be being written
 
 
 class RunFolder:
@@ -63,21 +62,22 @@ class RunFolder:
         fixed, free = differences(read_config(self.path), self.config)
         known = self.facts
         if known.starts:
-            pairs = {"classes": (known.classes, self.photos.classes), "data": (known.data, self.photos.data)}
-            fixed += [f"{key}: {to_plain(old)} -> {to_plain(new)}" for key, (old, new) in pairs.items() if old != new]
+            fixed += DataFacts(known.classes, known.data).changes(self.photos)
         if fixed:
-            lines = "\n  ".join(fixed)
             raise ValueError(
-                f"{self.path} belongs to another run; these differ:\n  {lines}\nSet another run.name, or undo that"
+                f"{self.path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, "
+                "or undo that"
             )
         for line in free:
             say(f"changed since the last start: {line}")
 
     def start(self, world: int, device: str, step: int) -> None:
         """Save the configuration and record this start at optimizer step `step` on `world` processes."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        for leftover in self.path.rglob(".*.tmp"):  # of a kill while writing
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        layout, known = RunLayout(self.path), self.facts
+        layout.last.mkdir(parents=True, exist_ok=True)
+        self._remove_leftovers([platform.node(), *(before.host for before in known.starts if before.host)])
+        if not known.starts:
+            files.write_text(layout.unsaved, "")
         write_config(self.path, self.config)
         start = Start(
             time=now(),
@@ -85,14 +85,40 @@ class RunFolder:
             world_size=world,
             device=device,
             host=platform.node(),
+            folder=str(Path.cwd()),
             slurm_job_id=os.environ.get("SLURM_JOB_ID"),
             git_commit=git_commit(),
             versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
         )
-        facts = self.facts
-        given = facts.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
-        facts = replace(facts, state="running", starts=[*facts.starts, start], wandb_id=given)
-        write_facts(self.path, replace(facts, classes=self.photos.classes, data=self.photos.data))
+        given = known.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
+        facts = replace(known, state="running", starts=[*known.starts, start], wandb_id=given)
+        facts = replace(facts, classes=self.photos.classes, data=self.photos.data)
+        write_facts(self.path, replace(facts, passed_over=self.photos.passed_over))
+
+    def _remove_leftovers(self, hosts: list[str]) -> None:
+        """Remove what kills while writing left; what else begins with a dot is the user's."""
+        ours = re.compile(
+            rf"\.{GENERATION.pattern}\.tmp|{files.temporary_of('.+', '(?:' + '|'.join(map(re.escape, hosts)) + ')')}"
+        )
+        for path in [path for path in self.path.rglob(".*.tmp") if ours.fullmatch(path.name)]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    def is_complete(self, steps: int) -> bool:
+        """Whether a run without checkpoints needs none, having finished all `steps`.
+
+        Raises ValueError where it has trained and there is nothing to go on from: it would be trained anew, over its
+        best checkpoint. A run that was killed before its first checkpoint has `last/.unsaved`, and starts over.
+        """
+        layout, known = RunLayout(self.path), self.facts
+        trained = known.starts or layout.metrics.exists() or layout.best_model.exists()
+        if not trained or layout.unsaved.exists() or generations(layout.last):
+            return False
+        if known.state == "finished" and (known.steps or 0) >= steps and layout.best_model.exists():
+            return True
+        raise ValueError(
+            f"{self.path} has trained ({known.state}), but {layout.last} has no checkpoint to go on from. Bring that "
+            f"folder back, set another run.name, or remove {self.path} to train from the start"
+        )
 
     @contextmanager
     def ending(self, tracker: Tracker, *, active: bool) -> Iterator[Callable[[RunResult], None]]:
@@ -113,7 +139,7 @@ class RunFolder:
                 tracker.log(EndEvent(state, **(vars(result) if result else {})))
                 tracker.close(EXIT_CODES[state], result)
             except OSError as error:  # a full disk, most likely the reason too, which its raiser reports
-                print(f"warning: the end could not be recorded in {self.path}: {error}", file=sys.stderr, flush=True)
+                console.warn(f"the end could not be recorded in {self.path}: {error}")
                 if state == "finished":
                     raise
 
@@ -128,7 +154,8 @@ class RunFolder:
 
 
 def lock_run(path: Path, say: Callable[[str], None]) -> None:
-    """Lock a run folder until this process ends; the kernel frees a dead job's lock. Raises ValueError if in use."""
+    """Lock a run folder until `unlock_runs`; the kernel frees a dead job's lock. Raises ValueError if in use."""
+    unlock_runs()  # of this process itself
     path.mkdir(parents=True, exist_ok=True)
     try:
         _held.append(locks.hold(RunLayout(path).lock, LOCK_SECONDS, say))
@@ -138,6 +165,12 @@ def lock_run(path: Path, say: Callable[[str], None]) -> None:
             f"{path} is in use by another job (host {last.host}, Slurm job {last.slurm_job_id}, "
             f"started {last.time}). Wait for its end, or set another run.name"
         ) from None
+
+
+def unlock_runs() -> None:
+    """Give back what `lock_run` locked: a notebook lives on after a training."""
+    while _held:
+        _held.pop().release()
 
 
 def continued(config: Config) -> Config:

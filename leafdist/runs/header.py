@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,15 @@ def read_meta(run: Path) -> CheckpointMeta | None:
             return parse_header(file.metadata(), path)
     except (SafetensorError, OSError) as error:
         raise damaged(path, error) from error
+
+
+def best_so_far(run: Path, say: Callable[[str], None]) -> CheckpointMeta | None:
+    """Read what best/ holds, which may be of a later epoch than the newest checkpoint; a damaged one is a warning."""
+    try:
+        return read_meta(run)
+    except ValueError as error:
+        say(f"warning: {error}; the next best epoch replaces it")
+        return None
 
 
 def parse_header(header: dict[str, str] | None, path: Path) -> CheckpointMeta:

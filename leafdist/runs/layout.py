@@ -1,6 +1,31 @@
 """The name of each file of a run folder, and who writes it. No other module spells these names."""
 
+import re
 from pathlib import Path
+
+from leafdist.system.console import command
+
+FOUR_VIEWS, BY_LEAF = "+tta", "+leaves"  # how else a split was judged, at the end of an evaluation's name
+UNVALIDATED = "-unvalidated"
+GENERATION = re.compile(rf"step-([0-9]{{9,}})({UNVALIDATED})?")
+UNSAVED = ".unsaved"  # lies in last/ from the first start to the first checkpoint
+
+
+def generations(last: Path) -> list[Path]:
+    """Return the checkpoints in last/, newest first; what else lies there is not ours."""
+    return sorted((path for path in last.glob("step-*") if GENERATION.fullmatch(path.name)), key=age, reverse=True)
+
+
+def age(path: Path) -> tuple[int, bool]:
+    """The step of a checkpoint, and whether its epoch was validated: what is greater is newer."""
+    return step_of(path), not path.name.endswith(UNVALIDATED)
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint."""
+    found = GENERATION.fullmatch(path.name)
+    assert found
+    return int(found[1])
 
 
 class RunLayout:
@@ -18,6 +43,7 @@ class RunLayout:
         self.best_meta = self.best / "meta.json"  # runs/checkpoint.py
         self.best_predictions = self.best / "predictions-val.csv"  # training/trainer.py
         self.last = path / "last"  # runs/checkpoint.py
+        self.unsaved = self.last / UNSAVED  # runs/folder.py
         self.calibration = path / "calibration.json"  # runs/evaluations.py
         self.set_aside = path / "set-aside.json"  # data/open.py
         self.not_finite = path / "not-finite.json"  # training/trainer.py
@@ -30,7 +56,7 @@ class RunLayout:
         self.tensorboard = path / "tensorboard"  # tracking/tensorboard.py
 
     def evaluation(self, name: str) -> Path:
-        """The scores of an evaluation, `name` being `test`, `val` or `test@field`; runs/evaluations.py writes it."""
+        """The scores of an evaluation: of `test`, `test@field` or `test+tta`; runs/evaluations.py writes it."""
         return self.path / f"eval-{name}.json"
 
     def predictions(self, name: str) -> Path:
@@ -42,5 +68,17 @@ class RunLayout:
         return self.path / f"probabilities-{name}.csv"
 
     def evaluated(self) -> list[str]:
-        """Names of the evaluations that are there."""
-        return sorted(path.stem.removeprefix("eval-") for path in self.path.glob("eval-*.json"))
+        """Names of the evaluations that are there; one by leaf is of the answers of the plain one."""
+        names = sorted(path.stem.removeprefix("eval-") for path in self.path.glob("eval-*.json"))
+        return [name for name in names if not name.endswith(BY_LEAF)]
+
+
+def split_of(name: str) -> str:
+    """The split of an evaluation: `test` of `test@field+tta`."""
+    return re.split("[@+]", name)[0]
+
+
+def command_for(run: Path, name: str) -> str:
+    """The command that makes an evaluation of this name."""
+    more = " --data ROOT" * ("@" in name) + " --tta" * name.endswith(FOUR_VIEWS)
+    return command("python", "evaluate.py", run, "--split", split_of(name)) + more

@@ -1,16 +1,24 @@
 """The tables of an evaluation, one row per photo: predictions-<name>.csv and probabilities-<name>.csv."""
 
 import csv
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
+from leafdist.runs.layout import command_for
 from leafdist.system import files
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+FORMULA = re.compile(r"^'*(?=[=+\-@\t\r\n])")  # how a cell begins that a spreadsheet would run
+GUARDED = re.compile(r"^'(?='*[=+\-@\t\r\n])")
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,18 @@ class Probabilities:
         powers = np.power(self.values, 1 / temperature)
         result: NDArray[np.float64] = powers / powers.sum(1, keepdims=True)
         return result
+
+
+@contextmanager
+def table_file(path: Path) -> Iterator[Callable[[Iterable[object]], None]]:
+    """Yield what writes one row of a CSV file, which appears once all are written.
+
+    A spreadsheet would run a name such as `=1+1` as a formula: it gets an apostrophe, which `_table` takes away.
+    """
+    with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
+        ends = SimpleNamespace(write=lambda line: file.write(f"{line[:-2]}\n"))
+        writer = csv.writer(ends, lineterminator="\r\n")  # so that Python 3.11 quotes a name with either
+        yield lambda row: writer.writerow([FORMULA.sub("'\\g<0>", str(cell)) for cell in row])
 
 
 def read_predictions(path: Path) -> list[dict[str, str]]:
@@ -52,10 +72,9 @@ def read_probabilities(path: Path) -> Probabilities:
 
 def _table(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     if not path.is_file():
-        split = path.stem.split("-")[1]
-        raise ValueError(f"{path} is missing: run python evaluate.py {path.parent} --split {split}")
+        raise ValueError(f"{path} is missing: run {command_for(path.parent, path.stem.partition('-')[2])}")
     with path.open(newline="", **files.TEXT) as file:
-        header, *rows = list(csv.reader(file)) or [[]]
+        header, *rows = [[GUARDED.sub("", cell) for cell in row] for row in csv.reader(file)] or [[]]
     if header[: len(first)] != list(first) or any(len(row) != len(header) for row in rows):
         raise ValueError(f"{path} is damaged: its columns do not begin with {','.join(first)}. Evaluate again")
     return header, rows

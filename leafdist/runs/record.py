@@ -10,7 +10,7 @@ from leafdist.runs.evaluations import read_calibration, read_evaluation
 from leafdist.runs.events import EpochEvent, Event, StepEvent
 from leafdist.runs.facts import CheckpointMeta, RunFacts, read_facts
 from leafdist.runs.header import read_meta
-from leafdist.runs.layout import RunLayout
+from leafdist.runs.layout import BY_LEAF, RunLayout
 from leafdist.runs.metrics_log import read_events
 from leafdist.runs.photo_tables import Probabilities, read_predictions, read_probabilities
 from leafdist.runs.results import Calibration, Evaluation
@@ -21,15 +21,15 @@ from leafdist.system import locks
 class RunRecord:
     """A run folder, each file read when it is first asked for; a damaged one raises a ValueError that names it."""
 
-    def __init__(self, path: Path, facts: RunFacts) -> None:
-        self.path, self.facts, self.layout = path, facts, RunLayout(path)
+    def __init__(self, path: Path, facts: RunFacts, results: Path) -> None:
+        self.path, self.facts, self.layout, self.results = path, facts, RunLayout(path), RunLayout(results)
 
     @classmethod
-    def open(cls, path: Path) -> "RunRecord":
-        """Open a run folder. Raises ValueError if it is not one."""
+    def open(cls, path: Path, results: Path | None = None) -> "RunRecord":
+        """Open a run folder, whose evaluations are in `results` if given. Raises ValueError if it is not one."""
         if not RunLayout(path).config.is_file():
             raise ValueError(f"{path} is not a run folder: it has no config.yaml. Name one such as runs/resnet50")
-        return cls(path, read_facts(path))
+        return cls(path, read_facts(path), results or path)
 
     @property
     def name(self) -> str:
@@ -97,21 +97,30 @@ class RunRecord:
 
     @cached_property
     def evaluations(self) -> dict[str, Evaluation]:
-        """What evaluate.py wrote, by name of the evaluation."""
-        return {name: read_evaluation(self.path, name) for name in self.layout.evaluated()}
+        """What evaluate.py wrote, by name of the evaluation; with the interval by leaf where leaf ids were given."""
+        return {name: self._evaluation(name) for name in self.results.evaluated()}
+
+    def _evaluation(self, name: str) -> Evaluation:
+        plain = read_evaluation(self.results.path, name)
+        if not self.results.evaluation(name + BY_LEAF).exists():
+            return plain
+        found = read_evaluation(self.results.path, name + BY_LEAF)
+        return found if (found.data, found.checkpoint) == (plain.data, plain.checkpoint) else plain
 
     @cached_property
     def calibration(self) -> tuple[Calibration | None, str]:
         """The calibration of the best checkpoint and "", or None and why there is none."""
-        return read_calibration(self.path, self.meta.sha256 if self.meta else None)
+        checkpoint = self.meta.sha256 if self.meta else None
+        found, reason = read_calibration(self.results.path, checkpoint)
+        return (found, reason) if found else read_calibration(self.path, checkpoint)
 
     def predictions(self, split: str) -> list[dict[str, str]]:
         """Read path, label, predicted (empty: unreadable) and confidence of each photo. Raises ValueError."""
-        return read_predictions(self.layout.predictions(split))
+        return read_predictions(self.results.predictions(split))
 
     def probabilities(self, split: str) -> Probabilities:
         """Read the probabilities of each photo, uncalibrated. Raises ValueError."""
-        return read_probabilities(self.layout.probabilities(split))
+        return read_probabilities(self.results.probabilities(split))
 
 
 def state_of(run: Path, facts: RunFacts) -> str:

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from leafdist.config.parse import parse_config
 from leafdist.runs.facts import read_facts
-from leafdist.runs.layout import RunLayout
-from leafdist.system import files
+from leafdist.runs.layout import RunLayout, generations, step_of
+from leafdist.system import console, files, streams
 from leafdist.system.plain import from_plain, to_plain
 
 REQUEUES = 2  # without progress, before the job is given up
@@ -35,6 +35,7 @@ class Note:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Answer `start` or `end`; return the exit status."""
+    streams.outlive()
     action, *rest = sys.argv[1:] if arguments is None else arguments
     config = parse_config(rest)
     folder = Path(config.run.folder) / str(config.run.name)
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             yes, reason = end(folder, signalled=bool(os.environ.get("SIGNALLED")))
     except (OSError, ValueError) as error:
         yes, reason = False, str(error)
-    print(f"leafdist: {reason}", flush=True)
+    console.say(f"leafdist: {reason}")
     return 0 if yes else 1
 
 
@@ -81,7 +82,7 @@ def end(folder: Path, *, signalled: bool) -> tuple[bool, str]:
 
 def newest_step(folder: Path) -> int:
     """Return the step of the newest checkpoint; 0 without one."""
-    return max((int(path.name.split("-")[1]) for path in RunLayout(folder).last.glob("step-*")), default=0)
+    return max(map(step_of, generations(RunLayout(folder).last)), default=0)
 
 
 def read_notes(folder: Path) -> list[Note]:

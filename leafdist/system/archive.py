@@ -1,13 +1,15 @@
-"""Reads the members of an archive in one pass from its first byte to its last: zip, tar, tar.gz and tar.zst.
+"""Reads the members of an archive in one pass from its first byte to its last: zip, and tar with any compression.
 
 Python's tarfile accepts an archive that was cut, or turns to garbage, between two members, and reads headers of any
 size into memory; both are errors here.
 """
 
+import bz2
 import calendar
 import gzip
 import hashlib
 import io
+import lzma
 import stat
 import sys
 import tarfile
@@ -16,10 +18,11 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from lzma import LZMAError
 from pathlib import Path
 from posixpath import dirname, join
 from typing import IO, Any, Literal, NamedTuple, Protocol
+
+from leafdist.system.arguments import extra
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -30,6 +33,9 @@ else:
         zstd = None  # type: ignore[assignment]
 
 Kind = Literal["file", "folder", "link", "device"]
+Compression = Literal["zip", "tar", "gzip", "xz", "bzip2", "zstd"]
+MAGIC: dict[bytes, Compression] = {b"PK\3\4": "zip", b"PK\5\6": "zip", b"\x1f\x8b": "gzip", b"BZh": "bzip2"}
+MAGIC |= {b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
 BUFFER = 1 << 20
 HEADER = 1 << 20  # most bytes of names and other headers before a member's data, and after the last one
 BLOCK = tarfile.BLOCKSIZE
@@ -39,7 +45,7 @@ DAMAGE: tuple[type[Exception], ...] = (
     tarfile.TarError,
     zipfile.BadZipFile,
     zlib.error,
-    LZMAError,
+    lzma.LZMAError,
     EOFError,
     RecursionError,
     gzip.BadGzipFile,
@@ -118,7 +124,7 @@ class _Metered:
 
 
 class Archive:
-    """An archive of one of the four kinds; use `members` and their data inside `reading`. Raises ArchiveError."""
+    """An archive of one of these kinds; use `members` and their data inside `reading`. Raises ArchiveError."""
 
     def __init__(self, path: Path) -> None:
         self.path, self.size = path, path.stat().st_size
@@ -214,21 +220,19 @@ class Archive:
         return Member(info.filename, "file", info.file_size, time, data=data)
 
 
-def kind(path: Path) -> Literal["zip", "tar", "gzip", "zstd"]:
+def kind(path: Path) -> Compression:
     """Tell the kind of an archive by its first bytes, whatever its name. Raises ArchiveError."""
     with path.open("rb") as file:
         start = file.read(BLOCK)
-    if start.startswith((b"PK\3\4", b"PK\5\6")):
-        return "zip"
-    if start.startswith(b"\x1f\x8b"):
-        return "gzip"
-    if start.startswith(b"\x28\xb5\x2f\xfd"):
-        return "zstd"
+    if found := next((name for magic, name in MAGIC.items() if start.startswith(magic)), None):
+        return found
+    if start.startswith((b"7z\xbc\xaf", b"Rar!")):
+        raise ArchiveError(f"{path} is a 7z or rar archive. Unpack it with `7z x`, then name the folder")
     if start[257:262] == b"ustar":
         return "tar"
     page = "It is a web page, of a login perhaps. " if start.lstrip()[:5].lower() in (b"<!doc", b"<html") else ""
     raise ArchiveError(
-        f"{path} is no zip, tar, tar.gz or tar.zst: it starts with {start[:16]!r}. {page}Check its source"
+        f"{path} is no zip, tar, tar.gz, .xz, .bz2 or .zst: it starts with {start[:16]!r}. {page}Check its source"
     )
 
 
@@ -237,6 +241,8 @@ def _decompressor(raw: _Hashed, how: str) -> _Readable:
     file = io.BufferedReader(raw, BUFFER)
     if how == "gzip":
         return gzip.GzipFile(fileobj=file, mode="rb")
+    if how in ("xz", "bzip2"):
+        return lzma.open(file) if how == "xz" else bz2.open(file)
     if how == "zstd" and zstd is None:
-        raise ValueError(f"{raw.path} is a tar.zst: pip install 'leafdist[zstd]' first")
+        raise ValueError(f"{raw.path} is a tar.zst: {extra('zstd')} first")
     return zstd.ZstdFile(file, "rb") if how == "zstd" else file

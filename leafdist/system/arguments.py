@@ -5,11 +5,14 @@ import difflib
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, NoReturn
 
 from leafdist.system import console
 from leafdist.system.errors import WRONG_INPUT
 
+ALIKE, SURE = 0.8, 0.85  # share of letters that two names have in common, for one to be meant by the other
+MIN_LETTERS = 3  # of an abbreviation
 PACKAGES = ("leafdist", "torch", "torchvision", "accelerate")
 
 
@@ -33,7 +36,11 @@ class Parser(argparse.ArgumentParser):
         return super().add_argument(*flags, **options)
 
     def error(self, message: str) -> NoReturn:
-        """Print one line and exit with status 2."""
+        """Print one line, with the flag that was likely meant, and exit with status 2."""
+        word = message.removeprefix("unrecognized arguments: --").split(" ")[0].partition("=")[0]
+        if message.startswith("unrecognized arguments: --"):
+            near = nearest(word, (flag.lstrip("-") for flag in self._option_string_actions))
+            message += f" (did you mean --{' or --'.join(near)}?)" if near else ""
         console.error(f"{message}. See {self.prog} --help", self.prog)
         raise SystemExit(WRONG_INPUT)
 
@@ -50,9 +57,19 @@ def one_of(choices: Iterable[str]) -> Callable[[str], str]:
 
 
 def unknown(given: str, known: Iterable[str]) -> str:
-    """Say that `given` is none of `known`, with the nearest of them."""
-    near = difflib.get_close_matches(given, known, 1)
-    return f"{given}: unknown;{f' did you mean {near[0]}?' if near else ''} known are {', '.join(known)}"
+    """Say that `given` is none of `known`, with what was likely meant."""
+    near = " or ".join(nearest(given, known))
+    return f"{given}: unknown;{f' did you mean {near}?' if near else ''} known are {', '.join(known)}"
+
+
+def nearest(given: str, known: Iterable[str], *, sure: bool = False) -> list[str]:
+    """The one or two names that `given` likely means: it begins them, or a letter or two differ; else none.
+
+    sure: only where hardly a letter differs.
+    """
+    names = list(dict.fromkeys(known))
+    longer = [] if sure or len(given) < MIN_LETTERS else [name for name in names if name.startswith(given)]
+    return longer if 0 < len(longer) <= 2 else difflib.get_close_matches(given, names, 2, SURE if sure else ALIKE)
 
 
 class Version(argparse.Action):
@@ -66,6 +83,14 @@ class Version(argparse.Action):
             console.say(f"{name} {installed(name)}")
         console.say(f"python {platform.python_version()}")
         raise SystemExit(0)
+
+
+def extra(name: str) -> str:
+    """The command that installs an extra: of the checkout that this code lies in, or of the package."""
+    root = Path(__file__).parents[2]
+    if not (root / "pyproject.toml").is_file():
+        return console.command("pip", "install", f"leafdist[{name}]")
+    return console.command("pip", "install", "-e", f"{'.' if root == Path.cwd() else root}[{name}]")
 
 
 def installed(name: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from leafdist.system import console
+from leafdist.system.arguments import extra
 
 SHELLS = ("bash", "zsh")
 FOLDERS = ("RUN", "ROOT", "RAW", "DEST", "FOLDER", "DIR")  # metavars
@@ -29,11 +30,11 @@ def add(commands: Any) -> None:
 def print_completion(options: argparse.Namespace) -> None:
     """Print the script. Raises ValueError where shtab is not installed."""
     if find_spec("shtab") is None:
-        raise ValueError("shtab, which writes the script, is not installed: pip install 'leafdist[completion]'")
+        raise ValueError(f"shtab, which writes the script, is not installed: {extra('completion')}")
     import shtab  # noqa: PLC0415 - an extra
 
     complete_paths(options.commands.values())
-    console.say(shtab.complete(options.parser, options.shell))
+    console.output(shtab.complete(options.parser, options.shell))
 
 
 def complete_paths(parsers: Iterable[argparse.ArgumentParser]) -> None:

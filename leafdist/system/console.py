@@ -5,8 +5,11 @@
 
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -15,28 +18,69 @@ if TYPE_CHECKING:
 STYLES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 NUMBER = re.compile(r"[-+−±<]?\d")
 EMPTY = ("", "-")
+# what moves a cursor, turns the direction of writing, is invisible, or is no character: names of files hold anything
+CONTROLS = re.compile(
+    "[\\0-\\x1f\\x7f-\\x9f\\xad\\u061c\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u206f\\ufeff\\ufff9-\\ufffb\\ud800-\\udfff]"
+)
 UNBOUNDED = 10**6  # width and height of a file
 
 
 def say(text: str = "", style: str = "") -> None:
     """Print to the standard output, in one of STYLES where colours are shown."""
-    print(paint(text, style, sys.stdout), flush=True)
+    _print(text, style, sys.stdout)
+
+
+def command(*words: object) -> str:
+    """A command line that can be pasted into a shell, whatever names it holds."""
+    return shlex.join(map(str, words))
+
+
+def counted(count: int, one: str) -> str:
+    """`1 photo`, `2 photos`, `2 classes`."""
+    return f"{count:,} {one}" + ("" if count == 1 else "es" if one.endswith(("s", "ch")) else "s")
 
 
 def say_aside(text: str) -> None:
     """Print to the standard error what a person wants to know and a script must not read."""
-    print(text, file=sys.stderr, flush=True)
+    _print(text, "", sys.stderr)
+
+
+def output(text: str) -> None:
+    """Print what another program reads to the standard output, as it is."""
+    print(text, flush=True)
 
 
 def warn(text: str) -> None:
     """Print a warning to the standard error."""
-    say_aside(f"{paint('warning:', 'yellow', sys.stderr)} {text}")
+    _print(f" {text}", "", sys.stderr, mark=paint("warning:", "yellow", sys.stderr))
 
 
 def error(text: object, program: str = "") -> None:
     """Print an error to the standard error, after the name of the program if given."""
     mark = paint("error:", "red", sys.stderr)
-    say_aside(f"{program}: {mark} {text}" if program else f"{mark} {text}")
+    _print(f" {text}", "", sys.stderr, mark=f"{program}: {mark}" if program else mark)
+
+
+def _print(text: str, style: str, stream: IO[str], mark: str = "") -> None:
+    print(mark + paint(visible(text), style, stream), file=stream, flush=True)
+
+
+def visible(text: str) -> str:
+    """Return `text` in one line, with escapes such as `\\x1b` for what a terminal would obey and for stray bytes."""
+    with suppress(UnicodeEncodeError, UnicodeDecodeError):  # Latin-1, or half a pair: its bytes are shown one by one
+        text = text.encode("utf-8", "surrogateescape").decode()  # names in UTF-8, listed in a locale of ASCII
+    return CONTROLS.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(character: str) -> str:
+    byte = ord(character) - 0xDC00  # as Python keeps a byte that is no text
+    return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else character.encode("unicode_escape").decode()
+
+
+def escape_unprintable() -> None:
+    """Print escapes for the characters that the encoding of the standard output lacks, instead of ending there."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def paint(text: str, style: str, stream: IO[str]) -> str:
@@ -60,12 +104,12 @@ def table(
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[visible(str(cell)) for cell in row] for row in rows]
     grid = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for at, name in enumerate(columns):
         right = all(NUMBER.match(row[at]) or row[at] in EMPTY for row in cells)
         fold = shrink is None or name == shrink
-        grid.add_column(Text(name), justify="right" if right else "left", overflow="fold", no_wrap=not fold)
+        grid.add_column(Text(visible(name)), justify="right" if right else "left", overflow="fold", no_wrap=not fold)
     for number, row in enumerate(cells):
         grid.add_row(*map(Text, row), style=(styles or {}).get(number))
     size = None if on_terminal(sys.stdout) else UNBOUNDED  # both, or rich takes its own for TERM=dumb
@@ -74,7 +118,7 @@ def table(
         console.print(grid)
     if title:
         say(title, "bold")
-    say("\n".join(line.rstrip() for line in shown.get().splitlines()))
+    output("\n".join(line.rstrip() for line in shown.get().splitlines()))
 
 
 class bar:  # noqa: N801 - used as a function: `with console.bar(10, "photo") as bar`
@@ -87,7 +131,7 @@ class bar:  # noqa: N801 - used as a function: `with console.bar(10, "photo") as
         self.n, self.note = start, ""
         self.shown = _progress(unit) if shown and on_terminal(sys.stderr) else None
         if self.shown:
-            self.task = self.shown.add_task(text, total=total, completed=start, note=self.note)
+            self.task = self.shown.add_task(visible(text), total=total, completed=start, note=self.note)
             self.shown.start()
             self.shown.console.show_cursor()  # a process that is killed could not bring it back
 
@@ -95,7 +139,7 @@ class bar:  # noqa: N801 - used as a function: `with console.bar(10, "photo") as
         """Add `count` to what is done; `note` replaces the text at the end of the bar."""
         self.n += count
         if self.shown:
-            self.note = self.note if note is None else note
+            self.note = self.note if note is None else visible(note)
             self.shown.update(self.task, completed=self.n, note=self.note)
 
     def close(self) -> None:

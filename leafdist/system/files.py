@@ -16,7 +16,7 @@ TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary file name beside `path`; on success flush it to disk and rename it to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")  # as temporary_of has it
     try:
         yield temporary
         flush(temporary)
@@ -24,6 +24,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
         flush(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_of(name: str, host: str = ".+") -> str:
+    """Return the pattern of what a process of `host` that was killed leaves of files whose name matches `name`."""
+    return rf"\.(?:{name})\.{host}\.[0-9]+\.tmp"
 
 
 @contextmanager

@@ -3,15 +3,17 @@
 import multiprocessing
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
-from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
 from leafdist.system import signals
+
+SETTLE = 0.2  # seconds in which a pool forgets what was cancelled: it would print tracebacks of that when helpers die
 
 
 class HelperKilledError(OSError):
@@ -24,8 +26,9 @@ Result = TypeVar("Result")
 
 @contextmanager
 def deaf() -> Iterator[None]:
-    """Keep stop signals from helpers started inside. Python's resource tracker, started there, would unblock some."""
-    resource_tracker.ensure_running()
+    """Keep stop signals from helpers started inside, and from Python's resource tracker, which starts first."""
+    with signals.blocked():  # one of its own: starting the tracker unblocks some
+        resource_tracker.ensure_running()
     with signals.blocked():
         yield
 
@@ -39,23 +42,23 @@ def share_out(work: Callable[[Task], Result], tasks: Sequence[Task], workers: in
     if min(workers, len(tasks)) <= 1:
         yield from ((index, work(task)) for index, task in enumerate(tasks))
         return
-    helpers, before = list[BaseProcess](), set(multiprocessing.active_children())
+    before = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(workers, len(tasks)) - 1, get_context("spawn"), initializer=leave_with_parent)
     try:
         with deaf():
             futures = [pool.submit(work, task) for task in tasks]
-        helpers += set(multiprocessing.active_children()) - before
         yield from _from_both_ends(work, tasks, futures)
-    except BrokenProcessPool as error:
+    except BaseException as error:  # nobody wants the results any more: do not wait for tasks under way
+        pool.shutdown(wait=False, cancel_futures=True)
+        time.sleep(SETTLE)
+        for helper in set(multiprocessing.active_children()) - before:
+            helper.kill()
+        if not isinstance(error, BrokenProcessPool):
+            raise
         raise HelperKilledError(
             "a helper process was killed, most likely by the system because memory ran out"
         ) from error
-    except BaseException:  # nobody wants the results any more: do not wait for tasks under way
-        for helper in helpers:
-            helper.kill()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    pool.shutdown()
 
 
 def _from_both_ends(

@@ -2,14 +2,16 @@
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from leafdist.system.errors import STOPPED
 
-STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2)
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+NOHUP = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN  # when the program starts, before `ignore`
 ECHO_SECONDS = 0.3  # a launcher and Slurm may both forward one SIGINT; a person presses again later than that
 _received: list[tuple[str, float]] = []  # name and time of the first
 
@@ -19,9 +21,29 @@ class Interrupted(Exception):  # noqa: N818 - a request, no fault
 
 
 def install() -> None:
-    """Let the signals that end a job ask it to stop from now on. Main thread only."""
+    """Let the signals that end a job ask it to stop from now on. Main thread only. What `nohup` ignores stays so."""
     for number in STOPPING:
-        signal.signal(number, _note)
+        if number != signal.SIGHUP or not NOHUP:
+            signal.signal(number, _note)
+
+
+@contextmanager
+def heeded() -> Iterator[None]:
+    """Let the signals that end a job ask it to stop while inside, and put back what was there before.
+
+    Python lets no other thread than the main one do that: the work in another one hears no signal.
+    """
+    _received.clear()
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    install()
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
 
 
 def _note(number: int, frame: FrameType | None) -> None:
@@ -29,12 +51,13 @@ def _note(number: int, frame: FrameType | None) -> None:
     if not _received:
         _received.append((signal.Signals(number).name, now))
     elif number == signal.SIGINT and _received[0][0] == "SIGINT" and now - _received[0][1] > ECHO_SECONDS:
-        os.write(2, b"second SIGINT: stopped at once; what is on the disk is intact\n")
+        with suppress(OSError):  # the terminal may be gone
+            os.write(2, b"second SIGINT: stopped at once; what is on the disk is intact\n")
         os._exit(STOPPED)
 
 
 def ignore() -> None:
-    """Ignore the signals until the process is gone: Python would restore their deadly default before that."""
+    """Ignore the signals before and after they are heeded: Python restores their deadly default at the very end."""
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from leafdist.runs.events import EpochEvent, StepEvent
+from leafdist.runs.layout import split_of
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
 from leafdist.system.plain import to_plain
@@ -22,7 +23,7 @@ def add_evaluation(run_dir: Path, name: str, say: Say = print) -> None:
     with tolerant(f"evaluation on {name}", run_dir, say):
         record = RunRecord.open(run_dir)
         track, tracked = record.config.track, record.layout.wandb_id.exists()
-        if track.wandb == "off" or not tracked or record.state not in OVER:
+        if track.wandb == "off" or not tracked or name not in record.evaluations or record.state not in OVER:
             return
         about = WandbRun(record.name, track.project, track.entity, tuple(track.tags))
         run = start_wandb(run_dir, track.wandb, say, about)
@@ -32,7 +33,7 @@ def add_evaluation(run_dir: Path, name: str, say: Say = print) -> None:
         run.summary.update({f"{name}/{key}": value for key, value in numbers(found)})
         if track.tables:
             step = max((event.step for event in record.events if isinstance(event, (StepEvent, EpochEvent))), default=0)
-            photos = Path(found.elsewhere) if found.elsewhere else Path(found.root or "", found.split)
+            photos = Path(found.elsewhere) if found.elsewhere else Path(found.root or "", split_of(found.split))
             shown = Showcase(name=name, photos=photos, fit=record.config.data.fit)
             show_findings(run, run_dir, record.layout.predictions(name), step, shown)
         run.finish(exit_code=int(record.state != "finished"))

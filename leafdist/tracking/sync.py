@@ -6,6 +6,7 @@ from pathlib import Path
 
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import wandb_id
+from leafdist.system import console
 from leafdist.tracking.wandb_client import offline_reason
 
 
@@ -20,7 +21,7 @@ def sync(runs: list[Path]) -> int:
     status = 0
     for run, paths in found.items():
         command = ["wandb", "sync", "--include-online", "--id", wandb_id(run), *map(str, paths)]
-        print(f"{run}: {' '.join(command)}", flush=True)
+        console.say(f"{run}: {console.command(*command)}")
         done = subprocess.run([sys.executable, "-m", *command], check=False, stdin=subprocess.DEVNULL)
         status = status or done.returncode
     return status

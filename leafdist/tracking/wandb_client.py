@@ -45,11 +45,25 @@ def offline_reason() -> str | None:
 
 
 def wandb_settings() -> "Settings":
-    """Return what W&B reads from its files and the environment."""
+    """Return what W&B reads from its files and the environment. Raises ValueError for a variable that it refuses."""
+    import wandb
+
     # private: wandb.setup() would start the helper process
     from wandb.sdk import wandb_setup
 
+    for name in variables():
+        try:
+            wandb.Settings().update_from_env_vars({name: os.environ[name]})
+        except Exception as error:
+            details = getattr(error, "errors", None)
+            reason = details()[0]["msg"] if details else error
+            raise ValueError(f"{name} is not what W&B reads: {reason}. Correct or unset it") from error
     return wandb_setup.singleton().settings
+
+
+def variables() -> list[str]:
+    """The names of W&B's variables in the environment."""
+    return sorted(name for name in os.environ if name.startswith("WANDB_"))
 
 
 def init_wandb(run_dir: Path, mode: Literal["online", "offline"], about: WandbRun) -> "Run":

@@ -1,7 +1,6 @@
 """A run at Weights & Biases: offline by itself, one run after any number of starts, and what it shows at the end."""
 
 import os
-import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING
 from leafdist.runs.events import EpochEvent, Event, StartEvent, StepEvent
 from leafdist.runs.facts import RunResult
 from leafdist.runs.layout import RunLayout
-from leafdist.system import files, plain, signals
+from leafdist.system import console, files, plain, signals
 from leafdist.system.network import reason_of
 from leafdist.tracking import wandb_client
 from leafdist.tracking.charts import row_of, summary_of
@@ -97,7 +96,10 @@ class WeightsAndBiases:
 
 def start_wandb(run_dir: Path, asked: str, say: Say, about: WandbRun) -> "Run | None":
     """Start online if there are a key and an answer, else offline, with the command that uploads it; None if off."""
-    mode = PRESETS.get(wandb_client.wandb_settings().mode, "online") if asked == "auto" else asked
+    if asked == "off":
+        return None
+    preset = wandb_client.wandb_settings().mode
+    mode = PRESETS.get(preset, "online") if asked == "auto" else asked
     if mode == "off":
         return None
     try:
@@ -107,9 +109,12 @@ def start_wandb(run_dir: Path, asked: str, say: Say, about: WandbRun) -> "Run | 
     except Exception as error:  # noqa: BLE001  a malformed key, or a server that answers and refuses
         reason = reason_of(error)
         wandb_client.stop_service()  # it holds our id as in use
-    run = wandb_client.init_wandb(run_dir, "offline", about)
-    pieces = sorted(str(path) for path in RunLayout(run_dir).wandb.glob(f"offline-run-*-{run.id}"))
-    say(f"W&B is offline ({reason}); to upload the run later: {shlex.join(['wandb', 'sync', *pieces])}")
+    try:
+        run = wandb_client.init_wandb(run_dir, "offline", about)
+    except Exception as error:
+        names = ", ".join(wandb_client.variables())
+        raise RuntimeError(f"{reason_of(error)} Variables that W&B reads: {names or 'none'}") from error
+    say(f"W&B is offline ({reason}); to upload the run later: {console.command('leafdist', 'sync', run_dir)}")
     return run
 
 

@@ -11,6 +11,8 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
 from leafdist.models.weights import find_weights
+from leafdist.system.console import counted
+from leafdist.system.contention import slow_cores
 
 
 def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: Runtime) -> nn.Module:
@@ -19,10 +21,13 @@ def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: R
     rows = chunk(train.batch_size, 0, world).stop
     parts = len(micro_batches(rows, train.accumulate, train.max_rows))
     runtime.say(
-        f"{world} process(es) on {runtime.device.type}, precision {runtime.precision}, {runtime.cpus} CPU(s) each; "
-        f"batch {train.batch_size} = {world} x {rows} rows at most, in {parts} micro-batch(es); "
-        f"{num_samples} photos to train on"
+        f"{counted(world, 'process')} on {runtime.device.type}, precision {runtime.precision}, "
+        f"{counted(runtime.cpus, 'CPU')} each; batch {train.batch_size} = {world} x {rows} rows at most, in "
+        f"{counted(parts, 'micro-batch')}; {counted(num_samples, 'photo')} to train on"
     )
+    slowed = runtime.once(lambda: slow_cores(runtime.cpus))  # the other ranks wait meanwhile
+    if slowed and runtime.device.type == "cpu":
+        runtime.say(f"slow: {slowed.text}. {slowed.way_out}")
     model = make_model(config, num_classes, runtime)
     check_batchnorm(model, config, num_samples, world)
     check_sync_batchnorm(model, config, num_samples, world)
@@ -63,7 +68,7 @@ def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: i
         rows = smallest_part(num_samples, train.batch_size, world, train.accumulate, train.max_rows)
     if rows == 1 and config.data.side <= 32 and trains_batchnorm(model):
         raise ValueError(
-            f"train.batch_size={train.batch_size} over {world} process(es) leaves a rank with one row of "
+            f"train.batch_size={train.batch_size} over {counted(world, 'process')} leaves a rank with one row of "
             f"{config.data.side} pixels: no variance for BatchNorm. Change the batch size, or data.crop above 32"
         )
 
@@ -80,6 +85,6 @@ def check_sync_batchnorm(model: nn.Module, config: Config, num_samples: int, wor
         )
         if first != last:
             raise ValueError(
-                f"train.sync_batchnorm=true: a batch of {total} photos gives {first} part(s) to one of {world} "
-                f"processes and {last} to another. Change train.batch_size={size}, accumulate or max_rows"
+                f"train.sync_batchnorm=true: a batch of {total} photos gives {counted(first, 'part')} to one of "
+                f"{world} processes and {last} to another. Change train.batch_size={size}, accumulate or max_rows"
             )

@@ -32,12 +32,17 @@ class TrainState:
         """Epoch and step."""
         return self.epoch, self.step
 
-    def better(self, accuracy: float, loss: float) -> bool:
-        """Whether val accuracy rose, or stayed with a lower loss; if so, that is the best now."""
+    def better(self, accuracy: float, loss: float, epoch: int | None = None) -> bool:
+        """Whether val accuracy rose, or stayed with a lower loss; then `epoch` (default: this one) is the best now."""
         loss = math.inf if math.isnan(loss) else loss
-        if (accuracy, -loss) <= (self.best_accuracy, -self.best_loss):
+        mine, best = (accuracy, -loss), (self.best_accuracy, -self.best_loss)
+        again = (
+            mine == best and self.epoch == self.best_epoch
+        )  # its files may be half written by a start that was killed
+        if mine <= best and not again:
             return False
-        self.best_epoch, self.best_accuracy, self.best_loss = self.epoch, accuracy, loss
+        epoch = self.epoch if epoch is None else epoch
+        self.best_epoch, self.best_accuracy, self.best_loss = epoch, accuracy, loss
         return True
 
     def end_epoch(self) -> None:

@@ -15,6 +15,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek
 from leafdist.models.sync_batchnorm import synchronize
+from leafdist.system.console import counted
 from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
 
 Sums = tuple[Tensor, Tensor, int]
@@ -119,6 +120,6 @@ def _memory_for(rows: int) -> Iterator[None]:
         if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
         raise OSError(
-            f"out of memory with {rows} photos at once. Set train.max_rows={max(1, rows // 2)} or lower: the batch "
-            "stays the same, in more parts; BatchNorm takes its statistics from each part"
+            f"out of memory with {counted(rows, 'photo')} at once. Set train.max_rows={max(1, rows // 2)} or lower: "
+            "the batch stays the same, in more parts; BatchNorm takes its statistics from each part"
         ) from error

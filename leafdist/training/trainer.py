@@ -21,6 +21,7 @@ from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
 from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.header import best_so_far
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system import files, signals
@@ -63,6 +64,8 @@ class Trainer:
                 self.step.scaler.load_state_dict(self.state.scaler)
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
+        if best := self.runtime.once(lambda: best_so_far(self.layout.path, self.runtime.say)):
+            self.state.better(best.val_accuracy, best.val_loss, best.epoch)  # only what beats it may replace it
 
     @property
     def finished(self) -> bool:
@@ -72,8 +75,9 @@ class Trainer:
     @property
     def epoch_trained(self) -> bool:
         """Nothing is left of the current epoch but its validation."""
-        state = self.state
-        return state.batch > 0 and (state.batch == self.steps_per_epoch or state.step >= self.total_steps)
+        return self.state.batch > 0 and (
+            self.state.batch == self.steps_per_epoch or self.state.step >= self.total_steps
+        )
 
     def fit(self, tracker: Tracker) -> None:
         """Train to the end, from wherever `state` stands. Raises Interrupted, all saved, when told to stop."""
@@ -83,6 +87,9 @@ class Trainer:
         self.progress = Progress(self.total_steps, state.step, shown=self.runtime.is_main)
         tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
         self.poll_signals()
+        if self.runtime.world == 1:  # several agree on a signal between steps only
+            for loader in self.loaders.values():
+                loader.idle = self.poll_signals
         gc.collect()
         gc.freeze()  # later collections, in the middle of a step, pass over what exists now
         try:

@@ -81,12 +81,16 @@ def test_flags_read_as_their_type(flags: str, value: object) -> None:
         ("--optim.lrr 3", "did you mean optim.lr? Known keys of optim: name, lr,"),
         ("--epochs=3", "did you mean train.epochs? Known keys: seed, run,"),
         ("--optim 3", "optim: a section, not a key"),
+        ("--confg a.yaml", "did you mean config?"),
+        ("--print-conf", "did you mean print_config?"),
+        ("--run.name=--", "--run.name=--: -- ends the flags"),
+        ("--config=~/absent.yaml", "/absent.yaml: no such file"),
         ("--optim.l 3", "optim.l: unknown key"),
         ("--optim.lr fast", "optim.lr=fast: must be a number; the default is 0.001"),
         ("--optim.lr=-1", "optim.lr=-1.0: must be above 0"),
         ("--data.crop big", "data.crop=big: must be a whole number or auto; the default is auto"),
         ("--train.max_rows 8.5", "train.max_rows=8.5: must be a whole number or null; the default is null"),
-        ("--track.tags [1]", "track.tags=[1]: must be a list of texts"),
+        ("--track.tags [[1]]", "track.tags=[[1]]: must be a list of texts"),
         ("--train.precision fp8", "must be auto or no or bf16 or fp16"),
         ("--data.crop 65 --print_config", "larger than the picture"),
         ("--seed", "expected one argument"),
@@ -110,7 +114,7 @@ def test_wrong_flags_end_with_one_message(capsys: pytest.CaptureFixture[str], ar
         (b"seed: 1\nseed: 2\n", "seed is given twice"),
         (b"seed: null\n", "seed=null: must be a whole number"),
         (b"optim:\n  lr: fast\n", "a.yaml: optim.lr=fast: must be a number"),
-        (b"model:\n  weights: 3\n", "model.weights=3: must be a text"),
+        (b"model:\n  weights: [3]\n", "model.weights=[3]: must be a text"),
     ],
 )
 def test_wrong_files_end_with_one_message(capsys: pytest.CaptureFixture[str], content: bytes, message: str) -> None:
@@ -138,10 +142,25 @@ def test_help_shows_launches_and_every_key(capsys: pytest.CaptureFixture[str]) -
 def test_other_ranks_exit_silently_and_alike(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int
 ) -> None:
-    monkeypatch.setenv("RANK", "1")
+    for name, value in {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "here", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as left:
         parse_config(arguments)
     assert (left.value.code, *capsys.readouterr()) == (status, "", "")
+
+
+@pytest.mark.parametrize("left_over", [
+    {"RANK": "1"}, {"RANK": "3", "LOCAL_RANK": "3"}, {"RANK": "1", "WORLD_SIZE": "2"},
+    {"RANK": "1", "WORLD_SIZE": "1", "MASTER_ADDR": "here", "MASTER_PORT": "1"}, {"RANK": "", "WORLD_SIZE": ""},
+])  # fmt: skip
+def test_rank_left_over_silences_nobody(
+    left_over: dict[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in left_over.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit):
+        parse_config(["--lr", "1"])
+    assert "did you mean optim.lr" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(REPO)))

@@ -89,6 +89,13 @@ def test_config_survives_dictionary_and_yaml() -> None:
     [
         ({"optim": {"lrr": 1}}, r"optim\.lrr: unknown key; did you mean optim\.lr\? Known keys of optim: name, lr,"),
         ({"lr": 1}, r"did you mean optim\.lr\?"),
+        ({"optim": {"warmup": 1}}, r"did you mean optim\.warmup_epochs\?"),
+        ({"train": {"max": 1}}, r"did you mean train\.max_rows or train\.max_steps\?"),
+        ({"data": {"epoch": 1}}, r"did you mean train\.epochs\?"),
+        ({"train": {"class_weights": 1}}, "unknown key. Known"),
+        ({"model": {"size": 1}}, "unknown key. Known"),
+        ({"optim": {"learning_rate": 1}}, "unknown key. Known"),
+        ({"confg": "a.yaml"}, "unknown key. Known"),  # in a file there is no such key
         ({"opt": {}}, "Known keys: seed, run, data"),
         ({"optim": 3}, "optim=3: must be a mapping of name, lr"),
         ("text", "must be a mapping"),

@@ -14,8 +14,10 @@ from PIL import Image
 from leafdist.data import quarantine
 from leafdist.data.index import scan
 from leafdist.data.open import origin
+from leafdist.data.pack import ensure_pack
 from leafdist.data.photo_facts import Origin
 from leafdist.data.quarantine import set_bad_aside
+from leafdist.data.source import FolderSource
 from leafdist.evaluation.intervals import wilson
 from tests.helpers.photos import CLASSES
 from tests.helpers.programs import TINY, Program
@@ -74,6 +76,17 @@ def test_split_json_covers_its_photos_only(photos: Path) -> None:
         assert origin(index).split_digest is None
 
 
+def test_pixel_limit_reaches_every_decoder(photos: Path) -> None:
+    index = scan(photos, "train")
+    with pytest.raises(ValueError, match="has 1600 pixels"):
+        ensure_pack(index, 8, photos / "cache", 2, max_pixels=1599)
+    with pytest.raises(ValueError, match="has 1600 pixels"):
+        FolderSource(index, 8, max_pixels=1599).read(np.arange(1))
+    with pytest.raises(ValueError, match="none of its photos can be decoded"):
+        set_bad_aside(index, photos / "cache", 2, max_pixels=1599)
+    assert len(set_bad_aside(index, photos / "cache", 1, max_pixels=1600)) == len(index), "another finding"
+
+
 def test_unreadable_class_is_an_error(damaged: Path) -> None:
     for photo in (damaged / "val" / CLASSES[1]).iterdir():
         photo.write_bytes(b"")
@@ -85,12 +98,16 @@ def test_unreadable_class_is_an_error(damaged: Path) -> None:
 def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, tmp_path: Path) -> None:
     common = ["train.py", "--data.root", damaged, *TINY, "--train.epochs", 1, "--optim.name", "sgd"]
     common += ["--data.on_corrupt", "quarantine"]
+    (damaged / "train" / CLASSES[0] / "notes.txt").touch()
     leaves = tmp_path / "leaves.tsv"
     leaves.write_text("class\tstem\tleaf_id\n" + "".join(f"{CLASSES[0]}\t00{n}\tone\n" for n in range(3)))
     for name, source, processes in (("one", "pack", 1), ("two", "folder", 2)):
         done = program(*common, "--data.source", source, "--run.name", name, processes=processes)
         assert done.returncode == 0, done.stderr
         assert "photos set aside: 1 of train, 1 of val" in done.stdout
+        assert "passed over in train, since they are no photos: 1 x .txt" in done.stdout
+        facts = json.loads((tmp_path / "runs" / name / "run.json").read_text())
+        assert facts["passed_over"] == {"train": {".txt": 1}}
         rows = json.loads((tmp_path / "runs" / name / "set-aside.json").read_text())
         assert [(row["split"], row["path"]) for row in rows] == [("train", BAD["train"]), ("val", BAD["val"])]
         done = program("evaluate.py", tmp_path / "runs" / name, "--groups", leaves, processes=processes)
@@ -99,7 +116,7 @@ def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, t
     one, two = (events(tmp_path / "runs" / name) for name in ("one", "two"))
     np.testing.assert_allclose([event.get("loss", 0) for event in one], [event.get("loss", 0) for event in two], 1e-5)
     run = tmp_path / "runs" / "one"
-    result = json.loads((run / "eval-test.json").read_text())
+    result = json.loads((run / "eval-test+leaves.json").read_text())
     assert (result["images"], result["unreadable"]) == (9, 1)
     assert result["correct"] <= 8
     assert result["interval"] == list(wilson(result["correct"], 9))

@@ -130,7 +130,7 @@ def test_a_launch_is_examined_as_one(tmp_path: Path, photos: Path) -> None:
     report = json.loads((tmp_path / "doctor.json").read_text())
     assert (report["processes"], len(report["nodes"]), report["status"]) == (2, 1, "error")
     texts = {one["check"]: one["text"] for one in report["findings"]}
-    assert "gloo over 2 process(es)" in texts["all-reduce"] or "nccl over 2" in texts["all-reduce"]
+    assert "gloo over 2 processes" in texts["all-reduce"] or "nccl over 2" in texts["all-reduce"]
     errors = [one for one in report["findings"] if one["status"] == "error"]
     assert [one["check"] for one in errors] == ["runs"], errors
     assert done.stdout.count("all-reduce") == 1

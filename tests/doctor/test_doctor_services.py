@@ -68,9 +68,9 @@ def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("changes", "world", "status", "text"),
     [
-        ({"LEAFDIST_EXPECT_WORLD": "4"}, 2, "error", "LEAFDIST_EXPECT_WORLD=4, and 2 process(es) joined"),
-        ({}, 1, "warning", "on 2 node(s), 1 process(es)"),
-        ({"SLURM_GPUS_ON_NODE": "4"}, 2, "warning", "4 GPU(s) on this node, and 1 process(es)"),
+        ({"LEAFDIST_EXPECT_WORLD": "4"}, 2, "error", "LEAFDIST_EXPECT_WORLD=4, and 2 processes joined"),
+        ({}, 1, "warning", "on 2 nodes, 1 process"),
+        ({"SLURM_GPUS_ON_NODE": "4"}, 2, "warning", "4 GPUs on this node, and 1 process"),
         ({"SLURM_TMPDIR": "/nowhere"}, 2, "error", "SLURM_TMPDIR=/nowhere is no folder"),
     ],
 )

@@ -1,6 +1,7 @@
-"""Judging a run that still trains."""
+"""Judging a run that still trains, and one whose classes are not all in test."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import assess as assessment
 from leafdist.evaluation.assess import Request, assess
 from leafdist.evaluation.evaluate import evaluate
+from leafdist.evaluation.headline import remarks
 from leafdist.evaluation.predictions import Predictions
 from leafdist.runs.checkpoint import load_best, save_best
 from tests.helpers.photos import CLASSES, draw
@@ -34,3 +36,16 @@ def test_evaluation_describes_the_checkpoint_it_read(tmp_path: Path, monkeypatch
     assert load_best(run)[1].sha256 != judged
     for name in ("eval-test.json", "calibration.json"):
         assert json.loads((run / name).read_text())["checkpoint"] == judged
+
+
+@pytest.mark.parametrize("root", [None, "splitted"])
+def test_classes_without_test_photos_are_named(tmp_path: Path, root: str | None) -> None:
+    photos = draw(tmp_path / "splitted", {"train": 1, "val": 2, "test": 2})
+    run = untrained_run(tmp_path / "run", "baseline", CLASSES, root=str(photos))
+    shutil.rmtree(photos / "test" / CLASSES[0])
+    runtime = Runtime()
+    found = assess(run, Request(root=root and str(photos)), runtime)
+    runtime.close()
+    assert found.absent == [CLASSES[0]]
+    assert found.images == 2 * (len(CLASSES) - 1)
+    assert f"classes of the run without a photo: {CLASSES[0]}" in remarks(found)

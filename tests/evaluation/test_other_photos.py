@@ -39,7 +39,7 @@ def test_other_photos_report_unmatched_classes(program: Program, photos: Path, t
     moved = photos.rename(tmp_path / "moved")
     done = program("evaluate.py", run, "--data", moved, "--tta")
     assert done.returncode == 0, done.stderr
-    assert json.loads((run / "eval-test.json").read_text())["tta"] is True
+    assert json.loads((run / "eval-test+tta.json").read_text())["tta"] is True
 
     field = draw(tmp_path / "field", {".": 2}, classes=(CLASSES[0].upper(), CLASSES[2], "Rose___rust"))
     done = program("evaluate.py", run, "--data", field, processes=2)

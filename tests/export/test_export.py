@@ -23,12 +23,11 @@ from torchvision.models import resnet50
 from leafdist.__main__ import main
 from leafdist.config.schema import flatten, from_dict, to_dict
 from leafdist.data.decode import decode
-from leafdist.export import tensors
 from leafdist.export.agreement import Agreement, Exported
 from leafdist.export.model_card import card
 from leafdist.export.subject import Scores, Subject
 from leafdist.predict.api import load_run
-from leafdist.runs import load
+from leafdist.runs import checkpoint, load
 from leafdist.runs.checkpoint import load_best
 from leafdist.runs.evaluations import write_calibration
 from leafdist.runs.results import Calibration
@@ -145,7 +144,7 @@ def said_by_predict(run: Path) -> list[str]:
     (answer,) = load_run(run).predict([run / "export" / "leaf.jpg"])
     assert 0.35 < answer.probabilities[0] < 0.99  # else it would be the same whatever went in
     pairs = zip(answer.classes, answer.probabilities, strict=True)
-    return [f"{name} {round(probability, 4)}" for name, probability in pairs]
+    return [f"{name!r} {round(probability, 4)}" for name, probability in pairs]
 
 
 @pytest.mark.slow
@@ -201,7 +200,7 @@ def test_new_export_removes_older_files(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "export"
     shutil.copytree(run / "export", folder)
     assert main(["export", str(run), "--formats", "safetensors", "--to", str(folder)]) == 0
-    assert {path.name for path in folder.iterdir()} - {"leaf.jpg"} == {"model.safetensors", "labels.txt", "README.md"}
+    assert {path.name for path in folder.iterdir()} - {"leaf.jpg"} == {"model.safetensors", "labels.json", "README.md"}
 
 
 @pytest.fixture
@@ -212,7 +211,7 @@ def other_weights(monkeypatch: pytest.MonkeyPatch) -> None:
     def spoiled(state: dict[str, torch.Tensor], *rest: object) -> None:
         save({name: value * 1.01 if name == "head.weight" else value for name, value in state.items()}, *rest)
 
-    monkeypatch.setattr(tensors, "save_file", spoiled)
+    monkeypatch.setattr(checkpoint, "save_file", spoiled)
 
 
 @pytest.mark.usefixtures("other_weights")

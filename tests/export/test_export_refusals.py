@@ -35,10 +35,12 @@ def test_missing_extra_says_how_to_install(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_file, "NEEDED", ("onnx", "onnxsomething"))
+    assert main(["export", str(run.parent / "typo")]) == 2  # the path first: nobody installs a package for a typo
+    assert "typo has no best checkpoint" in capsys.readouterr().err
     assert main(["export", str(run)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
-    assert "ONNX needs onnxsomething: pip install 'leafdist[export]'" in lines[0]
+    assert "ONNX needs onnxsomething: pip install -e " in lines[0]
 
 
 @pytest.mark.parametrize(("flag", "value"), [("--formats", "onnx,tflite"), ("--precision", "int4")])

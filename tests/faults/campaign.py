@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 
 import psutil
 
-from leafdist.runs.checkpoint import generations
+from leafdist.runs.layout import generations
 from tests.helpers.paths import REPO, SHARED
 
 VOLATILE = ("seconds", "images_per_second", "epoch_seconds")
@@ -81,8 +81,8 @@ class Job:
     def run(self) -> Path:
         return self.folder / "runs" / "run"
 
-    def start(self) -> subprocess.Popen[str]:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    @property
+    def command(self) -> list[str]:
         launcher: list[object] = []
         if self.world > 1:
             launcher = [
@@ -96,11 +96,18 @@ class Job:
             ]
             launcher += ["--num_processes", self.world, "--main_process_port", 0, "--dynamo_backend", "no"]
         command = [sys.executable, *launcher, REPO / "train.py", "--data.root", self.data, *TRAINING, *self.extra]
+        return list(map(str, command))
+
+    @property
+    def environment(self) -> dict[str, str]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("WANDB", "SLURM"))}
-        environment |= {"OMP_NUM_THREADS": "1", "LEAFDIST_EXPECT_WORLD": str(self.world)}
+        return environment | {"OMP_NUM_THREADS": "1", "LEAFDIST_EXPECT_WORLD": str(self.world)}
+
+    def start(self) -> subprocess.Popen[str]:
+        self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "log.txt").open("a") as log:
             return subprocess.Popen(
-                list(map(str, command)), stdout=log, stderr=log, cwd=self.folder, env=environment, text=True
+                self.command, stdout=log, stderr=log, cwd=self.folder, env=self.environment, text=True
             )
 
     def finish(self) -> int:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.campaign import make_data
 from tests.faults.cases import Cases, Row
+from tests.faults.terminals import stops
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,12 @@ def test_two_processes_too(cases: Cases) -> None:
 
 
 def test_each_signal_saves_every_step(cases: Cases) -> None:
-    check(cases.signals((signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT), 1), 4)
+    check(cases.signals((signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGINT, signal.SIGHUP), 1), 5)
+
+
+@pytest.mark.parametrize(("way", "world"), [("tee", 1), ("nohup", 2), ("terminal", 1)])
+def test_signals_from_outside_lose_no_step(way: str, world: int, cases: Cases) -> None:
+    check(stops(cases.job, way, world, 1, cases.dice), 5)
 
 
 def test_killed_rank_is_named_and_resumed(cases: Cases) -> None:

@@ -20,6 +20,7 @@ OTHERS = {
     "cd",
     "cp",
     "find",
+    "git",
     "head",
     "jupyter",
     "ls",

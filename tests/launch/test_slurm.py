@@ -65,6 +65,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     assert up.returncode == 0, up.stderr
     exports = dict(re.findall(r"export (\w+)='?([^'\n;]+)'?", up.stdout))
     exports |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
+    exports |= {"LEAFDIST_EXPECT_DEVICE": "cpu"}  # its GPUs are stand-ins
     cluster = Cluster(folder, os.environ | exports)
     with Path(exports["SLURM_CONF"]).open("a") as settings:
         settings.write("SlurmdTimeout=15\n")  # 300 s by default, before a node counts as dead
@@ -142,16 +143,29 @@ def finished(job: Job, epochs: int, restarts: int) -> None:
     assert steps == list(range(1, 3 * epochs + 1))
 
 
-def test_smoke_job_trains_and_evaluates(job: Job) -> None:
-    assert job.submit("slurm/smoke-cpu.sbatch").end() == "COMPLETED", job.output
-    assert "2 process(es) on cpu" in job.output
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_smoke_job_trains_and_evaluates(elsewhere: bool, job: Job) -> None:
+    """From another folder, and with nothing of the user's environment, as some sites have it."""
+    script = job.checkout / "slurm" / "smoke-cpu.sbatch"
+    if elsewhere:
+        (folder := job.checkout / "some where").mkdir()
+        job.checkout = folder
+        python = script.parents[1] / ".venv" / "bin"
+        python.mkdir(parents=True)
+        (python / "activate").write_text(f"export PATH={Path(sys.executable).parent}:$PATH\n")
+        job.submit("--export=NONE", script)
+    else:
+        job.submit(script)
+    assert job.end() == "COMPLETED", job.output
+    assert job.output.endswith("it works: this cluster trains and evaluates with leafdist\n")
+    assert "2 processes on cpu" in job.output
     assert re.search(r"smoke +0\.\d{4}", job.output)
 
 
 def test_training_and_evaluation_jobs_finish(job: Job, photos: Path) -> None:
     job.submit("--gres=gpu:2", "slurm/train.sbatch", *training(photos, 3))
     finished(job, 3, restarts=0)
-    assert "2 process(es) on cpu" in job.output
+    assert "2 processes on cpu" in job.output
     assert job.submit("slurm/evaluate.sbatch", "runs/smoke", PROCESSES="2").end() == "COMPLETED", job.output
     assert json.loads((job.checkout / "runs" / "smoke" / "eval-test.json").read_text())["images"] == 9
 
@@ -160,6 +174,11 @@ def test_wrong_input_fails_the_job(job: Job) -> None:
     assert job.submit("slurm/train.sbatch", "--optim.lrr", 1).end() == "FAILED"
     assert "optim.lrr: unknown key" in job.output
     assert "requeue" not in job.output
+    job.submit("slurm/train.sbatch", "--data.root", "nowhere", PROCESSES="2")
+    assert job.end() == "FAILED"
+    assert job.cluster.facts(job.id)["ExitCode"] == "2:0"
+    assert "nowhere/train does not exist" in job.output
+    assert "Traceback" not in job.output
 
 
 def test_time_limit_requeues_until_finished(job: Job, photos: Path) -> None:
@@ -167,6 +186,8 @@ def test_time_limit_requeues_until_finished(job: Job, photos: Path) -> None:
     job.submit("--time=1", "--signal=B:USR1@10", "slurm/train.sbatch", *training(photos, 150), PROCESSES="2")
     finished(job, 150, restarts=1)
     assert "interrupted by SIGUSR1: saved at step" in job.output
+    assert "Traceback" not in job.output
+    assert "resource_tracker" not in job.output
     assert int(job.cluster.facts(job.id)["Restarts"]) >= 1
 
 
@@ -243,8 +264,8 @@ def test_doctor_examines_both_nodes(job: Job, photos: Path) -> None:
     job.submit("--nodes=2", "--gres=gpu:1", "slurm/doctor.sbatch", *settings)
     assert job.end() == "FAILED", job.output
     table = " ".join(job.output.split())
-    assert "Slurm gave this job 1 GPU(s) per node, and there is no NVIDIA driver here" in table
-    for words in ("those of node1 in", "gloo over 2 process(es)", "2 nodes, 2 processes: 1 error"):
+    assert "Slurm gave this job GPUs (1 per node), and there is no NVIDIA driver here" in table
+    for words in ("those of node1 in", "gloo over 2 processes", "2 nodes, 2 processes: 1 error"):
         assert words in table
     findings = json.loads((job.checkout / "doctor.json").read_text())["findings"]
     assert {found["check"] for found in findings if found["status"] == "error"} == {"gpu"}

@@ -47,7 +47,7 @@ def test_third_network_goes_everywhere(
     assert "A tiny CNN of one convolution that tells 3 classes" in card
     assert "torchvision" not in card.split("## Files")[0]
     assert "Tiny CNN" in report
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err == f"wrote 1 picture to {run / 'cams'}\n"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -121,6 +122,20 @@ def test_folders_are_walked_without_loops(tmp_path: Path) -> None:
     assert list(photos_below([root / "b" / "notes.txt"], pytest.fail)) == [root / "b" / "notes.txt"]
 
 
+def test_pipes_pass_by_counted(run: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = photos / "test" / CLASSES[0]
+    os.mkfifo(folder / "pipe.png")
+    (folder / "notes.txt").touch()
+    (folder / "000.png").rename(folder / "bare")
+    assert main(["predict", str(run), str(folder)]) == 0
+    shown = capsys.readouterr()
+    assert "passed over, since they are no photos: 1 x .txt, 1 x FIFO" in shown.err
+    assert "bare" in shown.out
+    assert main(["predict", str(run), str(folder / "pipe.png")]) == 1, "named: not opened either"
+    assert main(["predict", str(run), str(folder / "001.png"), "--max-pixels", "9"]) == 1
+    assert "001.png has 1600 pixels. Raise data.max_pixels" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK", "I;16", "1"])
 def test_images_of_every_kind_are_classified(mode: str, run: Path, tmp_path: Path) -> None:
     path = tmp_path / ("photo.tif" if mode in ("CMYK", "I;16") else "photo.png")
@@ -186,7 +201,9 @@ def test_cam_pictures_show_the_crop(run: Path, photos: Path, tmp_path: Path) -> 
     pixels = np.asarray(Image.open(pictures[0])).astype(int)
     margin = 448 * 8 // 64
     assert np.abs(pixels[: margin - 16] - 90).max() <= 4
-    assert np.abs(pixels[margin:-margin, margin:-margin] - 90).max() > 60
+    assert np.abs(pixels[margin : 448 - margin, margin:-margin] - 90).max() > 60
+    with Image.open(pictures[0]) as picture:
+        assert re.match(rb".+, \d+\.\d % sure, not calibrated$", picture.info["comment"])
 
 
 def test_wrong_input_is_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

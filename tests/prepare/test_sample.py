@@ -34,7 +34,7 @@ def test_sample_has_square_photos_per_class(sample: Path) -> None:
     assert list_classes(sample) == list(CLASSES)
     for name in CLASSES:
         found, skipped = list_images(sample / name)
-        assert ([photo.name for photo in found], skipped) == (["0001.jpg", "0002.jpg"], 0)
+        assert ([photo.name for photo in found], skipped) == (["0001.jpg", "0002.jpg"], {})
         with Image.open(found[0]) as image:
             assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (64, 64))
 

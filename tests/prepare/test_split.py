@@ -20,11 +20,15 @@ from tests.helpers.raw_folders import make_raw, names, write_groups
 @pytest.mark.parametrize("n", range(5, 61))
 def test_splits_get_floor_of_their_share(n: int) -> None:
     photos = [str(number) for number in range(n)]
-    parts = take(photos)
+    parts = take(photos, floors=True)
     assert [len(files) for files in parts.values()] == [n * 3 // 5, n // 5, n // 5]
     used = [file for files in parts.values() for file in files]
     assert used == photos[: len(used)]
     assert 0 <= n - len(used) <= 2
+    every = take(photos)
+    assert sorted(chain(*every.values()), key=int) == photos
+    assert all(every[part][: len(files)] == files for part, files in parts.items()), "the others join these"
+    assert all(abs(len(every[part]) - n * tenths / 10) < 1 for part, tenths in RATIOS.items())
 
 
 @pytest.mark.parametrize("n", range(5, 61))
@@ -164,7 +168,7 @@ def test_other_files_are_counted(tmp_path: Path) -> None:
     (tmp_path / "broken.png").symlink_to(tmp_path / "nowhere.png")
     photos, skipped = list_images(tmp_path)
     assert [photo.name for photo in photos] == ["a.jpeg", "b.JPG", "c.TiFf", "d.webp"]
-    assert skipped == 5
+    assert skipped == {"hidden": 1, ".db": 1, "other file": 1, "folder": 1, "broken link": 1}
 
 
 def test_classes_below_an_archive_folder_found(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -48,5 +49,20 @@ def test_notebook_goes_from_archive_to_report(tmp_path: Path, monkeypatch: pytes
     assert (run / "report.html").stat().st_size > 10_000
     assert list((tmp_path / "work" / "attention").glob("*.jpg"))
     output = json.dumps([cell.get("outputs") for cell in notebook.cells])
-    assert "2 process(es) on" in output
+    assert "2 processes on" in output
     assert output.count("image/png") == 4, "photos, counts, curves, mistakes"
+
+
+@pytest.mark.parametrize("source", [None, "folder", "~/folder", "leaves.tar", "https://host/leaves.tar"])
+def test_source_may_be_any_of_these(source: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "folder").mkdir()
+    (cell,) = [cell.source for cell in nbformat.read(NOTEBOOK, 4).cells if '"sample-data", raw' in cell.source]
+    asked = list[str]()
+    names: dict[str, Any] = {"SOURCE": source, "raw": tmp_path / "raw", "Path": Path, "PER_CLASS": 1, "SIDE": 8}
+    names["leafdist"] = lambda *words: asked.append(words[0])
+    exec(cell, names)
+    own = source is not None and source.endswith("folder")
+    assert asked == ([] if own else ["fetch" if source else "sample-data"])
+    assert names["raw"] == tmp_path / ("folder" if own else "raw")

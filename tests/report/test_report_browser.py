@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from leafdist.prepare.audit import audit_report
+from leafdist.prepare.audit.audit import audit
 from leafdist.report import write as report
 from tests.helpers.drawn_run import draw_run
 
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-WIDTHS = (360, 820, 1440)
+WIDTHS = (360, 375, 820, 1440)
 CROPS = ("Apple", "Corn", "Grape", "Pepper,_bell", "Tomato")
-CLASSES = [f"{crop}___{kind}" for crop in CROPS for kind in ("Leaf_blight_(Isariopsis_Leaf_Spot)", "healthy", "rust")]
+KINDS = ("Spider_mites_Two-spotted_spider_mite_under_the_leaf", "healthy", "rust")
+CLASSES = [f"{crop}___{kind}" for crop in CROPS for kind in KINDS]
+OTHER = "a_run_whose_name_has_no_blank_at_which_a_line_could_break_or_an_end"
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")]
 
@@ -28,9 +32,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no 
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("browser")
     run = draw_run(place / "runs" / "drawn", CLASSES, 300, place / "splitted")
-    other = draw_run(place / "runs" / "other", CLASSES, 300, place / "splitted", seed=1, lr=3e-4)
+    other = draw_run(place / "runs" / OTHER, CLASSES, 300, place / "splitted", seed=1, lr=3e-4)
     report.write(run)
     report.write(run, other)
+    found = audit(place / "splitted")
+    (run / "audit.html").write_text(audit_report.page(found), encoding="utf-8")
     return run
 
 
@@ -107,7 +113,7 @@ def test_matrix_is_walked_by_keys(page: "Page") -> None:
         )
     page.keyboard.press("Enter")
     assert (
-        "photo of Apple · healthy called Apple · Leaf blight"
+        "photo of Apple · healthy called Apple · Spider mites"
         in page.get_by_role("region", name="Selected cell").inner_text()
     )
     page.keyboard.press("Escape")
@@ -119,7 +125,7 @@ def test_every_cell_is_told_in_words(page: "Page", run: Path) -> None:
     confusion = json.loads((run / "eval-test.json").read_text())["confusion"]
     names = page.locator("td[data-label]").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")
     assert len(names) == len(CLASSES) ** 2
-    title, hits = "Apple · Leaf blight (Isariopsis Leaf Spot)", confusion[0][0]
+    title, hits = "Apple · Spider mites Two-spotted spider mite under the leaf", confusion[0][0]
     assert names[0] == f"{hits} of 20 photos of {title} recognised, {5 * hits}.0\u202f%"
     assert all(("called" in name) != ("recognised" in name) for name in names)
     assert page.get_by_role("gridcell", name=names[0]).count() == 1
@@ -164,6 +170,7 @@ def test_legend_reads_values_under_pointer(page: "Page", run: Path) -> None:
     events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     third = next(event for event in events if event["event"] == "epoch" and event["epoch"] == 2)
     chart = page.locator("figure.chart", has_text="Accuracy")
+    chart.scroll_into_view_if_needed()
     box: Any = chart.locator("svg[role=img]").bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.52, box["y"] + 60)
     assert chart.locator(".at").inner_text() == "at epoch 3"
@@ -199,12 +206,16 @@ def test_headings_are_ordered_pictures_described(page: "Page") -> None:
         assert page.locator(str(link.get_attribute("href"))).count() == 1
 
 
-@pytest.mark.parametrize("name", ["report.html", "report-other.html"])
+@pytest.mark.parametrize("name", ["report.html", f"report-{OTHER}.html", "audit.html"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_the_page_never_scrolls_sideways(browser: "Browser", run: Path, width: int, name: str) -> None:
+def test_nothing_is_cut_or_scrolls_sideways(browser: "Browser", run: Path, width: int, name: str) -> None:
     page = browser.new_page(viewport={"width": width, "height": 800})
     page.goto((run / name).as_uri())
     assert page.evaluate("document.documentElement.scrollWidth") == width
+    cut = "all => all.filter(one => one.scrollWidth > one.clientWidth).map(one => one.textContent.trim().slice(0, 60))"
+    assert page.locator(".scroll, .matrix th, .matrix th span").evaluate_all(cut) == []
+    heads = "all => all.filter(one => one.offsetHeight > 40).map(one => one.textContent)"
+    assert page.locator(".counts thead th").evaluate_all(heads) == [], "a head of one word is not broken"
     page.close()
 
 
@@ -228,7 +239,7 @@ def test_dark_and_print_have_own_colours(browser: "Browser", run: Path) -> None:
 def test_axe_finds_nothing(browser: "Browser", run: Path, scheme: Any) -> None:
     axe = files("axe_playwright_python") / "axe.min.js"
     page = browser.new_page(color_scheme=scheme, bypass_csp=True)
-    for name in ("report.html", "report-other.html"):
+    for name in ("report.html", f"report-{OTHER}.html"):
         page.goto((run / name).as_uri())
         page.add_script_tag(path=str(axe))
         found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")

@@ -13,6 +13,7 @@ from leafdist.config.schema import Config, resolve, to_dict
 from leafdist.runs import checkpoint
 from leafdist.runs.checkpoint import Snapshot
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.layout import generations
 
 
 def trained(steps: int = 2) -> tuple[nn.Module, torch.optim.Optimizer]:
@@ -49,6 +50,21 @@ def test_loaded_tensors_hold_no_file(tmp_path: Path) -> None:
         checkpoint.save_last(tmp_path, 1, Snapshot.of(model, optimizer, {}))
         checkpoint.load_last(tmp_path / "step-000000001", model, optimizer)
         assert str(tmp_path) not in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o027, 0o077])
+def test_files_get_the_umasks_mode(umask: int, tmp_path: Path) -> None:
+    before = os.umask(umask)
+    try:
+        model, optimizer = trained()
+        checkpoint.save_last(tmp_path / "last", 7, Snapshot.of(model, optimizer, {}))
+        config = resolve(Config())
+        meta = CheckpointMeta(["a"], Preprocessing.from_config(config.data), 3, 0.5, 0.6, config, sha256="")
+        checkpoint.save_best(tmp_path / "best", checkpoint.tensors_of(model), meta)
+    finally:
+        os.umask(before)
+    modes = [oct(path.stat().st_mode & 0o777) for path in tmp_path.rglob("*") if path.is_file()]
+    assert modes == [oct(0o666 & ~umask)] * 6
 
 
 def test_failed_save_frees_its_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +106,7 @@ def test_skipped_checkpoints_go_new_stay(tmp_path: Path) -> None:
     flip(tmp_path / "step-000000100" / "state.json")
     assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000090"
     checkpoint.save_last(tmp_path, 95, Snapshot.of(*trained(), {}))
-    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000095", "step-000000090"]
+    assert [path.name for path in generations(tmp_path)] == ["step-000000095", "step-000000090"]
     assert {path.name for path in tmp_path.iterdir()} == {"step-000000095", "step-000000090"}
 
 
@@ -100,7 +116,7 @@ def test_damaged_checkpoint_counts_not_as_kept(tmp_path: Path) -> None:
     flip(tmp_path / "step-000000020" / "state.json")
     assert checkpoint.newest(tmp_path, lambda _: None) == tmp_path / "step-000000010"
     checkpoint.save_last(tmp_path, 25, Snapshot.of(*trained(), {}))
-    assert [path.name for path in checkpoint.generations(tmp_path)] == ["step-000000025", "step-000000010"]
+    assert [path.name for path in generations(tmp_path)] == ["step-000000025", "step-000000010"]
 
 
 def test_all_damaged_checkpoints_stop_the_run(tmp_path: Path) -> None:

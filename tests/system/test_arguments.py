@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from leafdist.__main__ import build_parser, commands_of, main
-from leafdist.system.arguments import Parser
+from leafdist.system import console
+from leafdist.system.arguments import Parser, extra, nearest
 from tests.helpers.docs_commands import check_commands
 from tests.helpers.paths import REPO
 
@@ -45,6 +46,8 @@ def test_unknown_command_gets_a_suggestion(capsys: pytest.CaptureFixture[str]) -
     [
         ("--mode hardlnk", "argument --mode: hardlnk: unknown; did you mean hardlink? known are copy, hardlink"),
         ("--seed", "argument --seed: expected one argument"),
+        ("--mod copy", "unrecognized arguments: --mod copy (did you mean --mode?)"),
+        ("--folder x", "unrecognized arguments: --folder x"),
     ],
 )
 def test_wrong_choice_gets_a_suggestion(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,7 +62,48 @@ def test_wrong_choice_gets_a_suggestion(words: str, message: str, capsys: pytest
 def test_completion_names_its_extra(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("leafdist.system.completion.find_spec", lambda name: None)
     assert main(["completion", "bash"]) == 2
-    assert "pip install 'leafdist[completion]'" in capsys.readouterr().err
+    assert "pip install -e " in capsys.readouterr().err
+
+
+def test_extras_install_from_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPO)
+    assert extra("export") == "pip install -e '.[export]'"
+    monkeypatch.chdir(tmp_path)
+    assert extra("export") == f"pip install -e '{REPO}[export]'"
+    monkeypatch.setattr("leafdist.system.arguments.__file__", str(tmp_path / "leafdist" / "system" / "arguments.py"))
+    assert extra("export") == "pip install 'leafdist[export]'"
+
+
+@pytest.mark.parametrize(
+    ("given", "near"),
+    [
+        ("evalute", ["evaluate"]),
+        ("trian", ["train"]),
+        ("eval", ["evaluate"]),
+        ("comp", ["compare", "completion"]),
+        ("spilt", ["split"]),
+        ("list", []),  # six of nine letters of `split`
+        ("download", []),
+        ("t", []),
+        ("help", []),
+    ],
+)
+def test_suggestions_are_right_or_silent(given: str, near: list[str]) -> None:
+    known = ["split", "train", "evaluate", "compare", "completion", "doctor", "runs", "sync", "export"]
+    assert sorted(nearest(given, known)) == near
+
+
+@pytest.mark.parametrize(
+    ("count", "one", "text"),
+    [(1, "photo", "1 photo"), (0, "photo", "0 photos"), (2, "process", "2 processes"), (1234, "step", "1,234 steps")],
+)
+def test_one_has_no_plural(count: int, one: str, text: str) -> None:
+    assert console.counted(count, one) == text
+
+
+def test_commands_can_be_pasted() -> None:
+    for name in ("a b", "it's", "$HOME", "#3", "-x", "*", "a\nb", "é", '"', "~"):
+        assert shlex.split(console.command("leafdist", "sync", Path("runs", name)))[2] == f"runs/{name}"
 
 
 def test_version_names_what_affects_results(capsys: pytest.CaptureFixture[str]) -> None:

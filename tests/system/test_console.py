@@ -119,3 +119,46 @@ print([name for name in ("rich", "shtab", "numpy", "torch") if name in sys.modul
 def test_lines_beside_a_bar_stay_intact() -> None:
     lines = 'with console.bar(2, "photo") as bar:\n    bar.update()\n    console.say("[a]/b " * 20)'
     assert "[a]/b " * 20 in on_terminal(f"from leafdist.system import console\n{lines}")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("red\x1b[31m", r"red\x1b[31m"),
+        ("title\x1b]0;x\a", r"title\x1b]0;x\x07"),
+        ("two\nlines\r", r"two\nlines\r"),
+        ("next\x85line\u2028", r"next\x85line\u2028"),
+        ("gpj\u202e.exe\u2066", r"gpj\u202e.exe\u2066"),
+        ("c1 \x9b31m \udcc2\udc9b", r"c1 \x9b31m \x9b"),
+        ("latin \udce4", r"latin \xe4"),
+        ("half \ud83d", r"half \ud83d"),
+        ("Bl\udcc3\udca4tter", "Blätter"),
+        ("叶 👩\u200d🌾", "叶 👩\u200d🌾"),
+    ],
+)
+def test_names_never_steer_a_terminal(name: str, shown: str, capsys: pytest.CaptureFixture[str]) -> None:
+    console.say(name, "bold")
+    console.table([name], [[name]], title=name)
+    console.say_aside(name)
+    console.warn(name)
+    console.error(name, "leafdist")
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [shown] * 4
+    assert err.splitlines() == [shown, f"warning: {shown}", f"leafdist: error: {shown}"]
+
+
+def test_bar_shows_names_with_escapes() -> None:
+    code = (
+        "from leafdist.system import console\nwith console.bar(2, 'photo', 'a\\x1b[2Jb') as bar: bar.update(1, 'c\\nd')"
+    )
+    text = on_terminal(code)
+    assert "\033[2J" not in text
+    assert r"a\x1b[2Jb" in text
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_escapes_for_what_the_encoding_lacks(encoding: str) -> None:
+    code = "from leafdist.system import console\nconsole.escape_unprintable()\nconsole.say('叶 \\udcff')"
+    environment = os.environ | {"PYTHONPATH": str(REPO), "PYTHONIOENCODING": encoding}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=60, check=True)
+    assert done.stdout == rb"\u53f6 \xff" + b"\n"

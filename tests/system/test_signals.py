@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -32,6 +33,21 @@ def test_signal_only_sets_a_flag(number: signal.Signals) -> None:
     assert 0 <= signals.seconds_since() < 1
     with pytest.raises(signals.Interrupted, match=number.name):
         signals.check()
+
+
+def test_handlers_are_put_back() -> None:
+    """As a notebook needs that calls `train.main`, in its main thread or in another one."""
+    mine = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for _ in range(2):
+        with signals.heeded():
+            assert signals.received() is None
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert signals.received() == "SIGTERM"
+        assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    with ThreadPoolExecutor() as pool, signals.heeded():
+        pool.submit(signals.heeded().__enter__).result()
+        assert signal.getsignal(signal.SIGTERM) == mine
 
 
 def test_repeated_sigint_counts_once() -> None:
@@ -72,3 +88,12 @@ def test_blocked_signals_never_reach_children() -> None:
     for number in signals.STOPPING:
         child.send_signal(number)
     assert child.wait(20) == 0
+
+
+@pytest.mark.parametrize(("ignored", "status"), [("", 75), ("nohup", 0)])
+def test_hangup_saves_unless_nohup(ignored: str, status: int) -> None:
+    code = "from leafdist.system import signals; import os, sys; signals.ignore(); signals.install()\n"
+    code += "os.kill(os.getpid(), signals.signal.SIGHUP)\n"
+    code += "sys.exit(75 if signals.received() == 'SIGHUP' else 0)"
+    command = [*ignored.split(), sys.executable, "-c", code]
+    assert subprocess.run(command, stdout=subprocess.DEVNULL, check=False).returncode == status

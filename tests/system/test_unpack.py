@@ -1,7 +1,9 @@
 """Archives that nobody has vouched for: whole ones arrive as they are, bad ones leave no trace."""
 
+import bz2
 import gzip
 import io
+import lzma
 import os
 import stat
 import struct
@@ -115,6 +117,12 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "tar: garbage between members": (garbage_between, "no end mark"),
     "tar.gz: cut": (lambda: gzip.compress(tar())[:-100], "damaged or cut short"),
     "tar.gz: a flipped bit": (lambda: flipped(gzip.compress(tar())), "damaged or cut short"),
+    "tar.xz: cut": (lambda: lzma.compress(tar())[:-100], "damaged or cut short"),
+    "tar.xz: a flipped bit": (lambda: flipped(lzma.compress(tar())), "damaged or cut short"),
+    "tar.bz2: cut": (lambda: bz2.compress(tar())[:-100], "damaged or cut short"),
+    "tar.bz2: a flipped bit": (lambda: flipped(bz2.compress(tar())), "Invalid data stream|damaged or cut short"),
+    "tar.xz: a bomb": (lambda: lzma.compress(tar(entry("zeros", 300 << 20), photos={}), preset=0), "as a bomb does"),
+    "7z": (lambda: b"7z\xbc\xaf\x27\x1c" + bytes(600), "7z or rar archive. Unpack it with `7z x`"),
     "tar.gz: a bomb": (lambda: gzip.compress(tar(entry("zeros", 300 << 20), photos={})), "as a bomb does"),
     "tar.gz: a bomb in a header": (header_bomb, "belong to no file"),
     "tar.gz: a bomb behind the end": (lambda: gzip.compress(tar() + bytes(100 << 20)), "belong to no file"),
@@ -153,7 +161,9 @@ def test_bad_archive_leaves_no_trace(kind: str, tmp_path: Path) -> None:
     assert os.listdir(archive.parent) == ["archive"]  # noqa: PTH208
 
 
-@pytest.mark.parametrize("pack", [tar, zipped, lambda: gzip.compress(tar()), lambda: zstd.compress(tar())])
+@pytest.mark.parametrize(
+    "pack", [tar, zipped, *(lambda kind=kind: kind.compress(tar()) for kind in (gzip, zstd, lzma, bz2))]
+)
 def test_every_format_unpacks_whatever_its_name(pack: Callable[[], bytes], tmp_path: Path) -> None:
     (tmp_path / "download").write_bytes(pack())
     (tmp_path / "data").mkdir()

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from leafdist.config.schema import Config
+from leafdist.config.schema import Config, resolve
+from leafdist.doctor.services import check_wandb
 from leafdist.runs.metrics_log import line_of
 from leafdist.runs.tracker import wandb_id
 from leafdist.system import network as probe
@@ -52,6 +53,26 @@ def server() -> Iterator[str]:
 def test_an_unknown_mode_names_the_choices(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'on' is not one of auto, online, offline, off"):
         run_tracker(tmp_path, mode="on")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("MODE", "on"), ("BASE_URL", "foo"), ("TAGS", ","), ("RUN_ID", "a/b"), ("PROJECT", "a/b"), ("_SERVICE_WAIT", "x")],
+)
+@pytest.mark.parametrize("mode", ["auto", "offline"])
+def test_bad_variables_are_named(
+    name: str, value: str, mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"WANDB_{name}", value)
+    said: list[str] = []
+    tracker = run_tracker(tmp_path, mode=mode, say=said.append)
+    tracker.log(step(1))
+    tracker.close(0, RESULT)
+    assert len(said) == 1
+    assert "W&B is off for the rest of this job" in said[0]
+    assert f"WANDB_{name} is not what W&B reads" in said[0]
+    assert len(metrics(tmp_path)) == 1
+    assert check_wandb(resolve(Config())).status == "warning"
 
 
 def test_other_ranks_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +118,7 @@ def test_resumed_offline_run_is_one_run(tmp_path: Path) -> None:
     assert exits == [75, 0]
     updates = [record["summary"].get("update", {}) for record in records(pieces[1]) if record["type"] == "summary"]
     assert any({"best/val_accuracy": 0.5, "best/epoch": 0}.items() <= update.items() for update in updates)
-    assert shlex.split(said[1].partition("later: ")[2]) == ["wandb", "sync", *map(str, pieces)]
+    assert shlex.split(said[1].partition("later: ")[2]) == ["leafdist", "sync", str(folder)]
 
 
 KILLED = """

@@ -2,53 +2,81 @@
 
 import time
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 
 import numpy as np
 
-from leafdist.data.groups import LeafIds, read_groups, unknown_classes
+from leafdist.data.groups import LeafIds, leaf_of, read_groups, unknown_classes
 from leafdist.prepare.audit.audit_report import Report
 from leafdist.prepare.audit.duplicates import check_duplicates, find_twins
 from leafdist.prepare.audit.faults import check_classes, check_files, count
 from leafdist.prepare.audit.finding import Finding
-from leafdist.prepare.audit.folder_listing import list_folder
-from leafdist.prepare.audit.leakage import Seen, check_leaves, leaves_of, seen_in_train
+from leafdist.prepare.audit.folder_listing import Photo, list_folder
+from leafdist.prepare.audit.leakage import (
+    Seen,
+    check_leaves,
+    check_neighbours,
+    leaves_of,
+    neighbours_in_train,
+    seen_in_train,
+)
 from leafdist.prepare.audit.shortcuts import Probe, check_shortcuts, probe_shortcuts
 from leafdist.prepare.features import read_features
-from leafdist.prepare.near import chains, join
+from leafdist.prepare.grouping import by_leaf_or_number
+from leafdist.prepare.near import Ints, chains, join
 
 LEVELS = ("error", "warning", "note")
 
 
-def audit(root: Path, groups: Path | None = None, workers: int = 1, seed: int = 0) -> Report:
+def audit(
+    root: Path,
+    groups: Path | None = None,
+    workers: int = 1,
+    seed: int = 0,
+    *,
+    near: bool = False,
+    layout: str | None = None,
+) -> Report:
     """Read every photo of a raw or a split folder once, with `workers` processes, and check it.
 
-    Raises ValueError for a folder without photos and for a groups file that cannot be read.
+    near: also look for leaves on two sides among photos without an id, as `leafdist split --groups near` does. layout:
+    of a raw folder, see `find_photos`. Raises ValueError for a folder without photos, or a file that cannot be read.
     """
     start = time.monotonic()
-    listing = list_folder(root)
+    listing = list_folder(root, layout)
     ids: LeafIds = read_groups(groups) if groups else {}
     unknown = unknown_classes(ids, listing.labels, groups) if groups else []
     photos = listing.photos
-    if groups and not any((photo.label, PurePath(photo.file).stem) in ids for photo in photos):
+    if groups and not any(leaf_of(ids, photo.label, photo.file) for photo in photos):
         raise ValueError(
             f"{groups} names none of the {len(photos)} photos of {root}: `stem` is a name without its ending"
         )
     features = read_features([listing.root / photo.path for photo in photos], workers)
     twins = find_twins(features, workers)
     pairs = chains(leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)
+    neighbours = neighbours_in_train(photos, _groups(photos, ids, pairs), ids) if near else None
     probes = probe_shortcuts(photos, features, join(len(photos), np.concatenate(pairs)), seed)
     findings = [
         *check_files(listing, features.facts),
         *check_classes(listing),
         *check_duplicates(photos, twins),
         *(check_leaves(photos, ids, unknown) if groups else []),
+        *check_neighbours(photos, neighbours or []),
         *check_shortcuts(probes),
     ]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
-    seen = seen_in_train(photos, twins, ids)
+    seen = seen_in_train(photos, twins, ids, neighbours)
     lines = verdict(findings, seen, probes, with_ids=groups is not None)
     return Report(str(listing.root), count(listing), findings, seen, probes, lines, time.monotonic() - start)
+
+
+def _groups(photos: Sequence[Photo], ids: LeafIds, twins: Sequence[Ints]) -> Ints:
+    """The groups that `leafdist split --groups near` keeps together."""
+    named = [(photo.label, photo.file) for photo in photos]
+    leaves = {photo: (photo[0], leaf) for photo in named if (leaf := leaf_of(ids, *photo))}
+    order = sorted(range(len(named)), key=named.__getitem__)  # as in a raw folder, whatever the sides
+    pairs = by_leaf_or_number([named[number] for number in order], leaves)
+    return join(len(photos), np.concatenate([*twins, np.array(order, np.int64)[pairs]]))
 
 
 def verdict(findings: Sequence[Finding], seen: dict[str, Seen], probes: Sequence[Probe], with_ids: bool) -> list[str]:
@@ -57,7 +85,7 @@ def verdict(findings: Sequence[Finding], seen: dict[str, Seen], probes: Sequence
     lines = [_leak(split, found, with_ids) for split, found in seen.items()]
     if not seen:
         lines.append("nothing is split here: audit the split folder too, for what its accuracy is worth")
-    if {"undecodable", "truncated", "refused mode", "empty class", "missing class"} & kinds:
+    if {"undecodable", "truncated", "refused mode", "empty class", "missing class", "one class"} & kinds:
         lines.append("a training would stop: there are photos that cannot be decoded, or classes without photos")
     if {kind for kind in kinds if kind.endswith("across classes")}:
         lines.append("no model can be right on all of it: the same picture stands under two labels")
@@ -80,20 +108,22 @@ def _leak(split: str, seen: Seen, with_ids: bool) -> str:
             f"accuracy on {split} measures memory: {seen.leaves} of {seen.known} photos with a known leaf "
             f"({share:.0%}) show a leaf of train; {twins}"
         )
-    if seen.twins and with_ids:
-        return (
-            f"accuracy on {split} is on leaves never seen, but for {seen.twins} of {seen.photos} photos, which have a "
-            "twin in train: their leaf ids are missing or wrong"
-        )
-    if seen.twins:
-        return f"accuracy on {split} is too high, by up to {seen.twins / seen.photos:.1%}: {twins}. Split with --groups"
-    if with_ids and not seen.known:
-        return f"no photo of {split} has a twin in train; whether their leaves do is not known: none has a leaf id"
-    if with_ids:
-        rest = seen.photos - seen.known
-        unsure = f"; {rest} photos have no leaf id, and for them this is not known" if rest else ""
-        return f"accuracy on {split} is on leaves never seen, and no photo has a twin in train{unsure}"
-    return (
-        f"no photo of {split} has a twin in train; whether their leaves do is not known without --groups: other photos "
-        "of the same leaf look different to the eye of this program"
-    )
+    rest, parts = seen.photos - seen.known, list[str]()
+    if seen.known:
+        parts.append(f"{seen.known} of {seen.photos} photos of {split} are known to show leaves never seen")
+    if rest:
+        classes = f"{seen.unknown_classes} class{'es' if seen.unknown_classes > 1 else ''}"
+        whose = f"of the other {rest}, in {classes}," if seen.known else f"of the {rest} photos of {split}"
+        parts.append(f"{whose} {_guess(seen, with_ids=with_ids)}")
+    parts.append(f"{twins}, which measures memory" if seen.twins else "none has a twin in train")
+    return "; ".join(parts)
+
+
+def _guess(seen: Seen, *, with_ids: bool) -> str:
+    """What is known of the photos without a leaf id."""
+    if seen.neighbours is None:
+        both = "beside the file, " if with_ids else ""
+        return f"the leaves are not known: --groups near, {both}looks at file numbers and likeness"
+    if not seen.neighbours:
+        return "none is a neighbour of train's by file number or likeness, so their leaves are probably new"
+    return f"{seen.neighbours} are neighbours of train's by file number or likeness, and may show their leaves"

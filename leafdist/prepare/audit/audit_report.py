@@ -16,7 +16,14 @@ FORMAT = 1
 SHOWN = 3  # files of a finding that the text names
 PICTURED = 24  # groups of photos per finding
 TOGETHER = 4  # photos per group
-PICTURELESS = {"leaf ids in two classes", "unknown classes in groups", "other entries", "no leaf id", "imbalance"}
+PICTURELESS = {
+    "one class",
+    "leaf ids in two classes",
+    "unknown classes in groups",
+    "other entries",
+    "no leaf id",
+    "imbalance",
+}
 MARKS = {"error": "ERROR", "warning": "warning", "note": "note"}
 
 

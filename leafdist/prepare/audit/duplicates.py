@@ -47,9 +47,11 @@ def check_duplicates(photos: Sequence[Photo], twins: Twins) -> list[Finding]:
 def _sort_out(
     kind: str, what: str, photos: Sequence[Photo], groups: Sequence[tuple[int, ...]], remarks: Sequence[str]
 ) -> list[Finding]:
+    two_labels = "stand under two labels: one is wrong. See them with --html, move or delete that file, split again"
+    two_sides = "stand on two sides of the split: the model is tested on what it has seen. Split with --groups near"
     cases: dict[str, tuple[Level, str, list[int]]] = {
-        "across classes": ("error", "stand under two labels: one of them is wrong", []),
-        "across splits": ("error", "stand on two sides of the split: the model is tested on what it has seen", []),
+        "across classes": ("error", two_labels, []),
+        "across splits": ("error", two_sides, []),
         "within a class": ("warning", "stand in one class and split: they count double", []),
     }
     for row, group in enumerate(groups):

@@ -8,6 +8,8 @@ from pathlib import PurePath
 from PIL import Image
 
 from leafdist.data.decode import MODES, SIXTEEN
+from leafdist.data.layouts import alike
+from leafdist.data.photos import in_words
 from leafdist.prepare.audit.finding import Finding, Level, alone
 from leafdist.prepare.audit.folder_listing import Listing, Photo
 from leafdist.prepare.features import Facts
@@ -46,8 +48,10 @@ def check_files(listing: Listing, facts: Sequence[Facts]) -> list[Finding]:
         for kind, (level, text) in rules.items()
         if kind in remarks
     ]
+    findings += [Finding("photos left out", "warning", remark, []) for remark in listing.remarks]
     if listing.others:
-        text = f"{len(listing.others)} entries are no photos by their names, or hidden: they are passed over"
+        kinds = f" ({in_words(listing.kinds)})" if listing.kinds else ""
+        text = f"{len(listing.others)} entries{kinds} are no photos of a class, or hidden: they are passed over"
         findings.append(Finding("other entries", "note", text, alone(listing.others)))
     return findings
 
@@ -101,19 +105,26 @@ def check_classes(listing: Listing) -> list[Finding]:
     findings = [
         Finding("empty class", "error", f"{len(empty)} class folders hold no photo", alone(empty)),
         Finding("missing class", "error", f"{len(missing)} class folders are missing in a split", alone(missing)),
+        *([_alone(listing)] if len(counts) == 1 else []),
         *_same_names(listing),
         *_imbalance(counts),
     ]
     return [finding for finding in findings if finding.files]
 
 
+def _alone(listing: Listing) -> Finding:
+    text = "there is one class alone: telling classes apart takes two. Add photos of another, such as healthy leaves"
+    return Finding("one class", "error", text, alone(listing.labels))
+
+
 def _same_names(listing: Listing) -> list[Finding]:
-    classes = _clashes(listing.labels)
+    classes = alike(listing.labels)
     files = _clashes([photo.path for photo in listing.photos])
-    what = "names differ by case or Unicode form only"
+    classes_are = "class names differ by case, blanks or Unicode form only: rename them (mv) alike, or further apart"
+    files_are = "file names differ by case or Unicode form only: macOS and Windows keep one"
     return [
-        Finding("class names", "error", f"{len(classes)} groups of class {what}: one class or two?", classes),
-        Finding("file names", "warning", f"{len(files)} groups of file {what}: macOS and Windows keep one", files),
+        Finding("class names", "error", f"{len(classes)} groups of {classes_are}", classes),
+        Finding("file names", "warning", f"{len(files)} groups of {files_are}", files),
     ]
 
 

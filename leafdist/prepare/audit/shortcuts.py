@@ -29,7 +29,7 @@ TELLS = 2  # multiple of the accuracy of guessing that gives the class away
 
 @dataclass(frozen=True)
 class Probe:
-    """Accuracies on `photos` photos; majority: if the most frequent class in training were always named."""
+    """Accuracies on `photos` photos; majority: if the most frequent class were always named."""
 
     what: str
     photos: int
@@ -84,7 +84,8 @@ def _probe(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 300 steps are enough for what is asked
         predicted = model.fit(rows[train], labels[train]).predict(rows[test])
-    truth, majority = labels[test], np.bincount(labels[train]).argmax()
+    truth, frequency = labels[test], np.bincount(labels[train])
+    majority = max(np.unique(truth), key=frequency.__getitem__)  # of the classes that are there to be named
     balanced = float(recall_score(truth, predicted, labels=np.unique(truth), average="macro"))
     right, most = float((predicted == truth).mean()), float((truth == majority).mean())
     return Probe(what, len(test), right, balanced, most, 1 / len(np.unique(labels[train])))

@@ -1,0 +1,82 @@
+"""Exact accuracy of the best checkpoint of one or several runs; the same files for any number of processes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leafdist.system import environment
+from leafdist.system.arguments import Parser
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from leafdist.distributed.runtime import Runtime
+
+ABOUT = __doc__
+EXAMPLES = (
+    "{} runs/resnet50",
+    "{} runs/baseline runs/resnet50 --split val",
+    "{} runs/resnet50 --data photos-from-the-field",
+    "accelerate launch --multi_gpu --num_processes 4 evaluate.py runs/resnet50 --groups leaf_ids.tsv",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Return the exit status: 0, 2 for wrong input, 1 for anything else."""
+    examples = [line.format("python evaluate.py") for line in EXAMPLES]
+    parser = Parser(prog="evaluate.py", description=ABOUT, examples=examples)
+    add_arguments(parser)
+    return evaluate_runs(parser.parse_args(arguments))
+
+
+def evaluate_runs(options: argparse.Namespace) -> int:
+    """Evaluate as the options say; return the exit status."""
+    from leafdist.config.parse import refusing  # yaml: not for --help
+
+    with refusing("evaluate.py"), environment.settled():
+        from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
+
+    return run(lambda runtime: evaluate(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
+
+
+def add_arguments(parser: Parser) -> None:
+    """Add the arguments of an evaluation."""
+    parser.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="a run folder, such as runs/resnet50")
+    parser.add_argument("--split", default="test", choices=("train", "val", "test"), help="the photos to judge")
+    parser.add_argument(
+        "--data",
+        metavar="ROOT",
+        help="where the split folders are now, or other photos: ROOT/<split>/<class>/ or ROOT/<class>/; classes are "
+        "matched by name (default: as in training)",
+    )
+    parser.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): interval by leaf")
+    parser.add_argument("--tta", action="store_true", help="average over four views of a photo: as it is and mirrored")
+    parser.add_argument("--to", metavar="FOLDER", type=Path, help="write to FOLDER/<name of the run>, not to RUN")
+
+
+def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
+    """Evaluate run after run, then print them side by side."""
+    from leafdist.evaluation import headline
+    from leafdist.evaluation.assess import Request, assess, check
+    from leafdist.report import write as report
+    from leafdist.tracking.add_evaluation import add_evaluation
+
+    request = Request(options.split, options.data, options.groups, options.tta, options.to)
+    runtime.once(lambda: check(options.runs, request))
+    evaluations = {run: assess(run, request, runtime) for run in options.runs}
+    if runtime.is_main:
+        for run, evaluation in evaluations.items():
+            if not options.to:
+                add_evaluation(run, evaluation.split, runtime.say)
+        headline.show(evaluations, options.split)
+        for run in evaluations:
+            report.attempt(run, runtime.say, options.to and request.folder(run))
+    if len({evaluation.data for evaluation in evaluations.values()}) > 1:
+        runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
+    elif len(evaluations) > 1 and not options.to:
+        from leafdist.compare import compare, text
+
+        split = evaluations[options.runs[0]].split
+        runtime.once(lambda: text.show(compare.compare(options.runs, split, options.groups)))

@@ -1,0 +1,72 @@
+"""A training, from the command line to the exit status."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from leafdist.config.parse import parse_config, refusing
+from leafdist.config.schema import check_world
+from leafdist.system import console, environment, signals, streams
+from leafdist.system.errors import DONE, INTERRUPTED
+
+MORE = ". A higher train.epochs continues it"
+
+
+@signals.heeded()
+def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
+    """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
+    streams.outlive()
+    config = parse_config(arguments, prog)
+    with refusing(prog), environment.settled():
+        # torch takes seconds to import: a wrong configuration is refused before that
+        from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
+        from leafdist.distributed.job import run
+        from leafdist.distributed.runtime import Runtime
+        from leafdist.report import write as report
+        from leafdist.runs.advice import advise, warn_of_large_batch
+        from leafdist.runs.folder import RunFolder, continued, unlock_runs
+        from leafdist.tracking.run_tracker import open_tracker
+        from leafdist.training.model import prepare_model
+        from leafdist.training.trainer import Trainer
+
+        given = continued(config)
+
+    def train(runtime: Runtime) -> None:
+        check_world(given, runtime.world)
+        config = replace(given, train=replace(given.train, precision=runtime.precision))
+        loaders = open_loaders(config.data, ("train", "val"), runtime)
+        facts = data_facts(loaders)
+        model = prepare_model(config, len(facts.classes), facts.data["train"].photos, runtime)
+        path = Path(config.run.folder) / str(config.run.name)
+        folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
+        trainer = Trainer(config, model, loaders, runtime, folder.path)
+        trainer.resume()
+        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
+        if complete and runtime.once(lambda: folder.facts.state) == "finished":
+            bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
+            steps, more = trainer.state.step or trainer.total_steps, "" if bounded else MORE
+            runtime.say(f"{path} is finished: {console.counted(steps, 'step')}{more}")
+            return
+        warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
+        runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
+        note_left_out(loaders, trainer.layout.set_aside, runtime)
+        val, position = loaders["val"].source.index.folder, trainer.state.position
+        tracker = open_tracker(
+            config, path, active=runtime.is_main, position=position, photos=val, facts=counts(loaders)
+        )
+        with folder.ending(tracker, active=runtime.is_main) as finish, runtime.watching(folder.abandon):
+            trainer.fit(tracker)
+            finish(trainer.state.result())
+        if runtime.is_main:
+            report.attempt(folder.path, runtime.say)
+            advise(folder.path, runtime.say)
+        runtime.gather(None, patient=True)  # uploads may take longer than a collective
+        best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
+        evaluate = "python evaluate.py" if prog == "train.py" else "leafdist evaluate"
+        runtime.say(f"done: {best}. Next: {evaluate} {console.command(path)}")
+
+    how = given.train
+    status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)
+    if status in (DONE, INTERRUPTED):
+        unlock_runs()
+    return status
