@@ -24,7 +24,7 @@ TURNS, SAVE_EVERY = 9, 50
 def seconds(config: Config, runtime: Runtime, *, guarded: bool) -> float:
     """Seconds of one epoch, with a checkpoint every 50 steps and a check of signals every 4, or with neither."""
     config = replace(config, train=replace(config.train, save_every=SAVE_EVERY if guarded else 0))
-    trainer.POLL_EVERY = 4 if guarded else 10**9
+    runtime.poll_every = 4 if guarded else 10**9
     loaders = sources.open_loaders(config.data, ("train", "val"), runtime)
     classes = len(loaders["train"].source.index.classes)
     model = make_model(config, classes, runtime)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -29,17 +30,21 @@ TICK = 5.0  # seconds without a batch from the workers after which `idle` is cal
 
 @dataclass(frozen=True)
 class Batch:
-    """The photos of a share: images uint8 (B,H,W,3), labels and indices int64 (B,), on one device."""
+    """The photos of a share: images uint8 (B,H,W,3), labels and indices int64 (B,), draws, on one device.
+
+    draws: float64 (B,4), those of the share; (0,4) in evaluation.
+    """
 
     share: Share
     images: Tensor
     labels: Tensor
     indices: Tensor
+    draws: Tensor
 
     @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Everything that lies on the device."""
-        return self.images, self.labels, self.indices
+        return self.images, self.labels, self.indices, self.draws
 
     def to(self, device: torch.device) -> "Batch":
         """Start to copy it to `device`; the host does not wait."""
@@ -69,7 +74,7 @@ class _Shares(Dataset["Batch | _Piped | UnreadablePhotoError"]):
             rows = self.source.read(share.indices)
         except UnreadablePhotoError as error:
             return error  # raised by a worker, it would reach the user wrapped in two tracebacks
-        arrays = [np.ascontiguousarray(array) for array in (*rows, share.indices)]
+        arrays = [np.ascontiguousarray(array) for array in (*rows, share.indices, share.draws)]
         tensors = list(map(torch.from_numpy, arrays))
         if self.by_worker and not to_shared_memory(tensors):
             return _Piped(share, arrays)
@@ -187,10 +192,16 @@ def _moved(source: PackSource, device: torch.device) -> Tensor:
 
 
 def _gather(images: Tensor, labels: Tensor, shares: Iterable[Share]) -> Iterator[Batch]:
-    """Batches from a pack in the device's memory: only the indices cross to it."""
+    """Batches from a pack in the device's memory: only the indices and draws cross to it."""
     for share in shares:
-        indices = torch.from_numpy(share.indices).to(images.device, non_blocking=True)
-        yield Batch(share, images[indices], labels[indices], indices)
+        indices, draws = (_sent(array, images.device) for array in (share.indices, share.draws))
+        yield Batch(share, images[indices], labels[indices], indices, draws)
+
+
+def _sent(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Start to copy an array to `device`, from pinned memory: the host need not wait, whatever its size."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def _copied_ahead(batches: Iterator[Batch], stream: torch.cuda.Stream) -> Iterator[Batch]:

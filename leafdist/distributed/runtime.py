@@ -16,6 +16,7 @@ from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
+from leafdist.distributed import devices
 from leafdist.distributed.watchdog import Abandon, Watchdog
 from leafdist.system import console, environment
 from leafdist.system.console import counted
@@ -26,6 +27,10 @@ from leafdist.system.signals import Interrupted
 T = TypeVar("T")
 Precision = Literal["no", "bf16", "fp16"]
 AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
+# Steps between looks at signals, at the writer and at the clock; each look is one small reduction over the CPU group,
+# which takes longer the more ranks there are: above 32 of them, look every ranks / 8 steps.
+POLL_EVERY = 4
+RANKS_PER_STEP = 8
 MEETING = "leafdist"  # the name that PyTorch knows our meeting of the ranks by
 PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
 
@@ -39,8 +44,9 @@ class Runtime:
             os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
         torch.use_deterministic_algorithms(mode=deterministic)
         AcceleratorState._reset_state(reset_partial_state=True)  # of a training before this one, as in a notebook
+        local_rank = os.environ.get("LOCAL_RANK")
+        devices.check_devices()
         self.precision: Precision = resolve_precision(precision)
-        check_devices()
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
             mixed_precision=self.precision,
@@ -53,7 +59,8 @@ class Runtime:
         self.world: int = self.accelerator.num_processes
         self.device: torch.device = self.accelerator.device
         self.is_main = self.rank == 0
-        self.is_local_main: bool = self.accelerator.is_local_main_process
+        self.is_local_main = local_rank in (None, "0")  # Accelerate's is the number of the GPU
+        self.poll_every = max(POLL_EVERY, self.world // RANKS_PER_STEP)
         self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or self.world)
         check_world_size(self.world)
         self.control: Any = None
@@ -64,9 +71,11 @@ class Runtime:
             self.patient = dist.new_group(backend="gloo", timeout=PATIENCE)  # waits as long as one process packs
             store, _, _ = next(_meet())  # another connection to the group's store
         self.check_alike()
+        devices.check_own(self.gather(devices.identity(self.device)))
         self.watchdog = Watchdog(store, self.rank, self.world, 60 * timeout_minutes)
         if self.device.type == "cuda":  # "high": TF32, as PyTorch has it for convolutions by default
             torch.set_float32_matmul_precision("highest" if deterministic else "high")
+            torch.backends.cudnn.benchmark = not deterministic  # a training's shapes are fixed; evaluation turns it off
         self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
@@ -199,13 +208,6 @@ def resolve_precision(precision: str) -> Precision:
         fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu.get("avx512_bf16", False)
         return "bf16" if fast else "no"
     return "bf16" if precision == "bf16" else "no"
-
-
-def check_devices() -> None:
-    """Raises ValueError where a process of this node would have no GPU of its own."""
-    here, cards = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
-    if torch.cuda.is_available() and here > cards:
-        raise ValueError(f"{here} processes on a node with {counted(cards, 'usable GPU')}: start one per GPU")
 
 
 def check_world_size(world: int) -> None:

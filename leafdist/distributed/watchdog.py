@@ -32,7 +32,12 @@ DIED = "it died without a word (killed, out of memory?)"
 GONE = "it is gone, and with it the store that all ranks share"
 DISK = "the disk of the photos or packs does not answer. Look at it, or name another one by data.root or data.cache"
 LEFT = "left"  # replaces the heartbeat of a rank that has left as it should
-BROKEN = re.compile(r"gloo|nccl|connection (closed|reset|refused)|broken pipe|timed out|timeout|socket", re.IGNORECASE)
+# What a lost connection says, in gloo, NCCL, and PyTorch's store. Neither's name is enough: they report bugs too.
+BROKEN = re.compile(
+    r"connection (was likely )?(closed|reset|refused|aborted|timed out)|broken pipe|timed? ?out|no route to host|"
+    r"unreachable|not connected|failed to recv|socket (closed|error)|nccl(remote|system)error|communicator was aborted",
+    re.IGNORECASE,
+)
 
 Abandon = Callable[[str, bool], None]
 

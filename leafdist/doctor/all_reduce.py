@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,7 +26,7 @@ from leafdist.system.console import counted
 
 CHECK = "all-reduce"
 WAY_OUT = (
-    "Check the network between the nodes: NCCL_SOCKET_IFNAME or GLOO_SOCKET_IFNAME name its interface; "
+    "Check the network between the nodes: NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME (both on GPUs) name its interface; "
     "NCCL_DEBUG=INFO says more. Killed: is there enough memory?"
 )
 SMALL, LARGE = 20, 5  # rounds of a sum of one number, and of a large tensor
@@ -85,17 +86,20 @@ def judge(launch: Launch, child: subprocess.Popen[str], deadline: float) -> Find
 def main(arguments: list[str]) -> None:
     """Join the others, sum, check the sum, and print backend, MiB, milliseconds of one number, and MB/s."""
     address, port, rank, world, local_rank, seconds, rounds = arguments
-    limit, gpu = timedelta(seconds=float(seconds)), torch.cuda.is_available()
-    if gpu and int(local_rank) >= torch.cuda.device_count():
-        raise SystemExit(f"local rank {local_rank} on a node with {counted(torch.cuda.device_count(), 'GPU')}")
-    device = torch.device("cuda", int(local_rank)) if gpu else torch.device("cpu")
+    limit, cards = timedelta(seconds=float(seconds)), torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if int(local_rank) >= cards > 1:
+        raise SystemExit(f"local rank {local_rank} on a node with {counted(cards, 'GPU')}")
+    device = torch.device("cuda", int(local_rank) % cards) if cards else torch.device("cpu")
     store = PrefixStore(CHECK, TCPStore(address, int(port), is_master=False, timeout=limit))
-    backend, own = ("nccl", device) if gpu else ("gloo", None)
+    backend, own = ("nccl", device) if cards else ("gloo", None)
     dist.init_process_group(backend, store=store, rank=int(rank), world_size=int(world), timeout=limit, device_id=own)
     total = torch.full((1,), int(rank) + 1.0, device=device)
     dist.all_reduce(total)
     if total.item() != (expected := int(world) * (int(world) + 1) / 2):
         raise SystemExit(f"the sum is {total.item():g}, it should be {expected:g}: the network or a GPU is broken")
+    if cards:  # beside NCCL a run talks over gloo, which finds its interface by another rule
+        control: Any = dist.new_group(backend="gloo", timeout=limit)
+        dist.all_reduce(torch.zeros(1), group=control)
     size = MEBIBYTES[device.type]
     small = _seconds(torch.zeros(1, device=device), SMALL)
     large = _seconds(torch.zeros(size << 18, device=device), int(rounds))

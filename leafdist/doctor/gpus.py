@@ -1,30 +1,26 @@
 """GPUs and their driver, and the precision that the device has in hardware."""
 
-import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
 from leafdist.config.schema import Config
+from leafdist.distributed.devices import INSTALL, NoGpu, why_no_gpu
 from leafdist.distributed.runtime import resolve_precision
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
 from leafdist.system.console import counted
 
 BUSY = 0.9  # of a GPU's memory: with less free, somebody else is using it
-INSTALL = "install a build for this driver: https://pytorch.org/get-started"
 
 
 def check_devices(launch: Launch) -> Iterator[Finding]:
     """Check the GPUs of this node, or why there is none."""
-    with warnings.catch_warnings(action="ignore"):  # of an old driver, which without_gpu tells
-        usable = torch.cuda.is_available()
-    if not usable:
+    if why_no_gpu():
         yield without_gpu()
         return
-    if launch.local_world > (count := torch.cuda.device_count()):
+    if launch.local_world > (count := torch.cuda.device_count()) > 1:  # one: each process may see its own alone
         text = f"{launch.local_world} processes on this node and {counted(count, 'GPU')}"
         yield error("gpu", text, "Start one process per GPU: --num_processes, --ntasks-per-node")
     for index in range(count):
@@ -32,28 +28,10 @@ def check_devices(launch: Launch) -> Iterator[Finding]:
 
 
 def without_gpu(root: Path = Path("/")) -> Finding:
-    """Why there is none: hidden, no driver, an old one, a build without CUDA, no GPU. `root` is for tests."""
-    there = any(root.glob("dev/nvidia[0-9]*")) or (root / "proc/driver/nvidia/version").exists()
-    given, hidden = os.environ.get("SLURM_GPUS_ON_NODE") or "0", os.environ.get("CUDA_VISIBLE_DEVICES")
-    if there and hidden in ("", "-1"):
-        return note("gpu", f"hidden by CUDA_VISIBLE_DEVICES={hidden!r}: training runs on the CPU", "unset it")
-    if there:
-        text = f"this node has an NVIDIA GPU that PyTorch {torch.__version__} cannot use: {_reason()}"
-        return error("gpu", text, f"Update the driver, or {INSTALL}")
-    if given != "0":
-        text = f"Slurm gave this job GPUs ({given} per node), and there is no NVIDIA driver here"
-        return error("gpu", text, "In a container pass --nv (Apptainer) or --gpus all (Docker); else ask for GPU nodes")
-    return note("gpu", "none: training runs on the CPU")
-
-
-def _reason() -> str:
-    if not torch.version.cuda:
-        return "it is built without CUDA"
-    try:
-        torch.cuda.init()
-    except (RuntimeError, AssertionError) as fault:
-        return " ".join(str(fault).split())[:300]
-    return "no device"
+    """Why there is none. `root` is for tests."""
+    missing = why_no_gpu(root) or NoGpu("none: training runs on the CPU")
+    grade = error if missing.remedy and not missing.chosen else note
+    return grade("gpu", missing.text, missing.remedy)
 
 
 def check_gpu(index: int) -> Finding:

@@ -59,16 +59,16 @@ def evaluate(
     network = cast_once(model, judging.precision)
 
     def judge(batch: Batch) -> None:
-        images, labels, rows = batch.tensors
+        images, labels, rows, _ = batch.tensors
         seed = judging.crop_seed
-        draws = None if seed is None else _crop_draws(rows, seed).to(runtime.device)
+        draws = None if seed is None else _crop_draws(batch.share, seed).to(runtime.device)
         with torch.inference_mode(), runtime.autocast(judging.precision):
             logits = _logits(network, augment(images, draws), flips=judging.flips)
             table[rows] = _facts(logits, labels)[:, :width]
 
     mine = _batches_of_rank(len(index), runtime)
     at_once = batches_at_once(runtime)
-    with _one_batch_per_core(runtime) as run:
+    with _one_batch_per_core(runtime) as run, _untimed_kernels():
         batches = loader.batches(map(Share.undrawn, mine))
         (rounds,) = runtime.highest(-(-len(mine) // at_once))
         for _ in range(rounds):
@@ -79,8 +79,8 @@ def evaluate(
 
 
 def batches_at_once(runtime: Runtime) -> int:
-    """Batches of a round on this rank: one per core, or one on a GPU."""
-    return runtime.cpus if runtime.device.type == "cpu" else 1
+    """Batches of a round on this rank: one per core; on a GPU as many as training takes steps between two polls."""
+    return runtime.cpus if runtime.device.type == "cpu" else runtime.poll_every
 
 
 def cast_once(model: nn.Module, precision: str) -> nn.Module:
@@ -101,9 +101,10 @@ def _batches_of_rank(photos: int, runtime: Runtime) -> list[NDArray[np.int64]]:
     return [np.arange(start, min(start + size, photos)) for start in starts]
 
 
-def _crop_draws(rows: Tensor, seed: int) -> Tensor:
-    """Draw the crops of consecutive photos."""
-    return torch.from_numpy(uniform_rows(stream_key(seed, 0, Purpose.EVALUATE), int(rows[0]), len(rows)))
+def _crop_draws(share: Share, seed: int) -> Tensor:
+    """Draw the crops of consecutive photos; their numbers are known on the host."""
+    first = int(share.indices[0])
+    return torch.from_numpy(uniform_rows(stream_key(seed, 0, Purpose.EVALUATE), first, len(share)))
 
 
 @contextmanager
@@ -115,6 +116,16 @@ def _one_batch_per_core(runtime: Runtime) -> Iterator[Callable[..., Iterable[Non
     with ThreadPoolExecutor(runtime.cpus, initializer=torch.set_num_threads, initargs=(1,)) as pool:
         yield pool.map
     torch.set_num_threads(runtime.cpus)
+
+
+@contextmanager
+def _untimed_kernels() -> Iterator[None]:
+    """Let cuDNN choose kernels by rule, not by timing them: else ranks might differ in the last bits."""
+    before, torch.backends.cudnn.benchmark = torch.backends.cudnn.benchmark, False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def _logits(model: nn.Module, images: Tensor, *, flips: bool) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from leafdist.data.augment import Augment
-from leafdist.models.dropout import BlockDropout
+from leafdist.models.dropout import PlannedDropout
 from leafdist.models.small_maps import SmallMapConv2d
 
 
@@ -38,6 +38,6 @@ def plain(model: nn.Module) -> nn.Module:
         if isinstance(module, SmallMapConv2d):
             module.__class__ = nn.Conv2d  # type: ignore[assignment]
         for name, child in module.named_children():
-            if isinstance(child, BlockDropout):
+            if isinstance(child, PlannedDropout):
                 setattr(module, name, nn.Identity())
     return copy.eval()  # type: ignore[no-any-return]

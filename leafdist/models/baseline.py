@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leafdist.models.dropout import BlockDropout
+from leafdist.models.dropout import PlannedDropout
 
 
 class Baseline(nn.Module):
@@ -22,10 +22,10 @@ class Baseline(nn.Module):
         for inputs, outputs in ((3, 32), (32, 64), (64, 64)):
             convolution = nn.Conv2d(inputs, outputs, kernel_size=3, padding=1)
             # the protocol applies ReLU before pooling; values and gradients are the same, the work is a quarter
-            stages += [convolution, nn.MaxPool2d(2), nn.ReLU(), BlockDropout(early)]
+            stages += [convolution, nn.MaxPool2d(2), nn.ReLU(), PlannedDropout(early)]
         self.features = nn.Sequential(*stages)
         self.hidden = nn.Linear(64 * (side // 8) ** 2, 512)
-        self.dropout = BlockDropout(late)
+        self.dropout = PlannedDropout(late)
         self.head = nn.Linear(512, num_classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Building a network by its name.
 
-What a row's `build` makes takes the arguments of ResNet50. Its random layers are BlockDropout. Everything up to and
+What a row's `build` makes takes the arguments of ResNet50. Its random layers are PlannedDropout. Everything up to and
 including the stage `freeze` has no gradient, and its BatchNorm stays in eval mode unless `frozen_batchnorm` is "train".
 """
 

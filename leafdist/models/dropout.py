@@ -1,63 +1,85 @@
-"""Dropout whose mask depends on (seed, step, layer, row of the global batch), not on how the batch was cut.
+"""Dropout whose mask depends on (seed, step, layer, row of the global batch), not on device, nor on the batch's cut.
 
-Masks are drawn in blocks of rows, each block with its own seed, as bytes compared with 256 p: a process draws the
-blocks that it holds rows of. So no state needs saving; 0.25 and 0.5 are exact, other rates are rounded to 1/256.
+Masks are bytes of Philox4x64-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1,
+2, 3"), compared with 256 p: no state needs saving; 0.25 and 0.5 are exact, other rates are rounded to 1/256. Entry e of
+a row is byte e % 32 of counter (row * blocks + e // 32 + 1, layer, step, 0) under key (seed, 3).
 """
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-BLOCK = 32  # rows of the global batch that share a seed
+PURPOSE = 3  # data.plan.Purpose.DROPOUT: it keeps this stream apart from those of the epoch plan
+BLOCK = 32  # bytes of one counter
 
 
-class BlockDropout(nn.Module):
+class PlannedDropout(nn.Module):
     """Zeroes entries of (B, ...) with probability `p` in training, and scales the rest by 1 / (1 - p)."""
 
     def __init__(self, p: float) -> None:
         super().__init__()
         self.threshold = min(255, round(256 * p))
-        self.layer = 0
-        self.position: tuple[int, int, int] | None = None  # seed, step, number of the first row
+        self.layer, self.seed, self.first = 0, 0, 0  # first: number of the first row in the global batch
+        self.clock: Tensor | None = None  # int64 (1,): the step, on the device, so that a captured step can go on
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]  # seeds are computed on the host
     def forward(self, x: Tensor) -> Tensor:
         """Drop entries of (B, ...). `seek` must have said which rows they are."""
         if not self.training or self.threshold == 0:
             return x
-        scale = 256 / (256 - self.threshold)
-        return x * (self.bytes_for(x) >= self.threshold).to(x.dtype).mul_(scale)
+        assert self.clock is not None, "seek() before the forward pass"
+        factors: Tensor = mask(x.detach(), self.clock, self.seed, self.layer, self.first, self.threshold)
+        return x * factors
 
-    def bytes_for(self, x: Tensor) -> Tensor:
-        """Draw random uint8 in the shape of `x`, for the rows of the global batch that `x` holds."""
-        assert self.position is not None, "seek() before the forward pass"
-        seed, step, first = self.position
-        row = x[0].numel()
-        words = -(-BLOCK * row // 8)
-        start, stop = first // BLOCK, -(-(first + len(x)) // BLOCK)
-        noise = torch.empty((stop - start, words), dtype=torch.int64, device=x.device)
-        generator = torch.Generator(x.device)
-        for block in range(start, stop):
-            # 3 is data.plan.Purpose.DROPOUT: it keeps this stream apart from those of the epoch plan
-            own = np.random.SeedSequence((seed, step, 3, self.layer, block)).generate_state(1, np.uint32)
-            generator.manual_seed(int(own[0]))
-            noise[block - start].random_(-(2**63), None, generator=generator)
-        rows = noise.view(torch.uint8)[:, : BLOCK * row].reshape(-1, row)
-        skipped = first - start * BLOCK
-        return rows[skipped : skipped + len(x)].view(x.shape)
+
+@torch.library.custom_op("leafdist::dropout_mask", mutates_args=(), device_types="cpu")
+def mask(x: Tensor, clock: Tensor, seed: int, layer: int, first: int, threshold: int) -> Tensor:  # noqa: PLR0917
+    """Return the factors of (B, ...) rows from `first` on, 0 or 1 / (1 - p), contiguous, in the type of `x`."""
+    drawn = random_bytes((seed, int(clock), layer), first, len(x), x[0].numel())
+    factors = torch.from_numpy(drawn).view(x.shape) >= threshold
+    return factors.to(x.dtype).mul_(256 / (256 - threshold))
+
+
+@mask.register_fake
+def _(x: Tensor, *_: object) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+@mask.register_kernel("cuda")
+def _(x: Tensor, clock: Tensor, seed: int, layer: int, first: int, threshold: int) -> Tensor:  # noqa: PLR0917
+    from leafdist.models.dropout_kernel import fill  # noqa: PLC0415 - Triton comes with CUDA alone
+
+    factors = torch.empty_like(x, memory_format=torch.contiguous_format)
+    fill(factors, clock, (seed, PURPOSE), (layer, first), threshold)
+    return factors
+
+
+def random_bytes(stream: tuple[int, int, int], first: int, rows: int, length: int) -> NDArray[np.uint8]:
+    """Return uint8 (rows, length) of `stream` (seed, step, layer) for the rows of the global batch from `first` on."""
+    (seed, step, layer), blocks = stream, -(-length // BLOCK)
+    generator = np.random.Philox(key=[seed, PURPOSE], counter=[first * blocks, layer, step, 0])  # the next is drawn
+    words = generator.random_raw(rows * blocks * BLOCK // 8)
+    return words.view(np.uint8).reshape(rows, blocks * BLOCK)[:, :length]
 
 
 def number_layers(model: nn.Module) -> None:
     """Give each dropout layer of `model` a stream of its own."""
-    for number, layer in enumerate(_layers(model)):
+    for number, layer in enumerate(dropout_layers(model)):
         layer.layer = number
 
 
-def seek(model: nn.Module, seed: int, step: int, first: int) -> None:
+def seek(layers: list[PlannedDropout], seed: int, step: int, first: int, device: torch.device) -> None:
     """Say which rows the next forward pass holds: those from `first` on, of the global batch of `step`."""
-    for layer in _layers(model):
-        layer.position = (seed, step, first)
+    if not layers:
+        return
+    clock = layers[0].clock
+    if clock is None or clock.device != device:
+        clock = torch.zeros(1, dtype=torch.int64, device=device)
+    clock.fill_(step)
+    for layer in layers:
+        layer.clock, layer.seed, layer.first = clock, seed, first
 
 
-def _layers(model: nn.Module) -> list[BlockDropout]:
-    return [module for module in model.modules() if isinstance(module, BlockDropout)]
+def dropout_layers(model: nn.Module) -> list[PlannedDropout]:
+    """Return the dropout layers of `model`, in the order of their streams."""
+    return [module for module in model.modules() if isinstance(module, PlannedDropout)]

@@ -32,6 +32,7 @@ HARMLESS = re.compile(
     r"|(TORCH_(NCCL|GLOO|FR|ELASTIC|DISABLE_SHARE|DEVICE_BACKEND)|CUDNN_LOG|CUBLAS(LT)?_LOG|PYTORCH_NVML)\w*"
     r"|OMP_(PROC_BIND|PLACES|WAIT_POLICY|DISPLAY\w+)|KMP_(AFFINITY|BLOCKTIME|INIT_AT_FORK|WARNINGS|HW_SUBSET)"
     "|GOMP_(CPU_AFFINITY|SPINCOUNT)"  # where threads run; KMP_INIT_AT_FORK is set by scikit-learn
+    "|TRITON_INTERPRET"  # slow, and the same numbers
     "|TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"  # set in NVIDIA's containers; Runtime sets the precision of products itself
 )
 ALLOC_CONF = re.compile(r"(\w+:[^,]+(,\w+:[^,]+)*)?")

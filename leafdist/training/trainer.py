@@ -33,11 +33,6 @@ from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
 from leafdist.training.sums import StepSums, Totals
 
-# Steps between looks at signals, at the writer and at the clock; each look is one small reduction over the CPU group.
-POLL_EVERY = 4
-# That reduction takes longer the more ranks there are: above 32 of them, look every ranks / 8 steps.
-RANKS_PER_STEP = 8
-
 
 class Trainer:
     """Trains `model` as `config` says, on any number of processes the same; `folder` is the run's."""
@@ -125,7 +120,7 @@ class Trainer:
                 break
             if train.save_every and state.step % train.save_every == 0:
                 self.save()
-            if state.step % max(POLL_EVERY, self.runtime.world // RANKS_PER_STEP) == 0:
+            if state.step % self.runtime.poll_every == 0:
                 self.poll_signals()
         self.step.watch.judge()
 

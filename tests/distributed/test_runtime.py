@@ -1,13 +1,15 @@
 """What a process settles before it trains, and how it waits for others."""
 
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from leafdist.distributed.runtime import Runtime, check_devices
+from leafdist.distributed.devices import check_devices, check_own
+from leafdist.distributed.runtime import Runtime
 from leafdist.system import locks, signals
 from leafdist.system.signals import Interrupted
 
@@ -28,6 +30,41 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     with pytest.raises(ValueError, match=r"4 processes on a node with 2 usable GPUs"):
         check_devices()
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
+    monkeypatch.setenv("LOCAL_RANK", "2")
+    with pytest.raises(ValueError, match=r"3 processes on a node with 2 usable GPUs"):
+        check_devices()
+
+
+@pytest.mark.parametrize("local_world", ["2", ""])
+def test_own_visible_gpu_is_number_zero(local_world: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", local_world)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    check_devices()
+    assert os.environ["LOCAL_RANK"] == "0"
+    check_own([("a", "1"), ("a", "2"), ("b", "1"), None, None])
+    with pytest.raises(ValueError, match="ranks 1 and 2 share a GPU of a"):
+        check_own([("a", "1"), ("a", "2"), ("a", "2")])
+
+
+def test_given_gpus_are_not_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that was given GPUs and has none does not train on CPUs, unless it was told to."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    Runtime()
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "4")
+    with pytest.raises(ValueError, match=r"gave this job GPUs .4 per node.*set LEAFDIST_EXPECT_DEVICE=cpu"):
+        Runtime(precision="fp16")
+    for name, value in (("LEAFDIST_EXPECT_DEVICE", "cpu"), ("CUDA_VISIBLE_DEVICES", "")):
+        with monkeypatch.context() as told:
+            told.setenv(name, value)
+            Runtime()
+    monkeypatch.setenv("SLURM_GPUS_ON_NODE", "0")
+    monkeypatch.setenv("LEAFDIST_EXPECT_DEVICE", "cuda")
+    with pytest.raises(ValueError, match="Ask for a node with GPUs"):
+        Runtime()
 
 
 def keep(path: Path, seconds: float) -> None:

@@ -1,8 +1,9 @@
 """Which rank was the first to fail, where gloo's own words differ."""
 
+import pytest
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
-from leafdist.distributed.watchdog import LEFT, SILENT, Watchdog
+from leafdist.distributed.watchdog import BROKEN, LEFT, SILENT, Watchdog
 from tests.helpers.programs import Program
 
 
@@ -30,3 +31,20 @@ def test_waking_rank_is_alive_again() -> None:
     for _ in range(2 * SILENT):
         watchdog._check_next_rank()
     assert watchdog._first_failure() is None, "it has left in peace"
+
+
+@pytest.mark.parametrize(
+    ("text", "lost"),
+    [
+        ("[../third_party/gloo/gloo/transport/tcp/pair.cc:553] Connection closed by peer [127.0.0.1]:61112", True),
+        ("Application timeout caused pair closure", True),
+        ("ncclRemoteError: A call failed possibly due to a network error or a remote process exiting", True),
+        ("[14] is setting up NCCL communicator and retrieving ncclUniqueId, but Connection reset by peer", True),
+        ("Failed to recv, got 0 bytes. Connection was likely closed.", True),
+        ("ProcessGroupGloo::allgather: invalid tensor size at index 1 (expected (4), got (5))", False),
+        ("NCCL error: invalid usage. ncclInvalidUsage: Duplicate GPU detected : rank 0 and rank 1", False),
+        ("ncclUnhandledCudaError: Call to CUDA function failed. 'out of memory'", False),
+    ],
+)
+def test_lost_connection_is_no_bug(text: str, lost: bool) -> None:
+    assert bool(BROKEN.search(text)) == lost

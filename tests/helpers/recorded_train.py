@@ -11,7 +11,7 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from leafdist.data.loader import Batch
-from leafdist.models.dropout import BlockDropout
+from leafdist.models.dropout import PlannedDropout, mask
 from leafdist.models.resnet import ResNet50
 from leafdist.training.step import Sums, TrainStep
 from train import main
@@ -21,7 +21,7 @@ torch.set_default_dtype(getattr(torch, dtype))
 rows: dict[str, object] = {}
 masks: dict[str, int] = {}
 rates: dict[int, float] = {}
-train_step, bytes_for = TrainStep.__call__, BlockDropout.bytes_for
+train_step, forward = TrainStep.__call__, PlannedDropout.forward
 
 
 def recorded_step(self: TrainStep, step: int, batch: Batch) -> Sums:
@@ -38,17 +38,18 @@ def recorded_step(self: TrainStep, step: int, batch: Batch) -> Sums:
     return train_step(self, step, batch)
 
 
-def recorded_bytes(self: BlockDropout, x: Tensor) -> Tensor:
-    result: Tensor = bytes_for(self, x)
-    assert self.position is not None
-    _, step, first = self.position
-    for row, mask in enumerate(result >= self.threshold):
-        masks[f"step {step} layer {self.layer} row {first + row}"] = zlib.crc32(mask.contiguous().numpy().data)
-    return result
+def recorded_forward(self: PlannedDropout, x: Tensor) -> Tensor:
+    if self.training and self.threshold:
+        assert self.clock is not None
+        factors = mask(x.detach(), self.clock, self.seed, self.layer, self.first, self.threshold)
+        for row, kept in enumerate(factors > 0):
+            name = f"step {int(self.clock)} layer {self.layer} row {self.first + row}"
+            masks[name] = zlib.crc32(kept.contiguous().numpy().data)
+    return forward(self, x)
 
 
 TrainStep.__call__ = recorded_step  # type: ignore[method-assign]
-BlockDropout.bytes_for = recorded_bytes  # type: ignore[method-assign]
+PlannedDropout.forward = recorded_forward  # type: ignore[method-assign]
 if "resnet50" in arguments and "--train.sync_batchnorm" not in arguments:  # then these alone depend on the cut
     ResNet50.train = lambda self, mode=True: torch.nn.Module.train(self, False)  # type: ignore[method-assign]
 sys.argv = ["train.py", *arguments]

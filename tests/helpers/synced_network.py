@@ -1,5 +1,6 @@
 """One rank of a small network with synchronized BatchNorm, held against PyTorch's own on the whole batch."""
 
+import sys
 from contextlib import nullcontext
 
 import torch
@@ -7,7 +8,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from leafdist.data.plan import chunk
-from leafdist.models.batchnorm import stand_in, synchronize
+from leafdist.models import sync_batchnorm
+from leafdist.models.batchnorm import RunningStatistics
+from leafdist.models.sync_batchnorm import synchronize
+from tests.helpers import cuda_batchnorm
 
 
 def network() -> nn.Sequential:
@@ -35,9 +39,10 @@ def compare(rows: int, precision: torch.dtype) -> None:
     mine = slice(0, 1) if empty else mine
     whole, part = network(), network()
     synchronize(part)
+    statistics = RunningStatistics(part)
     with torch.autocast("cpu", torch.bfloat16, enabled=precision is torch.bfloat16):
         step(whole, images, targets)
-        with stand_in(part) if empty else nullcontext():
+        with statistics.stand_in() if empty else nullcontext():
             step(part, images[mine], targets[mine], float(not empty))
     assert part.training
     for weights, others in zip(part.parameters(), whole.parameters(), strict=True):
@@ -59,6 +64,9 @@ def near(ours: Tensor, theirs: Tensor, precision: torch.dtype) -> None:
 
 
 dist.init_process_group("gloo")
+if "kernels" in sys.argv:
+    cuda_batchnorm.register()
+    sync_batchnorm.has_kernels = lambda x: True
 compare(7, torch.bfloat16)
 torch.set_default_dtype(torch.float64)
 for rows in (7, 2, 1):

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from leafdist.config.networks import Network
-from leafdist.models.dropout import BlockDropout
+from leafdist.models.dropout import PlannedDropout
 
 TINY = Network(
     name="tiny",
@@ -28,7 +28,7 @@ class Tiny(nn.Module):
         super().__init__()
         convolution = nn.Conv2d(3, 8, 4, stride=4, padding=1)
         self.maps = nn.Sequential(convolution, nn.BatchNorm2d(8), nn.ReLU())
-        self.drop = BlockDropout(0.25 if dropout is None else dropout)
+        self.drop = PlannedDropout(0.25 if dropout is None else dropout)
         self.score = nn.Linear(8, num_classes)
         convolution.requires_grad_(freeze == "none")
 

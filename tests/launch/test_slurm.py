@@ -65,6 +65,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     assert up.returncode == 0, up.stderr
     exports = dict(re.findall(r"export (\w+)='?([^'\n;]+)'?", up.stdout))
     exports |= {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
+    exports |= {"LEAFDIST_EXPECT_DEVICE": "cpu"}  # its GPUs are stand-ins
     cluster = Cluster(folder, os.environ | exports)
     with Path(exports["SLURM_CONF"]).open("a") as settings:
         settings.write("SlurmdTimeout=15\n")  # 300 s by default, before a node counts as dead

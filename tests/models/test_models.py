@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from leafdist.config.networks import NETWORKS, RESNET50, Network
 from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
-from leafdist.models.dropout import BlockDropout, seek
+from leafdist.models.dropout import PlannedDropout, seek
 from leafdist.models.resnet import ResNet50
 from leafdist.models.small_maps import SmallMapConv2d, use_small_maps
 from leafdist.models.weights import find_weights
@@ -23,7 +23,7 @@ def test_the_baseline_is_the_protocols() -> None:
     model = build_model("baseline", 33, 64)
     shapes = [tuple(parameter.shape) for parameter in model.parameters() if parameter.dim() > 1]
     assert shapes == [(32, 3, 3, 3), (64, 32, 3, 3), (64, 64, 3, 3), (512, 4096), (33, 512)]
-    rates = [module.threshold / 256 for module in model.modules() if isinstance(module, BlockDropout)]
+    rates = [module.threshold / 256 for module in model.modules() if isinstance(module, PlannedDropout)]
     assert rates == [0.25, 0.25, 0.25, 0.5]
     logits = model.eval()(torch.rand(2, 3, 64, 64))
     torch.testing.assert_close(logits.exp().sum(1), torch.ones(2))
@@ -37,7 +37,7 @@ def test_weights_depend_on_seed_alone() -> None:
 
 @pytest.mark.parametrize("cut", [[70], [32, 38], [1, 33, 36], [10, 0, 60]])
 def test_dropout_masks_ignore_the_batch_cut(cut: list[int]) -> None:
-    layer, x = BlockDropout(0.5), torch.rand(70, 5, 3)
+    layer, x = PlannedDropout(0.5), torch.rand(70, 5, 3)
     whole, first, parts = masks(layer, x, 0), 0, []
     for rows in cut:
         parts.append(masks(layer, x[first : first + rows], first) if rows else x[:0])
@@ -45,19 +45,19 @@ def test_dropout_masks_ignore_the_batch_cut(cut: list[int]) -> None:
     assert torch.equal(torch.cat(parts), whole)
 
 
-def masks(layer: BlockDropout, x: Tensor, first: int, step: int = 3) -> Tensor:
-    seek(layer, 7, step, first)
+def masks(layer: PlannedDropout, x: Tensor, first: int, step: int = 3) -> Tensor:
+    seek([layer], 7, step, first, x.device)
     return layer(x)  # type: ignore[no-any-return]
 
 
 def test_dropout_keeps_rate_and_mean() -> None:
-    layer, x = BlockDropout(0.25), torch.ones(320, 1000)
+    layer, x = PlannedDropout(0.25), torch.ones(320, 1000)
     result = masks(layer, x, 0)
     assert (result == 0).double().mean().item() == pytest.approx(0.25, abs=0.003)
     assert result.double().mean().item() == pytest.approx(1, abs=0.004)
     assert not torch.equal(result, masks(layer, x, 0, step=4))
     assert torch.equal(layer.eval()(x), x)
-    assert torch.isfinite(masks(BlockDropout(0.999), x, 0)).all()
+    assert torch.isfinite(masks(PlannedDropout(0.999), x, 0)).all()
 
 
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 5])
@@ -177,7 +177,7 @@ def test_rows_describe_the_networks(row: Network) -> None:
     model.get_submodule(row.last_map).register_forward_hook(lambda _, __, maps: sides.update({pixels: maps.shape[-1]}))
     model(torch.rand(1, 3, pixels, pixels))
     assert sides == {pixels: row.map_side(pixels)}
-    assert any(isinstance(module, BlockDropout) for module in model.modules()) == row.has_dropout
+    assert any(isinstance(module, PlannedDropout) for module in model.modules()) == row.has_dropout
 
 
 def test_offline_error_names_file_and_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

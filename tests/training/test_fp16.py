@@ -36,7 +36,8 @@ def take(step: TrainStep, number: int, factor: float = 1.0) -> None:
     with torch.no_grad():
         last.mul_(factor)
     share = EpochPlan(4, 4, seed=0, epoch=number).share(0)
-    step(number, Batch(share, images, torch.tensor([0, 1, 2, 0]), torch.from_numpy(share.indices)))
+    indices, draws = torch.from_numpy(share.indices), torch.from_numpy(share.draws)
+    step(number, Batch(share, images, torch.tensor([0, 1, 2, 0]), indices, draws))
     if factor != 1.0:
         with torch.no_grad():
             last.copy_(before)

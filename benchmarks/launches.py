@@ -1,0 +1,71 @@
+"""Counts what an optimizer step asks of a GPU: launches, copies, waits, milliseconds of the host; over the null GPU.
+
+RUN_SH python -O -m benchmarks.launches --model.name resnet50 --train.precision bf16 --train.batch_size 256
+
+RUN_SH is the null GPU's run.sh, whose kernels compute nothing: PyTorch's host side is real, results are not.
+"""
+
+import ctypes
+import json
+import sys
+import time
+from dataclasses import replace
+
+import torch
+
+from leafdist.config.parse import parse_config
+from leafdist.config.schema import Config, resolve
+from leafdist.data.loader import Batch
+from leafdist.data.plan import DRAWS, EpochPlan, Share
+from leafdist.distributed.runtime import Runtime
+from leafdist.models.build import build_model
+from leafdist.training.step import TrainStep
+from leafdist.training.sums import StepSums
+
+WARM, STEPS = 12, 10
+WAITS = "host waits: stream", "host waits: event", "host waits: copy", "host waits: device"
+COUNTS = ("launch", "H2D pageable", "H2D pinned", "D2H pageable", "D2H pinned", "graph launch")
+
+
+def main() -> None:
+    """Print the counts per step of one rank as a line of JSON, from rank 0."""
+    step, runtime, config = make_step(sys.argv[1:])
+    size, side, sums, library = config.train.batch_size, config.data.resize, StepSums(), ctypes.CDLL(None)
+    for number in range(WARM):
+        sums.push(*step(number, batch(size, side, runtime, number)))
+    library.nullcuda_reset()
+    began = time.process_time()
+    for number in range(WARM, WARM + STEPS):
+        sums.push(*step(number, batch(size, side, runtime, number)))
+    spent = time.process_time() - began
+    counts = {name: library.nullcuda_count(name.encode()) / STEPS for name in (*COUNTS, *WAITS)}
+    runtime.say(json.dumps(counts | {"host ms": round(1000 * spent / STEPS, 2)}))
+    runtime.close()
+
+
+def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
+    """Make the step of train.py's `arguments`, with random weights and nothing frozen."""
+    config = resolve(parse_config(["--model.weights", "none", "--model.freeze", "none", *arguments]))
+    runtime = Runtime(precision=config.train.precision)
+    config = replace(config, train=replace(config.train, precision=runtime.precision))
+    step = TrainStep(config, build_model(config.model.name, 33, config.data.side), runtime, 1000)
+    step.watch.judge = step.watch.pending.clear  # type: ignore[method-assign]  # flags are what the memory held before
+    step.wrapped.train()
+    return step, runtime, config
+
+
+def batch(size: int, side: int, runtime: Runtime, number: int) -> Batch:
+    """Make this rank's share of the batch of `size` with that number."""
+    return batch_of(EpochPlan(size, size, 0, number).share(0, runtime.rank, runtime.world), side, runtime)
+
+
+def batch_of(share: Share, side: int, runtime: Runtime) -> Batch:
+    """Make the batch of a share on the device, without a copy."""
+    images = torch.empty((len(share), side, side, 3), dtype=torch.uint8, device=runtime.device)
+    numbers = torch.empty(len(share), dtype=torch.int64, device=runtime.device)
+    draws = torch.empty((len(share), DRAWS), dtype=torch.float64, device=runtime.device)
+    return Batch(share, images, numbers, numbers, draws)
+
+
+if __name__ == "__main__":
+    main()
