@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from leafdist.data.photos import SPLITS, folders_in
+from leafdist.system.console import command
 
 _OTHER_NAMES = {"training": "train", "trainset": "train", "tr": "train", "testing": "test", "tests": "test"}
 _OTHER_NAMES |= {"testset": "test", "holdout": "test", "te": "test"}
@@ -69,7 +70,7 @@ def check_split(root: Path, split: str) -> None:
 def _what_is_there(root: Path, split: str) -> str:
     inside = {path.name: split_of(path.name) for path in folders_in(root)}
     if name := next((name for name, meant in inside.items() if meant == split), None):
-        return f"{root} calls it {name!r}. Rename it: mv '{root / name}' '{root / split}'"
+        return f"{root} calls it {name!r}. Rename it: {command('mv', root / name, root / split)}"
     if "train" in inside.values():
         if split == "test":
             return f"{root} holds no photos to test on. Name another split, or split the photos anew"
@@ -93,7 +94,7 @@ def refuse_other_classes(folder: Path, found: Collection[str], known: Collection
         if meant := spelt.get(one_form(name)):
             raise ValueError(
                 f"{folder / name}: class {name!r} is spelt {meant!r} in train. Rename it: "
-                f"mv '{folder / name}' '{folder / meant}'"
+                f"{command('mv', folder / name, folder / meant)}"
             )
         raise ValueError(
             f"{folder / name}: class {name!r} is not a class of train. Add photos of it to train, or move it elsewhere"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leafdist.config.parse import refusing
 from leafdist.system import environment
 from leafdist.system.arguments import Parser
 
@@ -34,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def evaluate_runs(options: argparse.Namespace) -> int:
     """Evaluate as the options say; return the exit status."""
+    from leafdist.config.parse import refusing  # yaml: not for --help
+
     with refusing("evaluate.py"), environment.settled():
         from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
 
