@@ -1,8 +1,10 @@
 """Fixtures and hooks for all tests; what they import by name lies in tests/helpers/."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,9 @@ from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import Program, run_program
 
 pytest_plugins = ["tests.helpers.skips"]
+for number, action in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(number, action)  # nohup and shells in the background ignore them, and what tests start would too
 TOGETHER = ("test_slurm.py", "test_campaign.py")  # their tests share what takes long to make
 
 
