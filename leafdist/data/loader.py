@@ -130,7 +130,6 @@ class Loader:
             persistent_workers=workers > 0,
             multiprocessing_context="forkserver" if workers else None,
             worker_init_fn=prepare if workers else None,
-            timeout=self.watchdog.stall if workers else 0,
             pin_memory=device.type == "cuda",
         )
 
@@ -144,8 +143,8 @@ class Loader:
     def _read(self, shares: Iterable[Share]) -> Iterator[Batch]:
         """Batches in the host's memory, pinned where a GPU is to have them."""
         self.sampler.shares = shares
-        with children.deaf(), explained():
-            batches = iter(self.loader)
+        with self.watchdog.reading(), children.deaf(), explained():
+            batches = iter(self.loader)  # between passes it waits for all workers, and notices one that is gone
         if self.loader.num_workers:
             atexit.unregister(children.end_all)
             atexit.register(children.end_all)  # after PyTorch's own, so that it comes before
@@ -164,7 +163,7 @@ class Loader:
         while True:
             try:
                 if self.loader.num_workers:
-                    batches._timeout = TICK  # for this wait only: between passes it waits for all workers
+                    batches._timeout = TICK  # for this wait only
                 with explained():
                     return next(batches, None)
             except NothingError:
@@ -172,7 +171,7 @@ class Loader:
                     raise
                 self.idle()
             finally:
-                batches._timeout = self.loader.timeout
+                batches._timeout = 0
 
     def _shared(self, piped: _Piped) -> Batch:
         """The batch of which the worker found no room in shared memory."""

@@ -2,11 +2,13 @@
 
 import sys
 from contextlib import nullcontext
+from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
 from leafdist.data.plan import chunk
 from leafdist.models import sync_batchnorm
 from leafdist.models.batchnorm import RunningStatistics

@@ -19,7 +19,9 @@ BRIEF = [*TINY, "--train.epochs", 1]
 def refused(program: Program, script: str, *arguments: object, processes: int = 1) -> str:
     done = program(script, *arguments, processes=processes, launcher=processes > 1)
     assert done.returncode == (2 if processes == 1 else 1), done.stderr
-    messages = [line for line in done.stderr.splitlines() if "error: " in line and "torch" not in line]
+    of_launcher = ("torch", "traceback :")
+    lines = [line for line in done.stderr.splitlines() if not any(word in line for word in of_launcher)]
+    messages = [line for line in lines if "error: " in line]
     assert len(messages) == 1, done.stderr
     assert processes > 1 or "Traceback" not in done.stderr
     return done.stderr
