@@ -43,7 +43,7 @@ class NullGpu:
             words = ["-m", *launch, *words]
         names = {"NULLCUDA_DEVICES": str(processes), "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": None}
         if compute:
-            names |= {"NULLCUDA_COMPUTE": "1", "NULLCUDA_EXCHANGE": "1"}
+            names |= {"NULLCUDA_COMPUTE": "1", "NULLCUDA_EXCHANGE": "1", "TRITON_INTERPRET": "1"}
             names["PYTHONPATH"] = f"{self.folder / 'site'}:{REPO}"
         environment = quiet_environment() | names | variables
         return subprocess.run(
