@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         given = continued(config)
 
     def train(runtime: Runtime) -> None:
+        """Train as one of the processes of the launch."""
         check_world(given, runtime.world)
         config = replace(given, train=replace(given.train, precision=runtime.precision))
         loaders = open_loaders(config.data, ("train", "val"), runtime)

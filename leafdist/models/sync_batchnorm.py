@@ -41,6 +41,7 @@ class _NormalizeOnCuda(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: SyncBatchNorm2d) -> Tensor:
+        """Normalize (B,C,h,w) by the rows of all processes, and move the running statistics."""
         mean, invstd = aten.batch_norm_stats(x, layer.eps)
         means, invstds, counts = _gather_stats(mean, invstd, x, layer)
         # rank 0 always has rows (data.plan.chunk), so that the running count, which is divided by, is never 0
@@ -72,6 +73,7 @@ class _Normalize(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, layer: SyncBatchNorm2d) -> Tensor:
+        """Normalize (B,C,h,w) by the rows of all processes, and move the running statistics."""
         assert layer.momentum is not None
         scratch = torch.empty_like(weight), torch.empty_like(weight)
         mean, variance = aten.batch_norm_update_stats(x, *scratch, 1.0)

@@ -1,19 +1,13 @@
 """Splitting without leaf ids, into folds, by links: what belongs together stays together."""
 
-import errno
 import json
-import os
 import re
 from collections import defaultdict
-from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
-from leafdist.__main__ import main
 from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
 from leafdist.data.groups import read_groups
@@ -21,11 +15,11 @@ from leafdist.data.index import scan
 from leafdist.data.split_report import Grouping
 from leafdist.prepare.audit.audit import audit
 from leafdist.prepare.grouping import LARGEST, parse, series
-from leafdist.prepare.partition import Photo, deal, fold_shares
-from leafdist.prepare.split import split, transfer
+from leafdist.prepare.partition import deal, fold_shares
+from leafdist.prepare.split import split
 from tests.helpers.files import tree
 from tests.helpers.paths import SHARED
-from tests.helpers.raw_folders import make_raw, names, write_groups
+from tests.helpers.raw_folders import draw_raw, make_raw, names, sides, write_groups
 
 FOLDS = 4
 
@@ -65,25 +59,6 @@ def test_series_differ_by_class_and_prefix() -> None:
     photos = [("a", "x 1.jpg"), ("a", "x 2.jpg"), ("a", "y 3.jpg"), ("b", "x 3.jpg")]
     photos += [(label, f"{'z' * k}.jpg") for label in "ab" for k in range(1, 30)]
     assert series(photos) == [[0, 1], [2], [3]]
-
-
-def draw_raw(root: Path) -> Path:
-    """Two classes of 40 photos of noise; 7 and 27 of `a` look the same, so do 3 of `a` and 5 of `b`."""
-    random = np.random.default_rng(0)
-    blocks = random.integers(0, 256, (2, 40, 8, 8, 3), np.uint8)
-    blocks[0, 27], blocks[1, 5] = blocks[0, 7], blocks[0, 3]
-    for label, photos in zip("ab", blocks, strict=True):
-        (root / label).mkdir(parents=True)
-        for number, block in enumerate(photos):
-            pixels = block.repeat(8, 0).repeat(8, 1)
-            Image.fromarray(pixels).save(root / label / f"p {20 * number}.jpg", quality=60 + number % 30)
-    return root
-
-
-def sides(dest: Path) -> dict[Photo, str]:
-    return {
-        (path.parent.name, path.name): path.parts[-3] for path in dest.rglob("*.jpg") if path.parts[-3] != dest.name
-    }
 
 
 def test_near_duplicates_stay_together_across_classes(tmp_path: Path) -> None:
@@ -180,41 +155,6 @@ def test_fold_is_chosen_by_name(tmp_path: Path) -> None:
         audit(tmp_path / "out")
 
 
-@pytest.mark.parametrize("mode", ["hardlink", "symlink"])
-@pytest.mark.parametrize("folds", [None, 2])
-def test_links_equal_copies(tmp_path: Path, mode: str, folds: int | None) -> None:
-    raw = make_raw(tmp_path / "raw", a=20, b=20)
-    more = ["--folds", str(folds)] if folds else []
-    assert main(["split", str(raw), str(tmp_path / "links"), "--mode", mode, *more]) == 0
-    split(raw, tmp_path / "copies", folds=folds)
-    links, copies = tree(tmp_path / "links"), tree(tmp_path / "copies")
-    photos = [name for name in links if not name.endswith(".json")]
-    assert {name: links[name] for name in photos} == {
-        name: content for name, content in copies.items() if not name.endswith(".json")
-    }
-    for name in photos:
-        path = tmp_path / "links" / name
-        assert path.is_symlink() == (mode == "symlink")
-        assert path.samefile(raw / path.parent.name / path.name)
-
-
-def test_missing_hard_links_name_way_out(tmp_path: Path) -> None:
-    (tmp_path / "a").touch()
-    with pytest.raises(ValueError, match="Use --mode copy or symlink"):
-        transfer([(tmp_path / "a", Path("/dev/shm") / f"leafdist-{os.getpid()}")], "hardlink")  # another file system
-    with pytest.raises(OSError, match="No such file"):
-        transfer([(tmp_path / "a", tmp_path / "none" / "a")], "hardlink")
-
-
-def test_read_only_photos_split_and_remove(tmp_path: Path) -> None:
-    raw = make_raw(tmp_path / "raw", a=10)
-    for path in raw.rglob("*"):
-        path.chmod(0o444 if path.is_file() else 0o555)
-    split(raw, tmp_path / "out")
-    assert all(path.stat().st_mode & 0o200 for path in (tmp_path / "out").rglob("*"))
-    (raw / "a").chmod(0o755)
-
-
 def test_misspelt_groups_are_refused_others_told(tmp_path: Path) -> None:
     raw, said = make_raw(tmp_path / "raw", a=20, b=20), list[str]()
     rows = [(label, f"{n:03}", f"leaf {n // 2}") for n in range(20) for label in "ab"]
@@ -248,74 +188,3 @@ def test_real_leaves_mostly_stay_together() -> None:
     for (label, stem), leaf in ids.items():
         blocks[label, leaf].add(block.get((label, f"{stem}.jpg"), (label, stem)))
     assert sum(len(found) == 1 for found in blocks.values()) / len(blocks) > 0.9
-
-
-def test_ids_and_likeness_go_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    raw = draw_raw(tmp_path / "raw")
-    for number in range(0, 40, 2):  # file numbers 0 and 3, 40 and 43, …: neighbours, though unlike
-        (raw / "a" / f"p {20 * number + 20}.jpg").rename(raw / "a" / f"p {20 * number + 3}.jpg")
-    ids = write_groups(tmp_path / "ids.tsv", [("b", f"p {20 * n}", f"leaf {n // 4}") for n in range(40)])
-    both = ["--groups", str(ids), "--groups", "near"]
-    assert main(["split", str(raw), str(tmp_path / "out"), *both]) == 0
-    assert "without id 40" in capsys.readouterr().out
-    side = sides(tmp_path / "out")
-    assert all(side["a", f"p {40 * n}.jpg"] == side["a", f"p {40 * n + 3}.jpg"] for n in range(20)), "by number"
-    assert all(side["b", f"p {80 * n}.jpg"] == side["b", f"p {80 * n + 60}.jpg"] for n in range(10)), "by leaf"
-    assert main(["audit", str(tmp_path / "out"), *both]) == 0
-    said = capsys.readouterr().out
-    assert "across splits" not in said
-    assert "are known to show leaves never seen; of the other" in said
-    assert "none is a neighbour of train's by file number or likeness" in said
-    assert main(["split", str(raw), str(tmp_path / "apart"), "--groups", str(ids)]) == 0
-    assert main(["audit", str(tmp_path / "apart"), *both, "--strict"]) == 1
-    assert "neighbours across splits" in capsys.readouterr().out
-    assert main(["audit", str(tmp_path / "apart"), "--groups", str(ids)]) == 0
-    assert "the leaves are not known: --groups near, beside the file" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("mark", ["\t", ",", ";"])
-@pytest.mark.parametrize("ending", [False, True])
-def test_leaf_ids_come_as_csv_too(tmp_path: Path, mark: str, ending: bool) -> None:
-    label = "a" if mark == "\t" else f'"a{mark} b"'
-    rows = [
-        ("class", "stem", "leaf_id"),
-        *((label, f"{n:03}{('.jpg', '.JPG')[n % 2] if ending else ''}", str(n // 4)) for n in range(20)),
-    ]
-    (tmp_path / "ids").write_text("\ufeff" + "".join(mark.join(row) + "\r\n" for row in rows))
-    raw = make_raw(tmp_path / "raw", **{label.strip('"'): 20})
-    assert split(raw, tmp_path / "out", groups=tmp_path / "ids").totals["without_id"] == 0
-
-
-def test_two_files_of_ids_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["split", str(tmp_path), str(tmp_path / "out"), "--groups", "a.tsv", "--groups", "b.tsv"]) == 2
-    assert "one file at most" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("fault", [errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP])
-def test_missing_locks_only_warn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int) -> None:
-    monkeypatch.setattr("fcntl.flock", failing(fault))
-    said: list[str] = []
-    split(make_raw(tmp_path / "raw", a=5), tmp_path / "out", say=said.append)
-    assert "has no locks" in said[0]
-    monkeypatch.setattr("fcntl.flock", failing(errno.EIO))
-    with pytest.raises(OSError, match="Input/output"):
-        split(tmp_path / "raw", tmp_path / "other")
-
-
-@pytest.mark.parametrize("fault", [errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP])
-def test_folds_are_copied_without_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int) -> None:
-    raw = make_raw(tmp_path / "raw", a=20)
-    split(raw, tmp_path / "linked", folds=2)
-    monkeypatch.setattr(os, "link", failing(fault))
-    split(raw, tmp_path / "copied", folds=2)
-    assert tree(tmp_path / "copied") == tree(tmp_path / "linked")
-    monkeypatch.setattr(os, "link", failing(errno.ENOSPC))
-    with pytest.raises(OSError, match="No space"):
-        split(raw, tmp_path / "full", folds=2)
-
-
-def failing(fault: int) -> Callable[..., None]:
-    def fail(*arguments: object, **options: object) -> None:
-        raise OSError(fault, os.strerror(fault))
-
-    return fail

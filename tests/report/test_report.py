@@ -11,31 +11,12 @@ import pytest
 
 from leafdist.__main__ import main
 from leafdist.compare.compare import compare
-from leafdist.models.gradcam import grad_cam
-from leafdist.report import attention
 from leafdist.report import write as report
 from leafdist.report.contents import Contents
 from leafdist.report.two_runs import calibrated
 from leafdist.runs.checkpoint import load_best, save_best
 from tests.helpers.drawn_run import draw_run
-
-CLASSES = ("Apple___healthy", "Apple___scab", "Grape___black_rot", 'Pepper,_bell___<spot> & "rot"', "Grape___healthy")
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("drawn")
-    return draw_run(place / "runs" / "drawn", CLASSES, 200, place / "splitted")
-
-
-@pytest.fixture
-def run(drawn: Path, tmp_path: Path) -> Path:
-    """A copy to take things away from."""
-    return Path(shutil.copytree(drawn, tmp_path / "drawn"))
-
-
-def text_of(run: Path) -> str:
-    return report.write(run).read_text(encoding="utf-8")
+from tests.helpers.report_text import CLASSES, text_of
 
 
 class Figures(HTMLParser):
@@ -210,59 +191,3 @@ def test_failing_report_is_one_line(run: Path) -> None:
     assert len(said) == 1
     assert said[0].startswith("warning: no report (ValueError")
     assert f"leafdist report {run} tries again" in said[0]
-
-
-def audit_json(root: str, *levels: str) -> str:
-    findings = [{"kind": f"{level} kind", "level": level, "text": "2 <photos>", "files": []} for level in levels]
-    return json.dumps({"format": 1, "root": root, "verdict": ["memory & more"], "findings": findings})
-
-
-@pytest.mark.parametrize("where", ["run", "root", "beside"])
-def test_audit_findings_stand_in_report(where: str, run: Path, tmp_path: Path) -> None:
-    root = Contents(run).root.absolute()
-    folder = {"run": run, "root": root, "beside": root.parent}[where]
-    try:
-        (folder / "audit.json").write_text(audit_json(root.name, "error", "warning", "note"))
-        text = text_of(run)
-    finally:
-        (folder / "audit.json").unlink()
-    data = text.partition('<h2 id="data">')[2]
-    shown, _, folded = data.partition("<details><summary>1 note</summary>")
-    assert "memory &amp; more" in shown
-    assert [f"<b>{level}: {level} kind. </b>2 &lt;photos&gt;" in shown for level in ("error", "warning")] == [True] * 2
-    assert "<b>note: note kind. </b>" in folded
-    assert "The audit of the data found 1 error: error kind." in text.partition("<h2")[2]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        audit_json("other"),
-        audit_json("/elsewhere/splitted"),
-        audit_json("."),
-        "[]",
-        '{"audits": 3}',
-        '{"root": "splitted"}',
-    ],
-)
-def test_audit_of_others_is_passed_over(content: str, run: Path) -> None:
-    path = Contents(run).root.absolute().parent / "audit.json"
-    path.write_text(content)
-    try:
-        text = text_of(run)
-    finally:
-        path.unlink()
-    assert "No audit lies beside the run or the data" in text
-
-
-@pytest.mark.parametrize("advice", ["val still rose in the last epoch", None])
-def test_rising_val_is_told(advice: str | None, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("leafdist.report.contents.still_improving", lambda record: advice)
-    assert ("Val still rose in the last epoch" in text_of(run)) == bool(advice)
-
-
-def test_missing_heat_is_told(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = ": no heat, no part of the photo speaks for it"
-    assert text_of(run).count(words) < 12
-    monkeypatch.setattr(attention, "grad_cam", lambda *given: 0 * grad_cam(*given))
-    assert text_of(run).count(words) == 12
