@@ -14,7 +14,7 @@ from dataclasses import replace
 import torch
 
 from leafdist.config.parse import parse_config
-from leafdist.config.schema import Config, resolve
+from leafdist.config.schema import Config
 from leafdist.data.loader import Batch
 from leafdist.data.plan import DRAWS, EpochPlan, Share
 from leafdist.distributed.runtime import Runtime
@@ -45,7 +45,7 @@ def main() -> None:
 
 def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
     """Make the step of train.py's `arguments`, with random weights and nothing frozen."""
-    config = resolve(parse_config(["--model.weights", "none", "--model.freeze", "none", *arguments]))
+    config = parse_config(["--model.weights", "none", "--model.freeze", "none", *arguments])
     runtime = Runtime(precision=config.train.precision)
     config = replace(config, train=replace(config.train, precision=runtime.precision))
     step = TrainStep(config, build_model(config.model.name, 33, config.data.side), runtime, 1000)

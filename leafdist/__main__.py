@@ -16,7 +16,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 1 for a bad finding, 2 for wrong input, 130 after Ctrl-C."""
     streams.outlive(strict=True)
     program = "leafdist"
-    console.escape_unprintable()
     try:
         if arguments is None:  # a program of its own, and no call within another one
             ctrl_c.obey()

@@ -70,7 +70,7 @@ train_job() {
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
         say "ended from outside: not requeued from here; submit the same again to go on"
     elif [ "$status" -ne 0 ] && python -m leafdist.runs.requeue end "$@"; then
-        say "requeued: the job goes on from there as soon as Slurm starts it again"
+        say "requeueing: the job resumes from its last checkpoint when Slurm starts it again"
         scontrol requeue "$(this_job)" || say "Slurm refuses that: submit the same again to go on"
         exit 75
     fi

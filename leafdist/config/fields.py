@@ -72,7 +72,7 @@ def fault(text: str, about: Mapping[str, Any]) -> str:
     """The rule that a text breaks, if any; `about` is the metadata of its key. A path may hold any character."""
     kinds, kind = {category(character) for character in text}, about.get("kind", "text")
     if not any(one[0] not in "ZC" for one in kinds):
-        return "a text that can be seen (in a file, # begins a comment: quote it)"
+        return "a text with a visible character (in a file, # begins a comment: quote it)"
     if "\0" in text or (kind != "path" and kinds & {"Cc", "Zl", "Zp"}):
         return "free of control characters"
     plain = kind != "name" or (text not in (".", "..") and "/" not in text)

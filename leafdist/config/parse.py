@@ -66,7 +66,6 @@ def parse_config(argv: Sequence[str] | None = None, prog: str = "train.py") -> C
 
     Only rank 0 prints.
     """
-    console.escape_unprintable()
     with nullcontext() if launched.speaks() else redirect_stdout(io.StringIO()), refusing(prog):
         config, print_it = read_arguments(sys.argv[1:] if argv is None else argv, prog)
         if print_it:
@@ -98,7 +97,7 @@ def read_arguments(argv: Sequence[str], prog: str) -> tuple[Config, bool]:
 
 
 def default_name(files: Sequence[Path]) -> str:
-    """The name of the file, which a pipe has not; in a sweep also W&B's id: all runs of it share the file."""
+    """The name of the file, `run` for a pipe; in a sweep also W&B's id: all runs of it share the file."""
     name = files[0].stem if files and files[0].parts[1:2] not in (("dev",), ("proc",)) else "run"
     run = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
     return f"{name}-{run}" if run else name

@@ -17,7 +17,9 @@ Auto = Literal["auto"]
 class RunConfig(Section):
     """The folder of a run, and whether it is resumed."""
 
-    name: str | None = key(None, "name of the run's folder; null: the file's, in a sweep with W&B's id", kind="name")
+    name: str | None = key(
+        None, "the run's folder; null: the config file's name, in a sweep with W&B's id", kind="name"
+    )
     folder: str = key("runs", "folder that holds all runs", kind="path")
     resume: Literal["auto", "never"] = key("auto", "auto: resume the run if it exists; never: refuse an existing run")
 
@@ -30,7 +32,7 @@ class DataConfig(Section):
     fold: int | None = key(None, "number of the val fold, after `leafdist split --folds`; null: no folds", low=0)
     source: Literal["pack", "folder"] = key("pack", "pack: decode photos once, ahead; folder: in every epoch")
     stage: bool = key(False, "copy root, a folder or an archive, to $SLURM_TMPDIR or $TMPDIR first, once per node")
-    cache: str | None = key(None, "folder of the packs; null: by the photos, in ~/.cache if read-only", kind="path")
+    cache: str | None = key(None, "folder of the packs; null: beside the photos, or ~/.cache", kind="path")
     resize: int = key(64, "resize photos to so many pixels per side, before augmentation", low=1)
     crop: int | Auto = key("auto", "pixels per side of the crop; 0: none; auto: 52 for resnet50, else 0", low=0)
     hflip: float | Auto = key("auto", "chance of a left-right flip; auto: 0.5 for resnet50, else 0", low=0, high=1)
@@ -54,7 +56,7 @@ class ModelConfig(Section):
     """The network, its weights, and which layers are trained."""
 
     name: str = key("resnet50", "the network", choices=lambda: NETWORKS)
-    weights: str = key("auto", "torchvision's name, a file, none; auto: IMAGENET1K_V2 for resnet50", kind="path")
+    weights: str = key("auto", "torchvision name, file or none; auto: IMAGENET1K_V2 for resnet50", kind="path")
     freeze: str = key(
         "auto",
         "freeze layers up to and including this one; auto: layer1 for resnet50 with weights, else none",

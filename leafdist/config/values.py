@@ -43,7 +43,9 @@ class ConfigLoader(yaml.BaseLoader):
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "anchor", None) or getattr(event, "tag", None):  # an alias has an anchor too
             line = event.start_mark.line + 1
-            raise ValueError(f"line {line}: anchors, aliases and tags are not read; quote a text that begins so")
+            raise ValueError(
+                f"line {line}: anchors, aliases and tags are not read; quote a text that begins with &, * or !"
+            )
         node: yaml.Node | None = super().compose_node(parent, index)
         return node
 

@@ -1,4 +1,4 @@
-"""Caches of packs and indexes: made by one process at a time, each new one instead of the older ones of its family.
+"""Caches of packs and indexes: made by one process at a time; each new one replaces the older ones of its family.
 
 The file that describes a cache is written last: it is what makes the cache exist.
 """
@@ -28,7 +28,7 @@ def is_usable(folder: Path) -> bool:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether there is a file that this user may read: one of somebody else's that is closed counts as missing."""
+    """Whether the file exists and this user may read it; a closed file counts as missing."""
     return os.access(path, os.R_OK)
 
 

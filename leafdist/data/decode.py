@@ -50,7 +50,11 @@ def decode(path: Path | str, side: int, fit: Fit = "stretch", max_pixels: int = 
     except Exception as error:  # a damaged file may raise anything in a decoder
         if isinstance(error, OSError) and error.errno:  # Pillow's own have none
             raise UnopenedPhotoError(f"{path} cannot be read ({error}). Check the disk and the permissions") from error
-        raise UnreadablePhotoError(f"{path} {fault(error, first_bytes(path))}") from error
+        try:
+            head = first_bytes(path)
+        except OSError as lost:
+            raise UnopenedPhotoError(f"{path} cannot be read ({lost}). Check the disk and the permissions") from lost
+        raise UnreadablePhotoError(f"{path} {fault(error, head)}") from error
 
 
 def decode_or_none(path: Path, side: int, fit: Fit = "stretch") -> NDArray[np.uint8] | None:
@@ -82,7 +86,8 @@ def fault(error: Exception, head: bytes) -> str:
     """Say what is wrong with a photo that begins with `head` and could not be read, and the way out."""
     if isinstance(error, Image.DecompressionBombError):
         pixels = "".join(re.findall(r"\d+", str(error))[:1])
-        return f"has {pixels} pixels. Raise data.max_pixels (pack, predict: --max-pixels), or scale the photo down"
+        rule = "more than data.max_pixels (pack, predict: --max-pixels) allows"
+        return f"has {pixels} pixels, {rule}. Raise that, or scale the photo down"
     if what := instead(head):
         return f"cannot be decoded: it is {what}"
     known = photo_format(head)

@@ -21,7 +21,7 @@ def read_groups(path: Path) -> LeafIds:
             if missing := {"class", "stem", "leaf_id"} - set(rows.fieldnames or ()):
                 raise ValueError(
                     f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id, with "
-                    f"tabs or commas between them. It is {', '.join(rows.fieldnames or ()) or 'empty'}"
+                    f"tabs, commas or semicolons between them. It is {', '.join(rows.fieldnames or ()) or 'empty'}"
                 )
             for row in rows:
                 name, stem, leaf = row["class"], row["stem"], row["leaf_id"]

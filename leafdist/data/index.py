@@ -16,6 +16,7 @@ from leafdist.data.layouts import check_spelling, check_split, refuse_other_clas
 from leafdist.data.names import Names
 from leafdist.data.photos import check_finished, in_words, list_classes, list_images
 
+NEEDED = ("train", "val")  # splits in which each class needs a photo
 THREADS = 16  # folders listed at a time: a network answers slowly
 
 
@@ -67,7 +68,7 @@ def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> 
     folder, known = check_classes(root, split, classes)
     names = sorted(known)
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(pool.map(lambda name: _photos(folder / name, needed=split != "test"), names))
+        found = list(pool.map(lambda name: _photos(folder / name, needed=split in NEEDED), names))
     if not any(files for files, *_ in found):
         raise ValueError(f"{folder} holds no photo: they lie in one folder per class. Put photos there or split again")
     digest, stamp = hashlib.sha256(), hashlib.sha256()
@@ -98,7 +99,7 @@ def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tupl
             "such as healthy leaves"
         )
     known = tuple(classes or found)
-    refuse_other_classes(folder, found, known, missing=split != "test")
+    refuse_other_classes(folder, found, known, missing=split in NEEDED)
     return folder, known
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from leafdist.data.photos import SPLITS, folders_in
 from leafdist.system.console import command
 
-_OTHER_NAMES = {"training": "train", "trainset": "train", "tr": "train", "testing": "test", "tests": "test"}
-_OTHER_NAMES |= {"testset": "test", "holdout": "test", "te": "test"}
-_OTHER_NAMES |= dict.fromkeys(("valid", "validation", "validate", "validating", "dev", "eval", "va", "valset"), "val")
+_OTHER_NAMES = {"training": "train", "tr": "train", "testing": "test", "tests": "test", "holdout": "test", "te": "test"}
+_OTHER_NAMES |= dict.fromkeys(("valid", "validation", "validate", "validating", "dev", "eval", "va"), "val")
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".zst", ".xz", ".bz2", ".txz", ".tbz2", ".7z", ".rar")
 
 
@@ -22,7 +21,7 @@ def split_of(name: str) -> str:
 
 
 def one_form(name: str) -> str:
-    """Return a form that is equal for names that differ by case, blanks, underscores or Unicode form only."""
+    """Return a form that is equal for names that differ by case, blanks, underscores, hyphens or Unicode form only."""
     return " ".join(re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).casefold().split())
 
 
@@ -35,11 +34,11 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def check_spelling(folder: Path, classes: Iterable[str]) -> None:
-    """Raises ValueError where two classes of `folder` differ by case, blanks or Unicode form only."""
+    """Raises ValueError where two classes of `folder` differ by case, blanks, `_`, `-` or Unicode form only."""
     for first, second, *_ in alike(classes):
         raise ValueError(
-            f"{folder}: the classes {first!r} and {second!r} differ by case, blanks or Unicode form only. Give them "
-            f"names that differ in more, or move the photos of one to the other if they are one class"
+            f"{folder}: the classes {first!r} and {second!r} differ by case, blanks, `_`, `-` or Unicode form "
+            f"only. Give them names that differ in more, or move the photos of one to the other if they are one class"
         )
 
 
@@ -50,7 +49,9 @@ def check_local(path: Path) -> None:
         raise ValueError(f"{text} is an address, no folder. `leafdist fetch ADDRESS raw` makes a folder of an archive")
     if path.is_file():
         archive = path.name.lower().endswith(_ARCHIVES)
-        way = f"`leafdist fetch {path} NEW` unpacks it" if archive else "Name the folder that holds the class folders"
+        way = "Name the folder that holds the class folders"
+        if archive:
+            way = f"`{command('leafdist', 'fetch', path, 'NEW')}` unpacks it"
         raise ValueError(f"{path} is {'an archive' if archive else 'a file'}, no folder. {way}")
 
 
@@ -74,9 +75,10 @@ def _what_is_there(root: Path, split: str) -> str:
     if "train" in inside.values():
         if split == "test":
             return f"{root} holds no photos to test on. Name another split, or split the photos anew"
+        anew = command("leafdist", "split", root, "NEW", "--layout", "split/class")
         return (
-            f"{root} has {', '.join(sorted(inside))} and nothing to choose the best epoch by. `leafdist split {root} "
-            f"NEW --layout split/class` deals all photos anew; or split {root / 'train'} alone and judge the run on "
+            f"{root} has {', '.join(sorted(inside))} and nothing to choose the best epoch by. `{anew}` deals all "
+            f"photos anew; or split {root / 'train'} alone and judge the run on "
             "your own test photos with `evaluate.py RUN --data`"
         )
     near = [path for depth in ("*/*", "*/*/*") for path in root.glob(depth)]

@@ -19,7 +19,7 @@ from leafdist.data.loader_workers import MORE_SHARED, TOO_SMALL, NothingError, e
 from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.distributed.watchdog import Watchdog
-from leafdist.system import console
+from leafdist.system import console, launched
 from leafdist.system import processes as children
 from leafdist.system.errors import UnreadablePhotoError
 
@@ -155,7 +155,7 @@ class Loader:
                 return
             if isinstance(batch, UnreadablePhotoError):
                 raise batch
-            yield self._shared(batch) if isinstance(batch, _Piped) else batch
+            yield self._from_pipe(batch) if isinstance(batch, _Piped) else batch
 
     def _next(self, batches: Any) -> Batch | _Piped | UnreadablePhotoError | None:
         """The next item; None after the last."""
@@ -173,9 +173,9 @@ class Loader:
             finally:
                 batches._timeout = 0
 
-    def _shared(self, piped: _Piped) -> Batch:
-        """The batch of which the worker found no room in shared memory."""
-        if not self.warned:
+    def _from_pipe(self, piped: _Piped) -> Batch:
+        """Return the batch that found no room in shared memory; the first one warns."""
+        if not self.warned and launched.speaks():
             console.warn(f"{TOO_SMALL}, which come through pipes, slower. Way out: {MORE_SHARED}")
         self.warned = True
         batch = Batch(piped.share, *map(torch.from_numpy, piped.arrays))

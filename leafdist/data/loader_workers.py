@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from leafdist.system import console
+from leafdist.system import console, launched
 
 PACK = "data.source=pack, which needs none"
 SHARED = "/dev/shm"
@@ -45,12 +45,15 @@ def to_shared_memory(tensors: Sequence[Tensor]) -> bool:
 @cache
 def startable(workers: int) -> int:
     """Return `workers`, or 0 where the semaphores of their queues cannot be made: they are files in shared memory."""
+    if not workers:
+        return 0
     try:
         list(map(BoundedSemaphore, range(4 * workers + 12)))
     except OSError as error:
-        console.warn(
-            f"no loader worker can be started ({error}): photos are read between steps. Way out: {MORE_SHARED}"
-        )
+        if launched.speaks():
+            console.warn(
+                f"no loader worker can be started ({error}): photos are read between steps. Way out: {MORE_SHARED}"
+            )
         return 0
     return workers
 

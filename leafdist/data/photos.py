@@ -12,7 +12,7 @@ from pathlib import Path
 from leafdist.data.first_bytes import HEAD, photo_format
 
 PHOTO = "photo"
-# a file of such a name is taken for a photo, so that one that cannot be read is missed; all others are looked into
+# a file with such a name counts as a photo, so that an unreadable one is reported; all other files are opened
 NAMES = frozenset({".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 NAMES |= {".pbm", ".gif", ".avif", ".heic", ".heif"}
 # of cameras: a TIFF by the first bytes, with a small preview that Pillow would take for the photo
@@ -87,8 +87,7 @@ def in_words(kinds: Mapping[str, int]) -> str:
 
 def list_classes(root: Path) -> list[str]:
     """List the class folders in `root`, all that are plain, sorted. Raises ValueError where there is none."""
-    with _readable(root), os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if Path(entry).is_dir() and is_plain(entry.name))
+    names = [path.name for path in folders_in(root)]
     if not names:
         raise ValueError(f"{root} holds no class folder: photos lie in one folder per class. {_WAY_OUT}")
     return names
@@ -108,8 +107,12 @@ def below_single_folders(root: Path) -> Path:
 
 def folders_in(root: Path) -> list[Path]:
     """List the folders in `root`, but for hidden ones and CLUTTER. Raises ValueError where it cannot be read."""
-    with _readable(root):
-        return sorted(path for path in root.iterdir() if path.is_dir() and is_plain(path.name))
+    with _readable(root), os.scandir(root) as entries:  # an entry knows its kind without a stat for each photo
+        return sorted(Path(entry) for entry in entries if is_plain(entry.name) and _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return Path(entry).is_dir() if entry.is_symlink() else entry.is_dir()
 
 
 def is_plain(name: str) -> bool:

@@ -58,10 +58,11 @@ def check_devices() -> None:
     """
     missing, expected = why_no_gpu(), os.environ.get("LEAFDIST_EXPECT_DEVICE", "")
     if missing is not None:
-        if expected == "cpu" or missing.chosen or (not missing.remedy and expected != "cuda"):
+        if expected == "cpu" or (expected != "cuda" and (missing.chosen or not missing.remedy)):
             return
         way_out = missing.remedy or "Ask for a node with GPUs"
-        raise ValueError(f"{missing.text}. {way_out}. To train on CPUs, set LEAFDIST_EXPECT_DEVICE=cpu")
+        text = missing.text if missing.remedy else "LEAFDIST_EXPECT_DEVICE=cuda, and this node has no GPU"
+        raise ValueError(f"{text}. {way_out}. To train on CPUs, set LEAFDIST_EXPECT_DEVICE=cpu")
     cards = torch.cuda.device_count()
     here = max(int(os.environ.get("LOCAL_WORLD_SIZE") or 1), int(os.environ.get("LOCAL_RANK") or 0) + 1)
     if cards == 1 < here:

@@ -25,7 +25,6 @@ GOODBYE = timedelta(seconds=30)
 def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: float, deterministic: bool) -> int:
     """Run `job` as one of the processes of the launch; returns the exit status. A bug keeps its traceback."""
     streams.outlive()
-    console.escape_unprintable()
     runtime: Runtime | None = None
     try:
         runtime = Runtime(precision=precision, timeout_minutes=timeout_minutes, deterministic=deterministic)

@@ -75,7 +75,6 @@ class Runtime:
         self.watchdog = Watchdog(store, self.rank, self.world, 60 * timeout_minutes)
         if self.device.type == "cuda":  # "high": TF32, as PyTorch has it for convolutions by default
             torch.set_float32_matmul_precision("highest" if deterministic else "high")
-            torch.backends.cudnn.benchmark = not deterministic  # a training's shapes are fixed; evaluation turns it off
         self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
@@ -180,7 +179,7 @@ class Runtime:
 
 
 def _meet(*_: object, **options: Any) -> Iterator[tuple[Any, int, int]]:
-    """PyTorch's own meeting of the ranks, with keys of this attempt of torchrun's.
+    """PyTorch's own rendezvous, with keys of their own for each restart by torchrun.
 
     torchrun's restarts share one store, in which the processes before them left their addresses (pytorch#135712).
     """

@@ -66,7 +66,7 @@ class Watchdog(threading.Thread):
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Tell that the main thread waits for photos inside: it is ended where none come and no error does."""
+        """Mark that the main thread waits for photos; the process is ended if neither photos nor an error come."""
         self._reading_since = time.monotonic()
         try:
             yield
@@ -107,8 +107,9 @@ class Watchdog(threading.Thread):
         reading = self._reading_since  # the main thread may end it at any time
         if reading and time.monotonic() - reading > self.stall + GRACE:
             failure = Failure(self.rank, f"no photos could be read for {self.stall:.0f} s and more: {DISK}", WRONG)
-            if self.store:
-                self.store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
+            with suppress(RuntimeError):  # the store is gone
+                if self.store:
+                    self.store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
             self._leave(failure, "leaving a disk that hangs")
 
     def _check_next_rank(self) -> None:
@@ -146,10 +147,10 @@ class Watchdog(threading.Thread):
     def _leave(self, failure: Failure, how: str = "leaving a collective that hangs") -> None:
         error = PeerError(failure)
         console.say_aside(f"rank {self.rank}: {error}; {how}")
-        try:
-            self.abandon(str(error), error.lost)
-        finally:
-            os._exit(failure.status)
+        told = threading.Thread(target=self.abandon, args=(str(error), error.lost), daemon=True)
+        told.start()
+        told.join(GRACE)  # the run folder may lie on the disk that hangs
+        os._exit(failure.status)
 
     @contextmanager
     def watching(self, abandon: Abandon) -> Iterator[None]:

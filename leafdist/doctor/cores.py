@@ -24,7 +24,7 @@ def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
     machine, mask = os.cpu_count() or 1, usable_cores()
     share, workers = usable_cpus(launch.local_world, launch.world), config.data.workers
     if slowed := slow_cores(share):
-        yield warning("cpu", slowed.text, f"{slowed.way_out} and as many data.workers, or {MORE}")
+        yield warning("cpu", slowed.text, f"{slowed.way_out}; no more data.workers than cores left to you; or {MORE}")
     if mask < launch.local_world:
         yield warning("cpu", f"{launch.local_world} processes share {counted(mask, 'core')}", f"Start fewer, or {MORE}")
     elif mask == 1 < machine:

@@ -1,7 +1,6 @@
 """GPUs and their driver, and the precision that the device has in hardware."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 
@@ -17,8 +16,8 @@ BUSY = 0.9  # of a GPU's memory: with less free, somebody else is using it
 
 def check_devices(launch: Launch) -> Iterator[Finding]:
     """Check the GPUs of this node, or why there is none."""
-    if why_no_gpu():
-        yield without_gpu()
+    if missing := why_no_gpu():
+        yield without_gpu(missing)
         return
     if launch.local_world > (count := torch.cuda.device_count()) > 1:  # one: each process may see its own alone
         text = f"{launch.local_world} processes on this node and {counted(count, 'GPU')}"
@@ -27,9 +26,8 @@ def check_devices(launch: Launch) -> Iterator[Finding]:
         yield check_gpu(index)
 
 
-def without_gpu(root: Path = Path("/")) -> Finding:
-    """Why there is none. `root` is for tests."""
-    missing = why_no_gpu(root) or NoGpu("none: training runs on the CPU")
+def without_gpu(missing: NoGpu) -> Finding:
+    """Why there is none."""
     grade = error if missing.remedy and not missing.chosen else note
     return grade("gpu", missing.text, missing.remedy)
 

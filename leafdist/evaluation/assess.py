@@ -1,11 +1,12 @@
 """The assessment of a run on one split: judged, calibrated, scored, written into its folder."""
 
 import errno
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
+from typing import NamedTuple
 
 from leafdist.data.augment import Augment
 from leafdist.data.groups import leaves_of_paths, read_groups
@@ -50,8 +51,21 @@ class Request:
         return self.to / run.resolve().name if self.to else run
 
 
-def check(runs: Iterable[Path], request: Request) -> None:
+class Assessed(NamedTuple):
+    """What was found of a run, and whether its files could be written."""
+
+    evaluation: Evaluation
+    written: bool
+
+
+def check(runs: Sequence[Path], request: Request) -> None:
     """Raise ValueError for what would come to light only after the first of `runs` was evaluated."""
+    folders = [request.folder(run).resolve() for run in runs]
+    if twice := [run for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1]:
+        raise ValueError(
+            f"{' and '.join(map(str, twice))} would be written to one folder, {request.folder(twice[0])}. Name each "
+            "run once, and runs of one name each with a --to of its own"
+        )
     for run in runs:
         find_best(run)
         _check_root(run, request.root)
@@ -66,10 +80,10 @@ def _check_root(run: Path, root: str | None) -> None:
     if not trained.exists() and not trained.is_absolute():
         where = starts[-1].folder if starts else None
         began = f" {where}, where train.py was started" if where else " the folder in which train.py was started"
-        raise ValueError(f"{run}: data.root={trained} is not here: it starts from{began}. Name it with --data ROOT")
+        raise ValueError(f"{run}: data.root={trained} is not here: it is relative to{began}. Name it with --data ROOT")
 
 
-def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
+def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
     """Judge the best checkpoint and write `eval-<name>.json`, `predictions-<name>.csv` and `probabilities-<name>.csv`,
     and `calibration.json` when it is missing; `<name>` is the split, for other photos see `name_of`, and each other way
     of judging has its own. A run that one may only read is judged all the same. Raises ValueError.
@@ -109,8 +123,8 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Evaluation:
             unknown=mismatch.unknown,
             absent=mismatch.absent,
         )
-    runtime.once(lambda: _unless_read_only(to, lambda: _write(to, evaluation, names, predictions)))
-    return evaluation
+    written = runtime.once(lambda: _unless_read_only(to, lambda: _write(to, evaluation, names, predictions)))
+    return Assessed(evaluation, written)
 
 
 def _judge(loaded: LoadedRun, loader: Loader, runtime: Runtime, *, flips: bool) -> Predictions:
@@ -165,13 +179,16 @@ def _calibration(loaded: LoadedRun, to: Path, runtime: Runtime, *, own: bool) ->
     return fitted
 
 
-def _unless_read_only(folder: Path, write: Callable[[], None]) -> None:
+def _unless_read_only(folder: Path, write: Callable[[], None]) -> bool:
+    """Write; warn and return False where the folder may only be read."""
     try:
         write()
+        return True  # noqa: TRY300
     except OSError as error:
         if error.errno not in READ_ONLY:
             raise
         console.warn(f"not written: {folder} may only be read ({error.strerror}). --to FOLDER takes the files")
+        return False
 
 
 def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Predictions) -> None:

@@ -72,7 +72,7 @@ def evaluate(
         batches = loader.batches(map(Share.undrawn, mine))
         (rounds,) = runtime.highest(-(-len(mine) // at_once))
         for _ in range(rounds):
-            list(run(judge, list(islice(batches, at_once))))
+            list(run(judge, islice(batches, at_once)))
             between()
     model.train(was_training)
     return _with_set_aside(runtime.sum(table).cpu().numpy(), index)  # each row has one non-zero summand: exact

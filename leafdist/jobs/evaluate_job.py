@@ -28,14 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     examples = [line.format("python evaluate.py") for line in EXAMPLES]
     parser = Parser(prog="evaluate.py", description=ABOUT, examples=examples)
     add_arguments(parser)
-    return evaluate_runs(parser.parse_args(arguments))
+    return evaluate_runs(parser.parse_args(arguments), "evaluate.py")
 
 
-def evaluate_runs(options: argparse.Namespace) -> int:
+def evaluate_runs(options: argparse.Namespace, prog: str = "leafdist evaluate") -> int:
     """Evaluate as the options say; return the exit status."""
     from leafdist.config.parse import refusing  # yaml: not for --help
 
-    with refusing("evaluate.py"), environment.settled():
+    with refusing(prog):
+        environment.settle_and_import()
         from leafdist.distributed.job import run  # torch: imported once the command line is known to be right
 
     return run(lambda runtime: evaluate(options, runtime), precision="no", timeout_minutes=10, deterministic=False)
@@ -65,16 +66,19 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
 
     request = Request(options.split, options.data, options.groups, options.tta, options.to)
     runtime.once(lambda: check(options.runs, request))
-    evaluations = {run: assess(run, request, runtime) for run in options.runs}
+    assessed = {run: assess(run, request, runtime) for run in options.runs}
+    evaluations = {run: found.evaluation for run, found in assessed.items()}
     if runtime.is_main:
         for run, evaluation in evaluations.items():
-            if not options.to:
+            if not options.to and assessed[run].written:
                 add_evaluation(run, evaluation.split, runtime.say)
         headline.show(evaluations, options.split)
-        for run in evaluations:
+        for run in (run for run, found in assessed.items() if found.written):
             report.attempt(run, runtime.say, options.to and request.folder(run))
     if len({evaluation.data for evaluation in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
+    elif not all(found.written for found in assessed.values()):
+        runtime.say("not compared: a run that may only be read has no files of this evaluation. --to FOLDER takes them")
     elif len(evaluations) > 1 and not options.to:
         from leafdist.compare import compare, text
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.schema import check_world
 from leafdist.system import console, environment, signals, streams
-from leafdist.system.errors import DONE, INTERRUPTED
 
 MORE = ". A higher train.epochs continues it"
 
@@ -17,7 +16,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     """Train as `arguments` (default: sys.argv) say; return the exit status, see docs/reliability.md."""
     streams.outlive()
     config = parse_config(arguments, prog)
-    with refusing(prog), environment.settled():
+    with refusing(prog):
+        environment.settle_and_import()
         # torch takes seconds to import: a wrong configuration is refused before that
         from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
         from leafdist.distributed.job import run
@@ -47,6 +47,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
             steps, more = trainer.state.step or trainer.total_steps, "" if bounded else MORE
             runtime.say(f"{path} is finished: {console.counted(steps, 'step')}{more}")
+            unlock_runs()
             return
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
         runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
@@ -65,9 +66,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
         evaluate = "python evaluate.py" if prog == "train.py" else "leafdist evaluate"
         runtime.say(f"done: {best}. Next: {evaluate} {console.command(path)}")
+        unlock_runs()
 
     how = given.train
-    status = run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)
-    if status in (DONE, INTERRUPTED):
-        unlock_runs()
-    return status
+    return run(train, precision=how.precision, timeout_minutes=how.timeout_minutes, deterministic=how.deterministic)

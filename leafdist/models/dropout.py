@@ -1,4 +1,4 @@
-"""Dropout whose mask depends on (seed, step, layer, row of the global batch), not on device, nor on the batch's cut.
+"""Dropout whose mask depends on (seed, step, layer, row of the global batch), not on the device or the batch's cut.
 
 Masks are bytes of Philox4x64-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1,
 2, 3"), compared with 256 p: no state needs saving; 0.25 and 0.5 are exact, other rates are rounded to 1/256. Entry e of

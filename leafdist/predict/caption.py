@@ -1,8 +1,9 @@
-"""The words below a Grad-CAM picture: the class, how sure the network is, and the scale of the heat or why it lacks."""
+"""The words below a Grad-CAM picture: the class, how sure the network is, the heat's scale or why there is none."""
 
 import textwrap
 import unicodedata
-from collections.abc import Iterator
+from contextlib import suppress
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,10 @@ def captioned(picture: NDArray[np.uint8], name: str, otherwise: str, sure: str, 
     """Put the class below a picture, `otherwise` where no font has the letters of its name, and the heat's scale."""
     name = name.encode(errors="backslashreplace").decode()
     height, width, _ = picture.shape
-    shown = " ".join(unicodedata.normalize("NFC", name).replace("___", " · ").replace("_", " ").split())
+    shown = " ".join(unicodedata.normalize("NFC", name).replace("___", " · ").replace("_", " ").split()) or name
     font = next((font for font in _fonts() if _has(font, shown)), None)
     words = [shown if font else otherwise, sure] + [NO_HEAT] * (not heat)
-    font = font or next(_fonts())
+    font = font or _fonts()[0]
     lines = [line for part in words for line in _wrapped(part, font, width - 2 * MARGIN)]
     page = Image.new("RGB", (width, height + 2 * MARGIN + LINE * (len(lines) + heat)), "white")
     page.paste(Image.fromarray(picture))
@@ -40,14 +41,14 @@ def captioned(picture: NDArray[np.uint8], name: str, otherwise: str, sure: str, 
     return page
 
 
-def _fonts() -> Iterator[Font]:
-    """Yield those of this machine, and the one that Pillow brings, which has ASCII and little more."""
-    yield ImageFont.load_default(SIZE)
+@cache
+def _fonts() -> tuple[Font, ...]:
+    """Pillow's own font, which has ASCII and little more, then those of this machine."""
+    found: list[Font] = [ImageFont.load_default(SIZE)]
     for name in FONTS:
-        try:
-            yield ImageFont.truetype(name, SIZE)
-        except OSError:  # not installed
-            continue
+        with suppress(OSError):  # not installed
+            found.append(ImageFont.truetype(name, SIZE))
+    return tuple(found)
 
 
 def _has(font: Font, text: str) -> bool:

@@ -80,7 +80,7 @@ def _add_what_is_shared(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--layout",
         metavar="WORDS",
-        help="one word per folder level, where ROOT's is not recognised: class/date, crop/disease, split/class, …; "
+        help="one word per folder level, if the layout is not recognised: class/date, crop/disease, split/class, …; "
         "'class', or 'crop' and 'disease', name the class",
     )
 

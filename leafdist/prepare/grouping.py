@@ -45,7 +45,7 @@ def by_leaf_or_number(photos: Sequence[Photo], leaves: Groups) -> Ints:
         if photo in leaves:
             known[leaves[photo]].append(index)
     unknown = [index for index, photo in enumerate(photos) if photo not in leaves]
-    runs = [[unknown[place] for place in run] for run in series([photos[index] for index in unknown])]
+    runs = [[unknown[number] for number in run] for run in series([photos[index] for index in unknown])]
     return np.concatenate([chains(known.values()), chains(runs)])
 
 

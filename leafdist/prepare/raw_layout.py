@@ -59,9 +59,9 @@ def find_photos(raw: Path, layout: str | None = None) -> RawPhotos:
         count = sum(map(len, left.values()))
         way = "" if words else ". --layout class/any takes in what lies below a class folder"
         found.remarks.append(f"left out: {count} photos that lie outside of the class folders, such as {example}{way}")
-    empty = {p[-1]: p for p in folders if len(p) == len(top) + 1 and p[:-1] == top and not words}
+    empty = {p[-1] for p in folders if len(p) == len(top) + 1 and p[:-1] == top and not words}
     used = {part for parts in filled for part in parts}
-    found.names = {label: [] for label in sorted({*labels.values(), *(set(empty) - used)})}
+    found.names = {label: [] for label in sorted({*labels.values(), *(empty - used)})}
     inside: defaultdict[str, list[tuple[Parts, str]]] = defaultdict(list)
     for parts, label in labels.items():
         inside[label] += [(parts[len(top) :], file) for file in folders[parts]]
@@ -126,6 +126,11 @@ def _recognised(raw: Path, folders: Collection[Parts]) -> tuple[dict[Parts, str]
                 f"{next(iter(cores.values()))[start]!r}, and not of classes. Name the folder of the class folders"
             )
         start += 1
+    if odd := sorted(core[start] for core in cores.values() if is_session(core[start])):
+        raise ValueError(
+            f"{raw.joinpath(*top)}: {odd[0]!r} lies beside class folders and has the name of a date or session. Move "
+            "it elsewhere, or say --layout class if it is a class"
+        )
     heads = {core[start] for core in cores.values()}
     direct = {core[start] for core in cores.values() if len(core) == start + 1}
     seconds = {core[start + 1] for core in cores.values() if len(core) > start + 1}

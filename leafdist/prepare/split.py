@@ -24,6 +24,7 @@ from leafdist.prepare.keep_together import find_groups
 from leafdist.prepare.partition import RATIOS, ClassSplit, Photo, fold, split_classes
 from leafdist.prepare.raw_layout import RawPhotos, find_photos
 from leafdist.prepare.unfinished import unfinished
+from leafdist.system.console import counted
 from leafdist.system.files import write_json
 
 FORMAT = 1
@@ -109,7 +110,7 @@ def in_order(raw: RawPhotos, order: Order, seed: int) -> dict[str, list[str]]:
             )
         if len(files) < SMALLEST:
             raise ValueError(
-                f"class {label!r} has {len(files)} photos: each split needs one, so a class needs {SMALLEST}. "
+                f"class {label!r} has {counted(len(files), 'photo')}: every class needs {SMALLEST}. "
                 f"Add photos, or move the class elsewhere"
             )
     if order == "listed":

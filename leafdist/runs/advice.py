@@ -45,7 +45,7 @@ def still_improving(run: RunRecord) -> str | None:
         again = "Train with a higher train.max_steps under another run.name"
     elif config.optim.schedule != "cosine":
         again = f"The same command with --train.epochs {longer} continues it"
-    return f"val still rose in the last epoch: it has not learned all that it can. {again}"
+    return f"val still rose in the last epoch: the network can learn more. {again}"
 
 
 def starving(run: RunRecord) -> str | None:

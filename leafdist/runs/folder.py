@@ -96,7 +96,7 @@ class RunFolder:
         write_facts(self.path, replace(facts, passed_over=self.photos.passed_over))
 
     def _remove_leftovers(self, hosts: list[str]) -> None:
-        """Remove what kills while writing left; what else begins with a dot is the user's."""
+        """Remove what a process killed while writing left; what else begins with a dot is the user's."""
         ours = re.compile(
             rf"\.{GENERATION.pattern}\.tmp|{files.temporary_of('.+', '(?:' + '|'.join(map(re.escape, hosts)) + ')')}"
         )
@@ -142,6 +142,8 @@ class RunFolder:
                 console.warn(f"the end could not be recorded in {self.path}: {error}")
                 if state == "finished":
                     raise
+            if state == "interrupted":  # all is saved
+                unlock_runs()
 
     def abandon(self, reason: str, lost: bool) -> None:
         """Record the end of a rank that hangs because another rank is `lost` or else at fault."""

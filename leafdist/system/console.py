@@ -9,7 +9,6 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from io import TextIOWrapper
 from typing import IO, TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
@@ -75,12 +74,6 @@ def visible(text: str) -> str:
 def _escape(character: str) -> str:
     byte = ord(character) - 0xDC00  # as Python keeps a byte that is no text
     return f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else character.encode("unicode_escape").decode()
-
-
-def escape_unprintable() -> None:
-    """Print escapes for the characters that the encoding of the standard output lacks, instead of ending there."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def paint(text: str, style: str, stream: IO[str]) -> str:

@@ -36,7 +36,8 @@ def slow_cores(threads: int) -> Slowed | None:
             f"other programs keep {taken:.1f} of {counted(len(cores), 'core')} busy",
         )
     if threads == 1 or few == len(cores):
-        return Slowed(text, "Wait for the others' end, or start it elsewhere")
+        way_out = "Raise the quota" if limit is not None and limit < len(cores) else "Wait until they end"
+        return Slowed(text, f"{way_out}, or use another machine")
     chosen = ",".join(map(str, cores[:few]))
     return Slowed(f"{text}, and {threads} threads wait for the slowest of them", f"Start it with `taskset -c {chosen}`")
 
@@ -48,7 +49,9 @@ def busy(cores: set[int], stat: Path = Path("/proc/stat")) -> float:
     before, own, began = _ticks(cores, stat), time.process_time(), time.monotonic()
     time.sleep(SECONDS)
     passed = [now - then for now, then in zip(_ticks(cores, stat), before, strict=True)]
-    share = 1 - sum(passed[IDLE]) / max(1, sum(passed))
+    if not (total := sum(passed)):  # sandboxes show zeros, or number the cores otherwise
+        return 0.0
+    share = 1 - sum(passed[IDLE]) / total
     return max(0.0, len(cores) * share - (time.process_time() - own) / (time.monotonic() - began))
 
 

@@ -3,10 +3,9 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from importlib import import_module
 
-from leafdist.system import console
+from leafdist.system import console, launched
 
 YES = ("1", "true", "yes", "on", "y", "t")
 UNSET = ("", *["0", "1", "1.0", "no", "none", "false", "off", "auto"])  # what Accelerate's launcher always sets
@@ -72,16 +71,15 @@ def settle() -> None:
             passed_over.append(f"{name}={value} ({key} decides)")
     for name in {*of_torch, *filter(OF_ACCELERATE.fullmatch, os.environ)}:
         del os.environ[name]
-    if passed_over and os.environ.get("RANK", "0") == "0":
+    if passed_over and launched.speaks():
         console.say_aside(f"passed over, since the config alone decides what is computed: {', '.join(passed_over)}")
 
 
-@contextmanager
-def settled() -> Iterator[None]:
-    """Settle, then blame what is left in the environment where torch cannot be imported inside."""
+def settle_and_import() -> None:
+    """Settle, then import torch; raises ValueError that names what is left in the environment where that fails."""
     settle()
     try:
-        yield
+        import_module("torch")
     except Exception as error:
         if not (left := [f"{name}={value}" for name, value in sorted(os.environ.items()) if OF_TORCH.fullmatch(name)]):
             raise
@@ -110,8 +108,8 @@ def settle_launch() -> None:
     world = int(os.environ.get("WORLD_SIZE", "1"))
     if world > 1 and (missing := [name for name in MEETING if not os.environ.get(name)]):
         raise ValueError(
-            f"WORLD_SIZE={world}, but {', '.join(missing)} not set: export RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR "
-            "and MASTER_PORT, as slurm/launch.sh does, or use accelerate launch"
+            f"WORLD_SIZE={world}, but these are not set: {', '.join(missing)}. Export RANK, WORLD_SIZE, LOCAL_RANK, "
+            "MASTER_ADDR and MASTER_PORT, as slurm/launch.sh does, or use accelerate launch"
         )
     if int(os.environ.get("RANK", "0")) >= max(world, 1):
         raise ValueError(f"RANK={os.environ['RANK']} of WORLD_SIZE={world}: ranks are counted from 0. Unset both")

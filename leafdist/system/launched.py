@@ -12,9 +12,9 @@ ALONE = ("", "0", "1")
 
 
 def speaks() -> bool:
-    """Whether messages for all are this process's to print: rank 0's, or those of one that no launcher started.
+    """Whether this process prints the messages for all: it is rank 0, or no launcher started it.
 
-    A RANK left in the shell, by a pod or an earlier export, makes nobody a rank: that needs a world and where to meet.
+    A RANK left in the shell, by a pod or an earlier export, counts only with WORLD_SIZE, MASTER_ADDR and MASTER_PORT.
     """
     meets = os.environ.get("MASTER_ADDR") and os.environ.get("MASTER_PORT")
     return not meets or os.environ.get("WORLD_SIZE", "") in ALONE or os.environ.get("RANK", "0") == "0"
@@ -40,5 +40,8 @@ def hand_over(status: int, *, main: bool) -> int:
     if main:
         if not Path(path).is_file():  # another file system, as in a container: the script would read nothing
             return status
-        Path(path).write_text(str(status))
+        try:
+            Path(path).write_text(str(status))
+        except OSError:  # a full disk
+            return status
     return DONE

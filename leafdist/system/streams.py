@@ -31,9 +31,8 @@ def outlive(*, strict: bool = False) -> None:
             with suppress(OSError):
                 stream.flush()
             raw = BufferedWriter(_Outliving(number, strict=strict and number == 1))
-            errors = stream.errors if strict else "backslashreplace"
             lines = stream.line_buffering or stream.write_through
-            setattr(sys, name, TextIOWrapper(raw, stream.encoding, errors, line_buffering=lines))
+            setattr(sys, name, TextIOWrapper(raw, stream.encoding, "backslashreplace", line_buffering=lines))
 
 
 class _Outliving(FileIO):

@@ -25,8 +25,8 @@ def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: R
         f"{counted(runtime.cpus, 'CPU')} each; batch {train.batch_size} = {world} x {rows} rows at most, in "
         f"{counted(parts, 'micro-batch')}; {counted(num_samples, 'photo')} to train on"
     )
-    slowed = runtime.once(lambda: slow_cores(runtime.cpus))  # the other ranks wait meanwhile
-    if slowed and runtime.device.type == "cpu":
+    # the other ranks wait meanwhile
+    if runtime.device.type == "cpu" and (slowed := runtime.once(lambda: slow_cores(runtime.cpus))):
         runtime.say(f"slow: {slowed.text}. {slowed.way_out}")
     model = make_model(config, num_classes, runtime)
     check_batchnorm(model, config, num_samples, world)

@@ -38,6 +38,8 @@ class TrainStep:
         self.wrapped = runtime.wrap(self.model)
         # static: one graph for each of the few sizes of a share; a stand-in row runs uncompiled, in its own mode
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
+        # a training's shapes are fixed; evaluation turns it off
+        torch.backends.cudnn.benchmark = runtime.device.type == "cuda" and not config.train.deterministic
         self.augment = Augment.from_config(config.data)
         self.scaler = runtime.scaler
         self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)

@@ -11,10 +11,18 @@ import pytest
 import torch
 
 from leafdist.config.schema import Config, DataConfig, RunConfig, TrainConfig, resolve
+from leafdist.distributed.devices import why_no_gpu
 from leafdist.doctor import cores, decoding, folders, gpus
+from leafdist.doctor.diagnosis import Finding
 from leafdist.system import contention
 from tests.helpers.doctoring import HERE, bad, fine, settings
 from tests.helpers.photos import CLASSES
+
+
+def without_gpu(root: Path) -> Finding:
+    missing = why_no_gpu(root)
+    assert missing
+    return gpus.without_gpu(missing)
 
 
 def test_gpu_without_driver_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +30,7 @@ def test_gpu_without_driver_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev" / "nvidia0").touch()
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
-    assert "that PyTorch" in bad(gpus.without_gpu(tmp_path), "gpu")
+    assert "that PyTorch" in bad(without_gpu(tmp_path), "gpu")
     old = "The NVIDIA driver on your system is too old (found version 11040)"
 
     def init() -> None:
@@ -30,15 +38,15 @@ def test_gpu_without_driver_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr("torch.version.cuda", "13.0")
     monkeypatch.setattr("torch.cuda.init", init)
-    assert old in bad(gpus.without_gpu(tmp_path), "gpu")
+    assert old in bad(without_gpu(tmp_path), "gpu")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "hidden" in fine(gpus.without_gpu(tmp_path))[0].text
+    assert "hidden" in fine(without_gpu(tmp_path))[0].text
 
 
 def test_invisible_slurm_gpus_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fine(gpus.without_gpu(tmp_path))
+    fine(without_gpu(tmp_path))
     monkeypatch.setenv("SLURM_GPUS_ON_NODE", "2")
-    assert "gave this job GPUs (2 per node)" in bad(gpus.without_gpu(tmp_path), "gpu")
+    assert "gave this job GPUs (2 per node)" in bad(without_gpu(tmp_path), "gpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has fp16")

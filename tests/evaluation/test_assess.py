@@ -44,7 +44,7 @@ def test_classes_without_test_photos_are_named(tmp_path: Path, root: str | None)
     run = untrained_run(tmp_path / "run", "baseline", CLASSES, root=str(photos))
     shutil.rmtree(photos / "test" / CLASSES[0])
     runtime = Runtime()
-    found = assess(run, Request(root=root and str(photos)), runtime)
+    found = assess(run, Request(root=root and str(photos)), runtime).evaluation
     runtime.close()
     assert found.absent == [CLASSES[0]]
     assert found.images == 2 * (len(CLASSES) - 1)

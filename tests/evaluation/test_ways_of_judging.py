@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +101,8 @@ def test_run_that_may_only_be_read(
 
     monkeypatch.setattr(assessment, "write_predictions", refuse)
     monkeypatch.setattr(assessment, "write_calibration", refuse)
-    assert assess(run, Request(), runtime).images == 12
+    found = assess(run, Request(), runtime)
+    assert (found.evaluation.images, found.written) == (12, False)
     assert "--to FOLDER" in capsys.readouterr().err
 
 
@@ -111,3 +113,12 @@ def test_relative_root_says_where_it_starts(start: Start, tmp_path: Path) -> Non
     with pytest.raises(ValueError, match=f"{start.folder or 'the folder in which'}.*--data ROOT"):
         check([run], Request())
     check([run], Request(root=str(tmp_path)))
+
+
+def test_runs_of_one_name_keep_apart(run: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(run, tmp_path / "more" / run.name))
+    check([run, other], Request())
+    with pytest.raises(ValueError, match=r"would be written to one folder, .*to"):
+        check([run, other], Request(to=tmp_path / "to"))
+    with pytest.raises(ValueError, match="Name each run once"):
+        check([run, run], Request())

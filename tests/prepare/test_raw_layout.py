@@ -69,6 +69,8 @@ def test_layouts_give_every_photo_a_class(
         (("train/rust", "Validation/rust", "test/rust"), None, "is split already.*--layout split/class"),
         (("2024-05-01", "2024-05-02"), None, "names of dates or sessions"),
         (("rust/x", "scab"), None, "--layout class/any"),
+        (("rust", "scab", "images"), None, "'images' lies beside class folders"),
+        (("rust", "scab", "2024-05-01"), None, "'2024-05-01' lies beside class folders"),
         (("rust", "Rust "), None, "'Rust ' and 'rust' differ by case"),
         (("leaf mold", "Leaf_Mold"), None, "differ by case"),
         (("rust",), "crop/disease", "no photo lies 2 folders deep"),

@@ -158,7 +158,7 @@ def test_bar_shows_names_with_escapes() -> None:
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_escapes_for_what_the_encoding_lacks(encoding: str) -> None:
-    code = "from leafdist.system import console\nconsole.escape_unprintable()\nconsole.say('叶 \\udcff')"
+    code = "from leafdist.system import console, streams\nstreams.outlive()\nconsole.say('叶 \\udcff')"
     environment = os.environ | {"PYTHONPATH": str(REPO), "PYTHONIOENCODING": encoding}
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=environment, timeout=60, check=True)
     assert done.stdout == rb"\u53f6 \xff" + b"\n"

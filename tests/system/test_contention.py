@@ -30,7 +30,7 @@ def test_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
         (None, 0.1, 4, None),
         (None, 1.8, 4, ("other programs keep 1.8 of 4 cores busy, and 4 threads wait", "`taskset -c 0,1`")),
         (None, 4.0, 4, ("4.0 of 4", "`taskset -c 0`")),
-        (None, 3.0, 1, ("3.0 of 4 cores busy", "Wait for the others")),
+        (None, 3.0, 1, ("3.0 of 4 cores busy", "Wait until they end")),
         (2.5, 0.0, 4, ("a cgroup quota allows 2.5 of 4 cores, and 4 threads wait", "`taskset -c 0,1`")),
         (0.5, 0.0, 4, ("a cgroup quota allows 0.5 of 4 cores", "`taskset -c 0`")),
         (4.0, 0.0, 4, None),
@@ -58,6 +58,7 @@ def test_times_of_cores_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("time.process_time", lambda: 0.0)
     assert contention.busy({1}, stat) == pytest.approx(0.6)
     assert contention.busy({1}, tmp_path / "missing") == 0
+    assert contention.busy({7}, stat) == 0, "a sandbox numbers its cores otherwise"
 
 
 def test_a_busy_program_is_seen() -> None:

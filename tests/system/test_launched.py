@@ -16,6 +16,12 @@ def test_status_is_handed_to_the_script(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "status").touch()
     assert launched.hand_over(75, main=True) == 0
     assert (tmp_path / "status").read_text() == "75"
+    monkeypatch.setattr(Path, "write_text", failing)
+    assert launched.hand_over(2, main=True) == 2, "a full disk"
+
+
+def failing(*_: object) -> None:
+    raise OSError("no space left")
 
 
 @pytest.mark.parametrize("text", ["saved at step 3", "a\nb", "é"])

@@ -120,7 +120,10 @@ def _alone(listing: Listing) -> Finding:
 def _same_names(listing: Listing) -> list[Finding]:
     classes = alike(listing.labels)
     files = _clashes([photo.path for photo in listing.photos])
-    classes_are = "class names differ by case, blanks or Unicode form only: rename them (mv) alike, or further apart"
+    classes_are = (
+        "class names differ by case, blanks, `_`, `-` or Unicode form only: move their photos into one folder if they "
+        "are one class, else give them names that differ in more"
+    )
     files_are = "file names differ by case or Unicode form only: macOS and Windows keep one"
     return [
         Finding("class names", "error", f"{len(classes)} groups of {classes_are}", classes),
