@@ -17,10 +17,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     streams.outlive(strict=True)
     program = "leafdist"
     try:
-        if arguments is None:  # a program of its own, and no call within another one
+        if arguments is None:  # a program of its own, no call within another one
             ctrl_c.obey()
         options = parse(sys.argv[1:] if arguments is None else arguments)
         program = f"leafdist {options.command}"
+        options.own_program = arguments is None
         environment.settle()
         status: int | None = options.run(options)
         sys.stdout.flush()

@@ -19,6 +19,18 @@ pytest_plugins = ["tests.helpers.skips"]
 for number, action in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
     with suppress(ValueError):  # not in the main thread
         signal.signal(number, action)  # nohup and shells in the background ignore them, and what tests start would too
+
+
+@pytest.fixture(autouse=True)
+def signals_stay() -> Iterator[None]:
+    """What a test leaves ignored or blocked, programs that later tests start would be deaf to."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM)}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    yield
+    assert {number: signal.getsignal(number) for number in before} == before
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == blocked
+
+
 TOGETHER = ("test_slurm.py", "test_campaign.py")  # their tests share what takes long to make
 
 

@@ -16,7 +16,7 @@ from leafdist.data.open import open_loaders
 from leafdist.distributed.runtime import Precision, Runtime, autocast, resolve_precision
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.models.build import build_model
-from leafdist.models.dropout import dropout_layers, seek
+from leafdist.models.dropout import dropout_layers, seek_step
 from leafdist.training.model import make_model
 from leafdist.training.optim import build_optimizer
 from leafdist.training.trainer import Trainer
@@ -42,7 +42,7 @@ class ConstantBatch:
     def train(self, batches: int) -> int:
         """Take so many optimizer steps: forward, backward, update; returns the number of photos."""
         for number in range(batches):
-            seek(dropout_layers(self.model), self.config.seed, number, 0, self.device)
+            seek_step(dropout_layers(self.model), self.config.seed, number, self.device)
             with autocast(self.device, self.config.train.precision):
                 logits = self.network(self.pixels)
             F.cross_entropy(logits.float(), self.labels).backward()

@@ -78,6 +78,7 @@ class TrainConfig(Section):
     precision: Literal["auto", "no", "bf16", "fp16"] = key("auto", "no: fp32; auto: bf16 if the device has it, else no")
     channels_last: bool = key(True, "store images channels-last, which most GPUs convolve faster")
     compile: bool = key(False, "torch.compile: starts minutes later, then faster on most devices")
+    graph: Literal["auto", "always", "never"] = key("auto", "launch each step as one CUDA graph; auto: if it can be")
     sync_batchnorm: bool = key(False, "compute BatchNorm's statistics over all processes")
     clip_norm: float | None = key(None, "clip the gradient to this norm; null: no clipping", above=0)
     log_every: int = key(10, "steps between lines of metrics.jsonl", low=1)
@@ -139,7 +140,7 @@ KEYS: dict[str, Field[Any]] = {"seed": fields(Config)[0]} | {
 }
 FREE = re.compile(  # what a resumed run may change
     r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement|max_pixels)"
-    r"|train\.(log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train)"
+    r"|train\.(graph|log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train)"
 )
 
 

@@ -28,5 +28,6 @@ def run_train(options: argparse.Namespace) -> int:
     """Train; return the exit status of train.py."""
     from leafdist.jobs.train_job import main
 
-    signals.ignore()  # outside `main`: see train.py
+    if options.own_program:
+        signals.ignore()  # outside `main`: see train.py
     return main(options.settings, "leafdist train")

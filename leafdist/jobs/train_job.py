@@ -1,7 +1,6 @@
 """A training, from the command line to the exit status."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
@@ -24,9 +23,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         from leafdist.distributed.runtime import Runtime
         from leafdist.report import write as report
         from leafdist.runs.advice import advise, warn_of_large_batch
-        from leafdist.runs.folder import RunFolder, continued, unlock_runs
+        from leafdist.runs.folder import RunFolder, check_run, continued, unlock_runs
         from leafdist.tracking.run_tracker import open_tracker
-        from leafdist.training.model import prepare_model
+        from leafdist.training.model import for_device, prepare_model
         from leafdist.training.trainer import Trainer
 
         given = continued(config)
@@ -34,11 +33,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     def train(runtime: Runtime) -> None:
         """Train as one of the processes of the launch."""
         check_world(given, runtime.world)
-        config = replace(given, train=replace(given.train, precision=runtime.precision))
+        config = for_device(given, runtime)
+        path = Path(config.run.folder) / str(config.run.name)
+        runtime.once(lambda: check_run(path, config))
         loaders = open_loaders(config.data, ("train", "val"), runtime)
         facts = data_facts(loaders)
         model = prepare_model(config, len(facts.classes), facts.data["train"].photos, runtime)
-        path = Path(config.run.folder) / str(config.run.name)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()

@@ -24,10 +24,10 @@ class PlannedDropout(nn.Module):
         self.clock: Tensor | None = None  # int64 (1,): the step, on the device, so that a captured step can go on
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop entries of (B, ...). `seek` must have said which rows they are."""
+        """Drop entries of (B, ...). `seek_step` and `seek_rows` must have said which rows they are."""
         if not self.training or self.threshold == 0:
             return x
-        assert self.clock is not None, "seek() before the forward pass"
+        assert self.clock is not None, "seek_step() before the forward pass"
         factors: Tensor = mask(x.detach(), self.clock, self.seed, self.layer, self.first, self.threshold)
         return x * factors
 
@@ -68,8 +68,8 @@ def number_layers(model: nn.Module) -> None:
         layer.layer = number
 
 
-def seek(layers: list[PlannedDropout], seed: int, step: int, first: int, device: torch.device) -> None:
-    """Say which rows the next forward pass holds: those from `first` on, of the global batch of `step`."""
+def seek_step(layers: list[PlannedDropout], seed: int, step: int, device: torch.device) -> None:
+    """Say which global batch the next forward passes belong to: that of `step`."""
     if not layers:
         return
     clock = layers[0].clock
@@ -77,7 +77,13 @@ def seek(layers: list[PlannedDropout], seed: int, step: int, first: int, device:
         clock = torch.zeros(1, dtype=torch.int64, device=device)
     clock.fill_(step)
     for layer in layers:
-        layer.clock, layer.seed, layer.first = clock, seed, first
+        layer.clock, layer.seed = clock, seed
+
+
+def seek_rows(layers: list[PlannedDropout], first: int) -> None:
+    """Say which rows of the global batch the next forward pass holds: those from `first` on."""
+    for layer in layers:
+        layer.first = first
 
 
 def dropout_layers(model: nn.Module) -> list[PlannedDropout]:

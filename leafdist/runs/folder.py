@@ -41,35 +41,16 @@ class RunFolder:
     def open(cls, path: Path, config: Config, facts: DataFacts, say: Callable[[str], None]) -> "RunFolder":
         """Check and lock the folder; `facts` are of the photos. Raises ValueError if it cannot be used."""
         folder = cls(path, config, facts)
-        folder.check(lambda line: None)
+        check_run(path, config, facts)
         lock_run(path, say)
-        folder.check(say)  # the job before may have changed it until now
+        for line in check_run(path, config, facts):  # the job before may have changed it until now
+            say(f"changed since the last start: {line}")
         return folder
 
     @property
     def facts(self) -> RunFacts:
         """What run.json says now."""
         return read_facts(self.path)
-
-    def check(self, say: Callable[[str], None]) -> None:
-        """Raises ValueError listing what keeps this configuration on these photos from continuing the run."""
-        if not RunLayout(self.path).config.exists():
-            if self.path.exists() and any(not path.name.startswith(".") for path in self.path.iterdir()):
-                raise ValueError(f"{self.path} is not empty and not a run folder. Set run.name to something else")
-            return
-        if self.config.run.resume == "never":
-            raise ValueError(f"{self.path} exists and run.resume=never. Set run.name to something else, or resume=auto")
-        fixed, free = differences(read_config(self.path), self.config)
-        known = self.facts
-        if known.starts:
-            fixed += DataFacts(known.classes, known.data).changes(self.photos)
-        if fixed:
-            raise ValueError(
-                f"{self.path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, "
-                "or undo that"
-            )
-        for line in free:
-            say(f"changed since the last start: {line}")
 
     def start(self, world: int, device: str, step: int) -> None:
         """Save the configuration and record this start at optimizer step `step` on `world` processes."""
@@ -155,6 +136,28 @@ class RunFolder:
         write_facts(self.path, replace(facts, state=state, reason=reason, ended=now()))
 
 
+def check_run(path: Path, config: Config, photos: DataFacts | None = None) -> list[str]:
+    """Return what `config` changes in the run at `path`, which may change. Raises ValueError listing what may not.
+
+    Without `photos` it looks at the configuration alone: before packing, which may take an hour.
+    """
+    if not RunLayout(path).config.exists():
+        if path.exists() and any(not inside.name.startswith(".") for inside in path.iterdir()):
+            raise ValueError(f"{path} is not empty and not a run folder. Set run.name to something else")
+        return []
+    if config.run.resume == "never":
+        raise ValueError(f"{path} exists and run.resume=never. Set run.name to something else, or resume=auto")
+    fixed, free = differences(read_config(path), config)
+    known = read_facts(path)
+    if known.starts and photos:
+        fixed += DataFacts(known.classes, known.data).changes(photos)
+    if fixed:
+        raise ValueError(
+            f"{path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, or undo that"
+        )
+    return free
+
+
 def lock_run(path: Path, say: Callable[[str], None]) -> None:
     """Lock a run folder until `unlock_runs`; the kernel frees a dead job's lock. Raises ValueError if in use."""
     unlock_runs()  # of this process itself
@@ -176,11 +179,16 @@ def unlock_runs() -> None:
 
 
 def continued(config: Config) -> Config:
-    """Return `config` with the precision of the run that it resumes: another node might choose another one."""
-    path = Path(config.run.folder) / str(config.run.name)
-    if config.train.precision != "auto" or not RunLayout(path).config.exists():
+    """Return `config` with what `auto` meant to the run that it resumes: another node might choose otherwise."""
+    path, train = Path(config.run.folder) / str(config.run.name), config.train
+    if not RunLayout(path).config.exists():
         return config
-    return replace(config, train=replace(config.train, precision=read_config(path).train.precision))
+    before = read_config(path).train
+    if train.precision == "auto":
+        train = replace(train, precision=before.precision)
+    if train.graph == "auto" and before.graph != "always":
+        train = replace(train, graph="never")
+    return replace(config, train=train)
 
 
 def state_after(error: BaseException) -> str:

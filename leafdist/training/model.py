@@ -1,5 +1,6 @@
 """The network that is to be trained, checked against the batches that it will see."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from torch import nn
@@ -13,6 +14,7 @@ from leafdist.models.build import build_model
 from leafdist.models.weights import find_weights
 from leafdist.system.console import counted
 from leafdist.system.contention import slow_cores
+from leafdist.training.graph import choose_graph
 
 
 def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: Runtime) -> nn.Module:
@@ -37,6 +39,12 @@ def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: R
             "of all processes, as one process does"
         )
     return model
+
+
+def for_device(config: Config, runtime: Runtime) -> Config:
+    """Replace every auto that depends on the device. Raises ValueError where `train.graph` asks too much of it."""
+    graph = choose_graph(config.train, runtime.device, runtime.say)
+    return replace(config, train=replace(config.train, precision=runtime.precision, graph=graph))
 
 
 def make_model(config: Config, num_classes: int, runtime: Runtime) -> nn.Module:

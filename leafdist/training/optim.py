@@ -26,6 +26,15 @@ def build_optimizer(model: nn.Module, config: OptimConfig) -> torch.optim.Optimi
     return kind(parameters, config.lr, weight_decay=config.weight_decay, fused=True)
 
 
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of the next step; a tensor stays where it is, for a captured step to read."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
 def learning_rate(config: OptimConfig, step: int, steps_per_epoch: int, epochs: int) -> float:
     """Return the rate of optimizer step `step` (from 0), the same for any number of processes.
 

@@ -13,12 +13,12 @@ from leafdist.data.loader import Batch
 from leafdist.data.plan import micro_batches
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
-from leafdist.models.dropout import dropout_layers, seek
+from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
 from leafdist.system.console import counted
-from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
+from leafdist.training.graph import StepGraph
+from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate, set_rate
 
-Sums = tuple[Tensor, Tensor, int]
 SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, no scale helps
 
 
@@ -28,6 +28,11 @@ class TrainStep:
     def __init__(self, config: Config, model: nn.Module, runtime: Runtime, steps_per_epoch: int) -> None:
         self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
         self.memory_format = torch.channels_last if config.train.channels_last else torch.contiguous_format
+        captured = config.train.graph == "always"
+        if captured:  # what the default stream does cannot be captured, nor what autograd began on it
+            stream = torch.cuda.Stream(runtime.device)
+            stream.wait_stream(torch.cuda.current_stream())
+            torch.cuda.set_stream(stream)
         self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.optimizer = build_optimizer(self.model, config.optim)
         if config.train.sync_batchnorm and runtime.world > 1:
@@ -43,40 +48,49 @@ class TrainStep:
         self.augment = Augment.from_config(config.data)
         self.scaler = runtime.scaler
         self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)
+        self.graph = StepGraph(self.update, self.optimizer, config.train.batch_size, runtime) if captured else None
         self._settle_buckets()
 
     def rate(self, step: int) -> float:
         """Learning rate of optimizer step `step`."""
         return learning_rate(self.config.optim, step, self.steps_per_epoch, self.config.train.epochs)
 
-    def __call__(self, step: int, batch: Batch) -> Sums:
-        """Update the weights as optimizer step `step`; returns this rank's sums of loss, hits and rows."""
+    def __call__(self, step: int, batch: Batch) -> Tensor:
+        """Update the weights as optimizer step `step`; returns this rank's sums of loss, hits and rows, (3,)."""
+        set_rate(self.optimizer, self.rate(step))
+        seek_step(self.dropouts, self.config.seed, step, self.runtime.device)
+        outcome = (self.graph or self.update)(batch)
+        self.watch.push(outcome[3], step)
+        return outcome[:3]
+
+    def update(self, batch: Batch) -> Tensor:
+        """Update the weights, without a look at a value on the device: so that it can be captured.
+
+        Returns this rank's sums of loss, hits and rows, and 1 where the update was refused, else 0: (4,).
+        """
         share = batch.share
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(step)
         before = self.statistics.snapshot() if self.scaler.is_enabled() else None  # a bad step may pass then
         with self.statistics.stand_in() if share.empty else nullcontext():
-            loss, correct = self._accumulate(step, batch)
+            loss, hits = self._accumulate(batch)
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.trained, self.config.train.clip_norm)
         bad = guard_update(self.optimizer, norm)
-        self.watch.push(bad, step)
         self.optimizer.step()
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         rows = 0 if share.empty else len(share)
         self.statistics.average(rows / share.total)
         self.statistics.restore(before, bad)
-        return loss, correct, rows
+        return torch.stack([loss, hits.to(loss.dtype), torch.full_like(loss, rows), bad.to(loss.dtype)])
 
-    def _accumulate(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _accumulate(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Gradients of all micro-batches, reduced over the ranks after the last."""
         share = batch.share
         parts = micro_batches(len(share), self.config.train.accumulate, self.config.train.max_rows)
         sums = []
         for part in parts:
-            seek(self.dropouts, self.config.seed, step, share.first + part.start, batch.images.device)
+            seek_rows(self.dropouts, share.first + part.start)
             with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), _memory_for(part.stop - part.start):
                 sums.append(self._backward(batch, part))
         losses, hits = zip(*sums, strict=True)
@@ -93,6 +107,11 @@ class TrainStep:
         # DistributedDataParallel averages over the ranks: times world, the gradient is that of the global mean
         self.scaler.scale(loss * (self.runtime.world / share.total)).backward()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum() * int(weight)
+
+    def release(self) -> None:
+        """Give back what must go before the process group: the graph, whose collectives are the group's."""
+        if self.graph:
+            self.graph.release()
 
     def scaler_state(self) -> dict[str, float] | None:
         """What a checkpoint holds of the gradient scaling; None unless precision is fp16."""

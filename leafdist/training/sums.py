@@ -39,9 +39,9 @@ class StepSums:
     def __init__(self) -> None:
         self.steps: list[Tensor] = []
 
-    def push(self, loss: Tensor, correct: Tensor, rows: int) -> None:
-        """Add the sums over this rank's rows of one step, scalars."""
-        self.steps.append(torch.stack([loss, correct.to(loss.dtype), torch.full_like(loss, rows)]))
+    def push(self, sums: Tensor) -> None:
+        """Add the sums over this rank's rows of one step: loss, hits and rows, (3,)."""
+        self.steps.append(sums)
 
     def collect(self, runtime: Runtime, *totals: Totals) -> None:
         """Reduce the steps over all processes and add them to each of `totals`."""

@@ -99,6 +99,8 @@ class Trainer:
         except NotFiniteError as error:
             step = error.step
             raise FloatingPointError(self.runtime.once(lambda: self._explain(step))) from None
+        finally:
+            self.step.release()
         self.runtime.once(self.writer.wait, patient=False)
         self.progress.close()
 
@@ -111,7 +113,7 @@ class Trainer:
         self.window_start, self.window_rows = time.monotonic(), 0
         shares = self._plan().shares(self.runtime.rank, self.runtime.world, state.batch)
         for batch in self.loaders["train"].batches(shares):
-            self.sums.push(*self.step(state.step, batch))
+            self.sums.push(self.step(state.step, batch))
             state.step, state.batch = state.step + 1, state.batch + 1
             self.window_rows += batch.share.total
             if state.step % train.log_every == 0:
@@ -129,6 +131,7 @@ class Trainer:
         self.state, self.total_steps = TrainState(), steps
         self.train_epoch()
         self._collect()
+        self.step.release()
         return int(self.state.epoch_totals.rows)
 
     def log_step(self) -> None:

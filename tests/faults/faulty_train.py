@@ -8,16 +8,18 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from torch import Tensor
+
 from leafdist.data.loader import Batch
 from leafdist.distributed import watchdog
-from leafdist.training.step import Sums, TrainStep
+from leafdist.training.step import TrainStep
 from train import main
 
 fault, victim, *arguments = sys.argv[1:]
 train_step = TrainStep.__call__
 
 
-def faulty_step(self: TrainStep, step: int, batch: Batch) -> Sums:
+def faulty_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
     if step == 5 and fault in ("desert", "vanish") and self.runtime.rank != int(victim):
         time.sleep(600)
     if step == 5 and self.runtime.rank == int(victim):

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from leafdist.data.loader import Batch
 from leafdist.models.dropout import PlannedDropout, mask
 from leafdist.models.resnet import ResNet50
-from leafdist.training.step import Sums, TrainStep
+from leafdist.training.step import TrainStep
 from train import main
 
 out, dtype, *arguments = sys.argv[1:]
@@ -24,7 +24,7 @@ rates: dict[int, float] = {}
 train_step, forward = TrainStep.__call__, PlannedDropout.forward
 
 
-def recorded_step(self: TrainStep, step: int, batch: Batch) -> Sums:
+def recorded_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
     share = batch.share
     rates[step] = self.rate(step)
     for row in [] if share.empty else range(len(share)):

@@ -113,7 +113,9 @@ def test_one_row_batchnorm_is_refused(program: Program, photos: Path) -> None:
 def test_unusable_runs_are_refused(program: Program, photos: Path, tmp_path: Path) -> None:
     run = tmp_path / "runs" / "run"
     assert program("train.py", "--data.root", photos, *BRIEF).returncode == 0
-    assert "optim.lr" in refused(program, "train.py", "--data.root", photos, *BRIEF, "--optim.lr", 0.5)
+    changed = ("--optim.lr", 0.5, "--data.cache", tmp_path / "fresh")
+    assert "optim.lr" in refused(program, "train.py", "--data.root", photos, *BRIEF, *changed)
+    assert not (tmp_path / "fresh").exists(), "refused before packing"
     assert "resume=never" in refused(program, "train.py", "--data.root", photos, *BRIEF, "--run.resume", "never")
 
     other = draw(tmp_path / "other", {"test": 1}, classes=("Rose", "Fern"))

@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from leafdist.config.networks import NETWORKS, RESNET50, Network
 from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
-from leafdist.models.dropout import PlannedDropout, seek
+from leafdist.models.dropout import PlannedDropout, seek_rows, seek_step
 from leafdist.models.resnet import ResNet50
 from leafdist.models.small_maps import SmallMapConv2d, use_small_maps
 from leafdist.models.weights import find_weights
@@ -46,7 +46,8 @@ def test_dropout_masks_ignore_the_batch_cut(cut: list[int]) -> None:
 
 
 def masks(layer: PlannedDropout, x: Tensor, first: int, step: int = 3) -> Tensor:
-    seek([layer], 7, step, first, x.device)
+    seek_step([layer], 7, step, x.device)
+    seek_rows([layer], first)
     return layer(x)  # type: ignore[no-any-return]
 
 

@@ -14,12 +14,6 @@ RESNET = ("--model.name", "resnet50", "--train.batch_size", 64)
 BASELINE = ("--model.name", "baseline", "--train.batch_size", 64)
 
 
-@pytest.fixture(scope="session")
-def null_gpu(tmp_path_factory: pytest.TempPathFactory) -> NullGpu:
-    """Build it once per session."""
-    return NullGpu(tmp_path_factory.mktemp("nullgpu"))
-
-
 @pytest.mark.parametrize(
     ("arguments", "precision", "processes", "launches"),
     [

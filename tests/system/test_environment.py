@@ -78,8 +78,6 @@ def test_memory_settings_have_a_form(value: str, variables: dict[str, str]) -> N
 
 
 def test_a_failed_import_names_the_variable(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    environment.settle_and_import()
-
     def fail(_: str) -> None:
         raise ImportError("bad")
 

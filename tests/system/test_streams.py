@@ -63,10 +63,10 @@ def test_non_blocking_pipe_gets_everything(tmp_path: Path) -> None:
     assert shell(code, "| (sleep 0.5; wc -c)", tmp_path) == (0, "200000\n")
 
 
-@pytest.mark.parametrize(("command", "status"), [("--version", 2), ("runs . --json", 2), ("--help", 0), ("nope", 2)])
+@pytest.mark.parametrize(("command", "status"), [("--version", 2), ("runs . --json", 2), ("--help", 2), ("nope", 2)])
 def test_commands_end_without_traceback(command: str, status: int, tmp_path: Path) -> None:
     code = f"import sys; from leafdist.__main__ import main; sys.exit(main({command.split()}))"
     found, text = shell(code, ">/dev/full", tmp_path)
-    assert found == status
+    assert found in (status, 0 if command == "--help" else status)  # newer argparses pass over what they cannot print
     assert "Traceback" not in text
     assert "No space left" in text or command in ("nope", "--help")
