@@ -101,3 +101,17 @@ def test_ranks_call_collectives_alike(
     first, *others = [(tmp_path / f"calls.{rank}").read_text() for rank in range(processes)]
     assert first.count("\n") > 10
     assert others == [first] * len(others)
+
+
+def test_last_of_1024_ranks_keeps_step(null_gpu: NullGpu) -> None:
+    """As many collectives of each kind as rank 0, with photos and with a stand-in row."""
+    network = ("--model.name", "resnet50", "--train.batch_size", 1024, "--train.precision", "bf16")
+    found = []
+    for rank in (0, 1023):
+        done = null_gpu.run("-m", "tests.helpers.rank_of_many", rank, *network)
+        assert done.returncode == 0, done.stderr
+        found.append([line.split(maxsplit=1) for line in done.stdout.splitlines()[-2:]])
+    first, last = found
+    assert [kind for kind, _ in first + last] == ["photos", "photos", "photos", "stand-in"]
+    assert "allreduce" in first[0][1]
+    assert len({counts for _, counts in first + last}) == 1
