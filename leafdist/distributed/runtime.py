@@ -32,6 +32,7 @@ AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 POLL_EVERY = 4
 RANKS_PER_STEP = 8
 MEETING = "leafdist"  # the name that PyTorch knows our meeting of the ranks by
+NCCL_LATER = 2.0  # minutes after ours that NCCL's timeout aborts the processes: until then the watchdog names a rank
 PATIENCE = timedelta(days=30)  # of processes that wait while another one packs or scans
 
 
@@ -47,11 +48,12 @@ class Runtime:
         local_rank = os.environ.get("LOCAL_RANK")
         devices.check_devices()
         self.precision: Precision = resolve_precision(precision)
+        limit = timeout_minutes + (NCCL_LATER if torch.cuda.is_available() else 0)
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
             mixed_precision=self.precision,
             kwargs_handlers=[
-                InitProcessGroupKwargs(init_method=f"{MEETING}://", timeout=timedelta(minutes=timeout_minutes)),
+                InitProcessGroupKwargs(init_method=f"{MEETING}://", timeout=timedelta(minutes=limit)),
                 DistributedDataParallelKwargs(gradient_as_bucket_view=True),
             ],
         )

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from leafdist.distributed.standstill import DISK, Standstill, hanging
 from leafdist.system import console
 from leafdist.system.errors import INTERRUPTED, WRONG, WRONG_INPUT, Failure, PeerError
 from leafdist.system.signals import Interrupted
@@ -26,11 +27,12 @@ if TYPE_CHECKING:
 HEARTBEAT = 1.0  # seconds between heartbeats
 SILENT = 30  # heartbeats of our own without one of the next rank, or without the store, after which it is dead
 CHECK_IN = 5.0  # seconds that the ranks have to check in after a collective broke
+VERDICT = 10.0  # seconds from a standstill until the rank behind is named: gloo breaks by itself before that
 GRACE = 20.0  # seconds from another rank's failure to the end of a rank that hangs in a collective
 FAILURE = "failure"  # key of the first failure; empty where it was taken back
 DIED = "it died without a word (killed, out of memory?)"
 GONE = "it is gone, and with it the store that all ranks share"
-DISK = "the disk of the photos or packs does not answer. Look at it, or name another one by data.root or data.cache"
+HANGS = "leaving a collective that hangs"
 LEFT = "left"  # replaces the heartbeat of a rank that has left as it should
 # What a lost connection says, in gloo, NCCL, and PyTorch's store. Neither's name is enough: they report bugs too.
 BROKEN = re.compile(
@@ -52,17 +54,17 @@ class Watchdog(threading.Thread):
         super().__init__(name="watchdog", daemon=True)
         self.store, self.rank, self.world, self.stall = store, rank, world, stall
         self.abandon: Abandon = lambda reason, lost: None
-        self._last_beat = time.monotonic()
+        self._beats, self._last_beat, self._thread = 0, time.monotonic(), threading.get_ident()
         self._reading_since: float | None = None
         self._ended = threading.Event()
-        self._stacks_printed = False
+        self._stacks_printed = self._stands = False
         self._failure_seen: float | None = None
         self._next_heartbeat, self._missed = "", 0  # of the next rank, and how many of ours it has not changed
         self._reported = ""  # the death of the next rank, as we reported it
 
     def beat(self) -> None:
-        """Tell that the main thread makes progress."""
-        self._last_beat = time.monotonic()
+        """Tell that the main thread makes progress; all ranks do it at the same points of the training."""
+        self._beats, self._last_beat = self._beats + 1, time.monotonic()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -90,6 +92,7 @@ class Watchdog(threading.Thread):
                 if self.store:
                     self.store.set(f"alive/{self.rank}", str(count))
                     self._check_next_rank()
+                    self._check_standstill()
                     self._check_failure()
                 elif self.world > 1:
                     self._check_without_store()
@@ -110,6 +113,7 @@ class Watchdog(threading.Thread):
             with suppress(RuntimeError):  # the store is gone
                 if self.store:
                     self.store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
+                    failure = self._first_failure() or failure  # if this rank alone hangs, another try may help
             self._leave(failure, "leaving a disk that hangs")
 
     def _check_next_rank(self) -> None:
@@ -133,18 +137,34 @@ class Watchdog(threading.Thread):
     def _check_without_store(self) -> None:
         self._missed += 1
         if self._missed > SILENT and time.monotonic() - self._last_beat > SILENT * HEARTBEAT:
-            self._leave(Failure(0, GONE, INTERRUPTED))
+            self._leave(Failure(0, GONE, INTERRUPTED), HANGS)
+
+    def _check_standstill(self) -> None:
+        """Name the rank that all others wait for, long before NCCL would abort them without a name."""
+        idle = time.monotonic() - self._last_beat
+        before, self._stands = self._stands, idle > self.stall
+        assert self.store
+        if self._stands:
+            now = Standstill.of(self._thread, self._beats, reading=self._reading_since is not None)
+            self.store.set(f"stands/{self.rank}", now.to_json())
+        elif before:
+            self.store.set(f"stands/{self.rank}", "")
+        if idle > self.stall + VERDICT:
+            failure = hanging([self._read(f"stands/{rank}") for rank in range(self.world)])
+            if failure:
+                self.store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
 
     def _check_failure(self) -> None:
-        """End this rank where another one failed and the main thread hangs in a collective that cannot complete."""
-        if (failure := self._first_failure()) is None or failure.rank == self.rank:
+        """End this rank where it hangs, or waits in a collective that cannot complete since another one failed."""
+        failure = self._first_failure()
+        if failure is None or (failure.rank == self.rank and not self._stands):
             self._failure_seen = None
             return
         self._failure_seen = self._failure_seen or time.monotonic()
         if time.monotonic() - self._failure_seen > GRACE:
-            self._leave(failure)
+            self._leave(failure, "leaving" if failure.rank == self.rank else HANGS)
 
-    def _leave(self, failure: Failure, how: str = "leaving a collective that hangs") -> None:
+    def _leave(self, failure: Failure, how: str) -> None:
         error = PeerError(failure)
         console.say_aside(f"rank {self.rank}: {error}; {how}")
         told = threading.Thread(target=self.abandon, args=(str(error), error.lost), daemon=True)

@@ -18,8 +18,10 @@ from leafdist.data.augment import Augment
 from leafdist.data.index import Index
 from leafdist.data.loader import Batch, Loader
 from leafdist.data.plan import EVALUATION_BATCH, Purpose, Share, stream_key, uniform_rows
+from leafdist.distributed.memory import memory_for
 from leafdist.distributed.runtime import AMP, Runtime
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
+from leafdist.system.console import counted
 
 FACTS = 4  # columns for each photo: seen, predicted, loss, confidence
 
@@ -62,7 +64,9 @@ def evaluate(
         images, labels, rows, _ = batch.tensors
         seed = judging.crop_seed
         draws = None if seed is None else _crop_draws(batch.share, seed).to(runtime.device)
-        with torch.inference_mode(), runtime.autocast(judging.precision):
+        work = f"in evaluation, with {counted(len(rows), 'photo')} at once"
+        room = memory_for(work, resident=loader.pack is not None)
+        with torch.inference_mode(), runtime.autocast(judging.precision), room:
             logits = _logits(network, augment(images, draws), flips=judging.flips)
             table[rows] = _facts(logits, labels)[:, :width]
 

@@ -63,10 +63,9 @@ class Predictor:
         for batch, images in self._decoded(paths, on_unreadable):
             inputs = self.augment(torch.from_numpy(images).to(self.device))
             likely, labels = self.probabilities(inputs).topk(min(top, len(self.classes)))
-            heat = self.heat(inputs, labels[:, 0]) if cam else None
-            for row, path in enumerate(batch):
-                names = tuple(self.classes[label] for label in labels[row])
-                yield Answer(path, names, tuple(likely[row].tolist()), heat[row] if heat is not None else None)
+            heat = self.heat(inputs, labels[:, 0]) if cam else [None] * len(batch)
+            for path, row, shares, seen in zip(batch, labels.tolist(), likely.tolist(), heat, strict=True):
+                yield Answer(path, tuple(self.classes[label] for label in row), tuple(shares), seen)
 
     def probabilities(self, inputs: Tensor) -> Tensor:
         """Normalized (B,3,h,w) -> calibrated (B,classes), in the precision of evaluation."""

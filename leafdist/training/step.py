@@ -1,7 +1,6 @@
 """One optimizer step on a rank's share of a global batch: the same update however the batch is cut."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -11,11 +10,11 @@ from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Batch
 from leafdist.data.plan import micro_batches
+from leafdist.distributed.memory import memory_for, memory_for_rows
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
-from leafdist.system.console import counted
 from leafdist.training.graph import StepGraph
 from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate, set_rate
 
@@ -25,8 +24,11 @@ SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, 
 class TrainStep:
     """Owns the model on its device, its wrapped form, and the optimizer."""
 
-    def __init__(self, config: Config, model: nn.Module, runtime: Runtime, steps_per_epoch: int) -> None:
+    def __init__(
+        self, config: Config, model: nn.Module, runtime: Runtime, steps_per_epoch: int, *, resident: bool = False
+    ) -> None:
         self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
+        self.resident = resident
         self.memory_format = torch.channels_last if config.train.channels_last else torch.contiguous_format
         captured = config.train.graph == "always"
         if captured:  # what the default stream does cannot be captured, nor what autograd began on it
@@ -76,7 +78,8 @@ class TrainStep:
             self.scaler.unscale_(self.optimizer)
         norm = gradient_norm(self.trained, self.config.train.clip_norm)
         bad = guard_update(self.optimizer, norm)
-        self.optimizer.step()
+        with memory_for("for the optimizer's averages", resident=self.resident):  # made in the first step
+            self.optimizer.step()
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
         rows = 0 if share.empty else len(share)
@@ -91,7 +94,8 @@ class TrainStep:
         sums = []
         for part in parts:
             seek_rows(self.dropouts, share.first + part.start)
-            with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), _memory_for(part.stop - part.start):
+            room = memory_for_rows(part.stop - part.start, resident=self.resident)
+            with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), room:
                 sums.append(self._backward(batch, part))
         losses, hits = zip(*sums, strict=True)
         return torch.stack(losses).sum(), torch.stack(hits).sum()
@@ -126,21 +130,8 @@ class TrainStep:
             return
         side = self.config.data.side
         self.wrapped.eval()
-        for _ in range(2):
-            blank = torch.zeros((1, 3, side, side), device=self.runtime.device)
-            (self.wrapped(blank.contiguous(memory_format=self.memory_format)).sum() * 0).backward()
+        with memory_for("for the network's gradients", resident=self.resident):
+            for _ in range(2):
+                blank = torch.zeros((1, 3, side, side), device=self.runtime.device)
+                (self.wrapped(blank.contiguous(memory_format=self.memory_format)).sum() * 0).backward()
         self.optimizer.zero_grad(set_to_none=True)
-
-
-@contextmanager
-def _memory_for(rows: int) -> Iterator[None]:
-    """Raises OSError, naming the way out, where the device has no room for `rows` photos."""
-    try:
-        yield
-    except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
-            raise
-        raise OSError(
-            f"out of memory with {counted(rows, 'photo')} at once. Set train.max_rows={max(1, rows // 2)} or lower: "
-            "the batch stays the same, in more parts; BatchNorm takes its statistics from each part"
-        ) from error

@@ -43,7 +43,8 @@ class Trainer:
         self.config, self.loaders, self.runtime, self.layout = config, loaders, runtime, RunLayout(folder)
         self.index = loaders["train"].source.index
         self.steps_per_epoch = math.ceil(len(self.index) / config.train.batch_size)
-        self.step = TrainStep(config, model, runtime, self.steps_per_epoch)
+        resident = loaders["train"].pack is not None
+        self.step = TrainStep(config, model, runtime, self.steps_per_epoch, resident=resident)
         self.eval_augment = Augment.from_config(config.data).for_evaluation()
         total = config.train.epochs * self.steps_per_epoch
         self.total_steps = min(total, config.train.max_steps or total)
@@ -113,6 +114,7 @@ class Trainer:
         self.window_start, self.window_rows = time.monotonic(), 0
         shares = self._plan().shares(self.runtime.rank, self.runtime.world, state.batch)
         for batch in self.loaders["train"].batches(shares):
+            self.runtime.watchdog.beat()
             self.sums.push(self.step(state.step, batch))
             state.step, state.batch = state.step + 1, state.batch + 1
             self.window_rows += batch.share.total

@@ -1,4 +1,7 @@
-"""train.py with a fault at step 5, hang, die, throw, desert, vanish, pause or inf: FAULT RANK, then train.py's own."""
+"""train.py with a fault at step 5: FAULT RANK, then train.py's own arguments.
+
+hang, die, throw, desert, vanish, pause, inf; under NCCL starve (its loader sleeps), kill, fill (its GPU is full).
+"""
 
 import os
 import signal
@@ -8,9 +11,10 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+import torch
 from torch import Tensor
 
-from leafdist.data.loader import Batch
+from leafdist.data.loader import Batch, Loader
 from leafdist.distributed import watchdog
 from leafdist.training.step import TrainStep
 from train import main
@@ -25,7 +29,12 @@ def faulty_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
     if step == 5 and self.runtime.rank == int(victim):
         if fault == "hang":
             time.sleep(600)
-        elif fault in ("die", "vanish"):
+        elif fault == "starve":
+            Loader._next = lambda *_: time.sleep(600)  # type: ignore[method-assign]
+        elif fault == "fill":
+            torch.cuda.empty_cache()
+            torch.cuda.set_per_process_memory_fraction(0.0)
+        elif fault in ("die", "vanish", "kill"):
             os.kill(os.getpid(), signal.SIGKILL)
         elif fault == "pause":
             subprocess.Popen(["sh", "-c", f"sleep 8; kill -CONT {os.getpid()}"])
@@ -37,8 +46,8 @@ def faulty_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
     return train_step(self, step, batch)
 
 
-if fault == "vanish":
-    watchdog.SILENT, watchdog.GRACE = 5, 3.0
+if fault in ("vanish", "starve", "kill", "fill"):
+    watchdog.SILENT, watchdog.VERDICT, watchdog.GRACE = 5, 2.0, 3.0
 elif fault == "pause":
     watchdog.SILENT = 3
 TrainStep.__call__ = faulty_step  # type: ignore[method-assign]

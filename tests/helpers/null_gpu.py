@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.helpers.paths import REPO, SHARED
-from tests.helpers.programs import quiet_environment
+from tests.helpers.programs import quiet_environment, ranks_of
 
 SOURCE = SHARED / "nullgpu"
 
@@ -38,9 +39,18 @@ class NullGpu:
         Without it sums are zeros, and asserts over them are off.
         """
         launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+        words = ["-m", *launch, *map(str, command)] if processes > 1 else [*map(str, command)]
+        return self._run(words, processes, compute, variables)
+
+    def run_ranks(self, *command: object, processes: int) -> list[subprocess.CompletedProcess[str]]:
+        """Run a Python command line as ranks that no launcher ends; the CPU computes."""
         words = [*map(str, command)]
-        if processes > 1:
-            words = ["-m", *launch, *words]
+        with ThreadPoolExecutor(processes) as pool:
+            return list(pool.map(lambda rank: self._run(words, processes, True, rank), ranks_of(processes)))
+
+    def _run(
+        self, words: list[str], processes: int, compute: bool, variables: dict[str, str]
+    ) -> subprocess.CompletedProcess[str]:
         names = {"NULLCUDA_DEVICES": str(processes), "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": None}
         if compute:
             names |= {"NULLCUDA_COMPUTE": "1", "NULLCUDA_EXCHANGE": "1", "TRITON_INTERPRET": "1"}

@@ -1,0 +1,34 @@
+"""Faults of one rank of two under NCCL's host side, and no launcher that would end the other one."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.null_gpu import NullGpu
+from tests.helpers.programs import TINY
+
+pytestmark = [pytest.mark.slow, pytest.mark.nullgpu]
+PLACED = ("--data.placement", "host", "--train.timeout_minutes", 0.2, "--train.epochs", 4, "--run.name", "run")
+
+
+@pytest.mark.parametrize(
+    ("fault", "statuses", "state", "why"),
+    [
+        ("starve", (75, 75), "interrupted", "it hangs reading photos: the disk of the photos or packs does not answer"),
+        ("kill", (75, -9), "interrupted", "it died without a word"),
+        ("fill", (1, 1), "failed", "OSError: out of memory with 1 photo at once. Set train.max_rows=1 or lower"),
+    ],
+)
+def test_failing_gpu_rank_is_named(
+    fault: str, statuses: tuple[int, int], state: str, why: str, null_gpu: NullGpu, photos: Path
+) -> None:
+    runs = photos.parent / "runs"
+    command = "tests/faults/faulty_train.py", fault, 1, "--data.root", photos, *TINY, "--run.folder", runs, *PLACED
+    done = null_gpu.run_ranks(*command, processes=2)
+    assert f"rank 0: rank 1 was the first to fail: {why}" in done[0].stderr
+    assert tuple(rank.returncode for rank in done) == statuses
+    assert ("rank 1: no step for" in done[1].stderr) == (fault == "starve"), "its stacks"
+    record = json.loads((runs / "run" / "run.json").read_text())
+    assert record["state"] == state
+    assert why in record["reason"]
