@@ -1,8 +1,12 @@
 """Which rank was the first to fail, where gloo's own words differ."""
 
+import time
+
 import pytest
 from torch.distributed import HashStore  # type: ignore[attr-defined]
 
+from leafdist.distributed import watchdog as module
+from leafdist.distributed.standstill import Standstill, hanging
 from leafdist.distributed.watchdog import BROKEN, LEFT, SILENT, Watchdog
 from tests.helpers.programs import Program
 
@@ -31,6 +35,41 @@ def test_waking_rank_is_alive_again() -> None:
     for _ in range(2 * SILENT):
         watchdog._check_next_rank()
     assert watchdog._first_failure() is None, "it has left in peace"
+
+
+@pytest.mark.parametrize(
+    ("beats", "waits", "rank"),
+    [
+        ((7, 6, 7), (True, True, True), 1),  # its GPU got the earlier steps only
+        ((7, 7, 7), (True, True, False), 2),  # it never came to the collective
+        ((7, 7, 7), (True, True, True), None),  # the GPUs or the network, or no fault at all
+        ((7, 7, 7), (False, False, False), None),
+        ((7, None, 7), (True, True, True), None),  # it goes on
+    ],
+)
+def test_rank_behind_the_others_hangs(beats: tuple[int | None, ...], waits: tuple[bool, ...], rank: int | None) -> None:
+    found = zip(beats, waits, strict=True)
+    failure = hanging(["" if count is None else Standstill(count, wait, "there").to_json() for count, wait in found])
+    assert (failure and failure.rank) == rank
+
+
+def test_standing_rank_tells_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "HEARTBEAT", 0.01)
+    monkeypatch.setattr(module, "VERDICT", 0.1)
+    store = HashStore()
+    store.set("alive/1", LEFT)
+    store.set("stands/1", Standstill(1, waits=True, where="in the collective").to_json())
+    watchdog = Watchdog(store, rank=0, world=2, stall=0.2)
+    watchdog.start()
+    time.sleep(0.6)
+    failure = watchdog._first_failure()
+    assert failure
+    assert failure.rank == 0
+    assert "it hangs in test_watchdog.py" in failure.reason
+    watchdog.beat()
+    time.sleep(0.1)
+    assert watchdog._read("stands/0") == "", "it goes on"
+    watchdog.stop()
 
 
 @pytest.mark.parametrize(

@@ -12,17 +12,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.nullgpu]
 PLACED = ("--data.placement", "host", "--train.timeout_minutes", 0.2, "--train.epochs", 4, "--run.name", "run")
 
 
-@pytest.mark.parametrize(
-    ("fault", "statuses", "state", "why"),
-    [
-        ("starve", (75, 75), "interrupted", "it hangs reading photos: the disk of the photos or packs does not answer"),
-        ("kill", (75, -9), "interrupted", "it died without a word"),
-        ("fill", (1, 1), "failed", "OSError: out of memory with 1 photo at once. Set train.max_rows=1 or lower"),
-    ],
-)
-def test_failing_gpu_rank_is_named(
-    fault: str, statuses: tuple[int, int], state: str, why: str, null_gpu: NullGpu, photos: Path
-) -> None:
+OUTCOMES = {  # statuses, state of the run, reason
+    "starve": ((75, 75), "interrupted", "it hangs reading photos: the disk of the photos or packs does not answer"),
+    "kill": ((75, -9), "interrupted", "it died without a word"),
+    "fill": ((1, 1), "failed", "OSError: out of memory with 1 photo at once. Set train.max_rows=1 or lower"),
+}
+
+
+@pytest.mark.parametrize("fault", OUTCOMES)
+def test_failing_gpu_rank_is_named(fault: str, null_gpu: NullGpu, photos: Path) -> None:
+    statuses, state, why = OUTCOMES[fault]
     runs = photos.parent / "runs"
     command = "tests/faults/faulty_train.py", fault, 1, "--data.root", photos, *TINY, "--run.folder", runs, *PLACED
     done = null_gpu.run_ranks(*command, processes=2)
