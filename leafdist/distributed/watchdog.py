@@ -57,7 +57,7 @@ class Watchdog(threading.Thread):
         self._beats, self._last_beat, self._thread = 0, time.monotonic(), threading.get_ident()
         self._reading_since: float | None = None
         self._ended = threading.Event()
-        self._stacks_printed = self._stands = False
+        self._stacks_printed, self._stands = False, ""  # where the main thread stands since it sends no beats
         self._failure_seen: float | None = None
         self._next_heartbeat, self._missed = "", 0  # of the next rank, and how many of ours it has not changed
         self._reported = ""  # the death of the next rank, as we reported it
@@ -108,7 +108,7 @@ class Watchdog(threading.Thread):
             console.say_aside(f"rank {self.rank}: no step for {idle:.0f} s. Its stacks:")
             faulthandler.dump_traceback(2, all_threads=True)  # in a notebook sys.stderr is no file
         reading = self._reading_since  # the main thread may end it at any time
-        if reading and time.monotonic() - reading > self.stall + GRACE:
+        if reading and time.monotonic() - reading > self.stall + 2 * GRACE:
             failure = Failure(self.rank, f"no photos could be read for {self.stall:.0f} s and more: {DISK}", WRONG)
             with suppress(RuntimeError):  # the store is gone
                 if self.store:
@@ -142,13 +142,14 @@ class Watchdog(threading.Thread):
     def _check_standstill(self) -> None:
         """Name the rank that all others wait for, long before NCCL would abort them without a name."""
         idle = time.monotonic() - self._last_beat
-        before, self._stands = self._stands, idle > self.stall
         assert self.store
-        if self._stands:
+        if idle > self.stall:
             now = Standstill.of(self._thread, self._beats, reading=self._reading_since is not None)
-            self.store.set(f"stands/{self.rank}", now.to_json())
-        elif before:
+            self._stands = self._stands or now.where
+            self.store.set(f"stands/{self.rank}", now.to_json() if now.where == self._stands else "")
+        elif self._stands:
             self.store.set(f"stands/{self.rank}", "")
+            self._stands = ""
         if idle > self.stall + VERDICT:
             failure = hanging([self._read(f"stands/{rank}") for rank in range(self.world)])
             if failure:
@@ -161,8 +162,9 @@ class Watchdog(threading.Thread):
             self._failure_seen = None
             return
         self._failure_seen = self._failure_seen or time.monotonic()
-        if time.monotonic() - self._failure_seen > GRACE:
-            self._leave(failure, "leaving" if failure.rank == self.rank else HANGS)
+        waited, own = time.monotonic() - self._failure_seen, failure.rank == self.rank
+        if waited > (2 * GRACE if own else GRACE):  # the one that hangs is the last to leave: it may hold the store
+            self._leave(failure, "leaving" if own else HANGS)
 
     def _leave(self, failure: Failure, how: str) -> None:
         error = PeerError(failure)

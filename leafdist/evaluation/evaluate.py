@@ -21,7 +21,6 @@ from leafdist.data.plan import EVALUATION_BATCH, Purpose, Share, stream_key, uni
 from leafdist.distributed.memory import memory_for
 from leafdist.distributed.runtime import AMP, Runtime
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
-from leafdist.system.console import counted
 
 FACTS = 4  # columns for each photo: seen, predicted, loss, confidence
 
@@ -58,21 +57,20 @@ def evaluate(
     table = torch.zeros((len(index), width), dtype=torch.float64, device=runtime.device)
     was_training = model.training
     model.eval()
-    network = cast_once(model, judging.precision)
 
     def judge(batch: Batch) -> None:
         images, labels, rows, _ = batch.tensors
         seed = judging.crop_seed
         draws = None if seed is None else _crop_draws(batch.share, seed).to(runtime.device)
-        work = f"in evaluation, with {counted(len(rows), 'photo')} at once"
-        room = memory_for(work, resident=loader.pack is not None)
-        with torch.inference_mode(), runtime.autocast(judging.precision), room:
+        with torch.inference_mode(), runtime.autocast(judging.precision):
             logits = _logits(network, augment(images, draws), flips=judging.flips)
             table[rows] = _facts(logits, labels)[:, :width]
 
     mine = _batches_of_rank(len(index), runtime)
-    at_once = batches_at_once(runtime)
-    with _one_batch_per_core(runtime) as run, _untimed_kernels():
+    at_once, resident = batches_at_once(runtime), loader.pack is not None
+    room = memory_for(f"in evaluation, with {EVALUATION_BATCH[runtime.device.type]} photos at once", resident=resident)
+    with room, _one_batch_per_core(runtime) as run, _untimed_kernels():
+        network = cast_once(model, judging.precision)
         batches = loader.batches(map(Share.undrawn, mine))
         (rounds,) = runtime.highest(-(-len(mine) // at_once))
         for _ in range(rounds):

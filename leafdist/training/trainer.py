@@ -183,11 +183,17 @@ class Trainer:
         )
 
     def poll_signals(self) -> None:
-        """Agree with all ranks: leave when one was told to or cannot save, and save when it is time."""
+        """Agree with all ranks: leave when one was told to or cannot save, and save when it is time.
+
+        On several GPUs at the look after that: a thread that waits launches nothing.
+        """
         self.runtime.watchdog.beat()
         minutes = (time.monotonic() - self.saved_time) / 60
         due = self.runtime.is_main and minutes > self.config.train.save_minutes
-        stop, broken, due = map(bool, self.runtime.highest(signals.received() is not None, self.writer.broken, due))
+        if due:
+            self.saved_time = time.monotonic()  # asked for once, though the answer may come at the next look
+        wishes = signals.received() is not None, self.writer.broken, due
+        stop, broken, due = map(bool, self.runtime.highest_later(*wishes))
         if broken:
             self.runtime.once(self.writer.wait, patient=False)
         if stop or due:

@@ -1,6 +1,6 @@
 """train.py with a fault at step 5: FAULT RANK, then train.py's own arguments.
 
-hang, die, throw, desert, vanish, pause, inf; under NCCL starve (its loader sleeps), kill, fill (its GPU is full).
+hang, die, throw, desert, vanish, pause, inf; under NCCL starve (its loader sleeps), kill, fill (its GPU is full), stop.
 """
 
 import os
@@ -26,16 +26,18 @@ train_step = TrainStep.__call__
 def faulty_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
     if step == 5 and fault in ("desert", "vanish") and self.runtime.rank != int(victim):
         time.sleep(600)
+    if step == 3 and fault == "starve" and self.runtime.rank == int(victim):
+        Loader._next = lambda *_: time.sleep(600)  # type: ignore[method-assign]  # between two looks at signals
     if step == 5 and self.runtime.rank == int(victim):
         if fault == "hang":
             time.sleep(600)
-        elif fault == "starve":
-            Loader._next = lambda *_: time.sleep(600)  # type: ignore[method-assign]
         elif fault == "fill":
             torch.cuda.empty_cache()
             torch.cuda.set_per_process_memory_fraction(0.0)
         elif fault in ("die", "vanish", "kill"):
             os.kill(os.getpid(), signal.SIGKILL)
+        elif fault == "stop":
+            os.kill(os.getpid(), signal.SIGTERM)
         elif fault == "pause":
             subprocess.Popen(["sh", "-c", f"sleep 8; kill -CONT {os.getpid()}"])
             os.kill(os.getpid(), signal.SIGSTOP)
@@ -46,8 +48,10 @@ def faulty_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
     return train_step(self, step, batch)
 
 
-if fault in ("vanish", "starve", "kill", "fill"):
-    watchdog.SILENT, watchdog.VERDICT, watchdog.GRACE = 5, 2.0, 3.0
+if fault == "vanish":
+    watchdog.SILENT, watchdog.GRACE = 5, 3.0
+elif fault in ("starve", "kill", "fill"):
+    watchdog.SILENT, watchdog.VERDICT, watchdog.GRACE = 4, 1.0, 3.0
 elif fault == "pause":
     watchdog.SILENT = 3
 TrainStep.__call__ = faulty_step  # type: ignore[method-assign]
