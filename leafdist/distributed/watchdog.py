@@ -58,7 +58,8 @@ class Watchdog(threading.Thread):
         self._reading_since: float | None = None
         self._ended = threading.Event()
         self._stacks_printed, self._stands = False, ""  # where the main thread stands since it sends no beats
-        self._failure_seen: float | None = None
+        self._failure: Failure | None = None  # that ends this rank soon, and since when it is known
+        self._failure_seen = 0.0
         self._next_heartbeat, self._missed = "", 0  # of the next rank, and how many of ours it has not changed
         self._reported = ""  # the death of the next rank, as we reported it
 
@@ -109,11 +110,11 @@ class Watchdog(threading.Thread):
             faulthandler.dump_traceback(2, all_threads=True)  # in a notebook sys.stderr is no file
         reading = self._reading_since  # the main thread may end it at any time
         if reading and time.monotonic() - reading > self.stall + 2 * GRACE:
-            failure = Failure(self.rank, f"no photos could be read for {self.stall:.0f} s and more: {DISK}", WRONG)
+            why = f"no photos could be read for {self.stall:.0f} s and more: {DISK}"
+            failure = self._failure or Failure(self.rank, why, WRONG)
             with suppress(RuntimeError):  # the store is gone
                 if self.store:
                     self.store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
-                    failure = self._first_failure() or failure  # if this rank alone hangs, another try may help
             self._leave(failure, "leaving a disk that hangs")
 
     def _check_next_rank(self) -> None:
@@ -137,7 +138,7 @@ class Watchdog(threading.Thread):
     def _check_without_store(self) -> None:
         self._missed += 1
         if self._missed > SILENT and time.monotonic() - self._last_beat > SILENT * HEARTBEAT:
-            self._leave(Failure(0, GONE, INTERRUPTED), HANGS)
+            self._leave(self._failure or Failure(0, GONE, INTERRUPTED), HANGS)
 
     def _check_standstill(self) -> None:
         """Name the rank that all others wait for, long before NCCL would abort them without a name."""
@@ -159,9 +160,10 @@ class Watchdog(threading.Thread):
         """End this rank where it hangs, or waits in a collective that cannot complete since another one failed."""
         failure = self._first_failure()
         if failure is None or (failure.rank == self.rank and not self._stands):
-            self._failure_seen = None
+            self._failure = None
             return
-        self._failure_seen = self._failure_seen or time.monotonic()
+        if self._failure is None:
+            self._failure, self._failure_seen = failure, time.monotonic()
         waited, own = time.monotonic() - self._failure_seen, failure.rank == self.rank
         if waited > (2 * GRACE if own else GRACE):  # the one that hangs is the last to leave: it may hold the store
             self._leave(failure, "leaving" if own else HANGS)
