@@ -51,7 +51,7 @@ def faulty_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
 if fault == "vanish":
     watchdog.SILENT, watchdog.GRACE = 5, 3.0
 elif fault in ("starve", "kill", "fill"):
-    watchdog.SILENT, watchdog.VERDICT, watchdog.GRACE = 4, 1.0, 3.0
+    watchdog.SILENT, watchdog.VERDICT, watchdog.GRACE = 6 if fault == "kill" else 30, 1.0, 3.0
 elif fault == "pause":
     watchdog.SILENT = 3
 TrainStep.__call__ = faulty_step  # type: ignore[method-assign]
