@@ -16,7 +16,7 @@ DISK = "the disk of the photos or packs does not answer. Look at it, or name ano
 
 @dataclass(frozen=True)
 class Standstill:
-    """A thread that has stood in one line for too long. beats: how many it has sent; waits: inside PyTorch, as others may."""
+    """A thread that stands in one line for too long. beats: how many it has sent; waits: inside PyTorch."""
 
     beats: int
     waits: bool

@@ -183,15 +183,11 @@ class Trainer:
         )
 
     def poll_signals(self) -> None:
-        """Agree with all ranks: leave when one was told to or cannot save, and save when it is time.
-
-        On several GPUs at the look after that: a thread that waits launches nothing.
-        """
+        """Agree with all ranks, on GPUs one call later: leave when told to or where one cannot save; save in time."""
         self.runtime.watchdog.beat()
         minutes = (time.monotonic() - self.saved_time) / 60
         due = self.runtime.is_main and minutes > self.config.train.save_minutes
-        if due:
-            self.saved_time = time.monotonic()  # asked for once, though the answer may come at the next look
+        self.saved_time = time.monotonic() if due else self.saved_time  # asked once; the answer may come a call later
         wishes = signals.received() is not None, self.writer.broken, due
         stop, broken, due = map(bool, self.runtime.highest_later(*wishes))
         if broken:
