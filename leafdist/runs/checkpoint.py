@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from leafdist.runs.facts import CheckpointMeta
 from leafdist.runs.header import FORMAT, damaged, header_of, parse_header
+from leafdist.runs.host_copies import HostCopies, Tensors
 from leafdist.runs.layout import GENERATION, UNSAVED, UNVALIDATED, RunLayout, age, generations
 from leafdist.system import files
 
@@ -30,16 +31,28 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Copies on the CPU, which are written while training continues. state: the rest of the checkpoint, as JSON."""
+    """Copies of model and optimizer, which are written while training continues.
 
-    model: dict[str, Tensor]
-    optimizer: dict[str, Tensor]
+    state: the rest of the checkpoint, as JSON.
+    """
+
+    copies: HostCopies
     state: dict[str, Any]
 
     @classmethod
     def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> "Snapshot":
-        """Copy `model` and `optimizer` off the device."""
-        return cls(tensors_of(model), _copies(optimizer_tensors(optimizer)), state)
+        """Start to copy `model` and `optimizer` off the device. Does not wait for a GPU."""
+        return cls(HostCopies(model.state_dict(), optimizer_tensors(optimizer)), state)
+
+    @property
+    def model(self) -> Tensors:
+        """Parameters and buffers, once they have arrived."""
+        return self.copies.tensors[0]
+
+    @property
+    def optimizer(self) -> Tensors:
+        """What `optimizer_tensors` gives, once it has arrived."""
+        return self.copies.tensors[1]
 
 
 def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = True) -> None:
@@ -190,15 +203,9 @@ def load_best(run: Path) -> tuple[dict[str, Tensor], CheckpointMeta]:
     return tensors, meta
 
 
-def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+def tensors_of(model: nn.Module) -> Tensors:
     """Return copies of parameters and buffers, on the CPU and contiguous."""
-    return _copies(model.state_dict())
-
-
-def _copies(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {
-        key: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format) for key, value in state.items()
-    }
+    return HostCopies(model.state_dict()).tensors[0]
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:

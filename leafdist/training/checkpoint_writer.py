@@ -22,10 +22,14 @@ class Writer:
         """Whether a request has failed so far. Never waits."""
         return self._error is not None
 
-    def submit(self, work: Callable[[], None]) -> None:
-        """Run `work` in the background. Never raises: `broken` and `wait` tell how it went."""
+    def make_room(self) -> None:
+        """Wait until fewer than two requests hold tensors; call it before those of the next one are copied."""
         while self._pending and (self._pending[0].done() or len(self._pending) >= WAITING):
             self._pending.popleft().result()
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Run `work` in the background. Never raises: `broken` and `wait` tell how it went."""
+        self.make_room()
         self._pending.append(self._pool.submit(self._run, work))
 
     def wait(self) -> None:

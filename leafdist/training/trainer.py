@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from torch import Tensor, nn
+from torch import nn
 
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
@@ -19,6 +19,7 @@ from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
+from leafdist.runs.checkpoint import Snapshot
 from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
 from leafdist.runs.header import best_so_far
@@ -32,6 +33,8 @@ from leafdist.training.progress import Progress
 from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
 from leafdist.training.sums import StepSums, Totals
+
+OLD = 20.0  # seconds since the last checkpoint after which the end of an epoch is worth one
 
 
 class Trainer:
@@ -163,13 +166,15 @@ class Trainer:
             seconds=state.epoch_seconds,
         )
         best = state.better(validation.accuracy, validation.mean_loss)
-        if best and self.runtime.is_main:
-            tensors = checkpoint.tensors_of(self.step.model)
-            self.writer.submit(partial(self._write_best, tensors, self._meta(), validation))
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
         state.end_epoch()
-        self.save()
+        train, age = self.config.train, time.monotonic() - self.saved_time
+        asked = train.save_every > 0 and state.step % train.save_every == 0
+        # last/ never lags behind best/: GPUs, and other processes, would not train the epochs between to the same bits
+        # again, and best/ would be of an epoch that the run does not have
+        if best or asked or self.finished or age > min(OLD, 60 * train.save_minutes):
+            self.save(validation if best else None)
 
     def evaluate(self, split: str) -> Predictions:
         """Predict each photo of `split` once, on all processes together."""
@@ -199,8 +204,8 @@ class Trainer:
             names = [name for name in self.runtime.gather(signals.received()) if name]
             raise signals.Interrupted(f"interrupted by {names[0]}: saved at step {self.state.step}")
 
-    def save(self) -> None:
-        """Write `last/` as it is now, in the background."""
+    def save(self, best: Predictions | None = None) -> None:
+        """Write `last/` as it is now, in the background; and `best/` if its validation is given."""
         state = self.state
         self._collect()
         self.step.watch.judge()
@@ -210,18 +215,22 @@ class Trainer:
             return
         self.saved_position = state.position
         if self.runtime.is_main:
+            self.writer.make_room()
             values = to_plain(replace(state, scaler=self.step.scaler_state()))
-            snapshot = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values)
-            self.writer.submit(partial(self._write_last, state.step, snapshot, validated=not self.epoch_trained))
+            snapshot = Snapshot.of(self.step.model, self.step.optimizer, values)
+            work = partial(self._write, state.step, snapshot, self._meta(), best, validated=not self.epoch_trained)
+            self.writer.submit(work)
 
-    def _write_last(self, step: int, snapshot: checkpoint.Snapshot, *, validated: bool) -> None:
+    def _write(
+        self, step: int, snapshot: Snapshot, meta: CheckpointMeta, best: Predictions | None, *, validated: bool
+    ) -> None:
+        """Write `best/` if it is given, then `last/`."""
+        if best:
+            index = self.loaders["val"].source.index
+            checkpoint.save_best(self.layout.best, snapshot.model, meta)
+            write_predictions(self.layout.best_predictions, index.every_name, index.classes, best)
         files.flush(self.layout.metrics)  # the checkpoint relies on its lines
         checkpoint.save_last(self.layout.last, step, snapshot, validated=validated)
-
-    def _write_best(self, tensors: dict[str, Tensor], meta: CheckpointMeta, validation: Predictions) -> None:
-        index = self.loaders["val"].source.index
-        checkpoint.save_best(self.layout.best, tensors, meta)
-        write_predictions(self.layout.best_predictions, index.every_name, index.classes, validation)
 
     def _explain(self, step: int) -> str:
         """What is known of a step that is not finite; the files of its batch go to not-finite.json."""
