@@ -115,3 +115,24 @@ def test_last_of_1024_ranks_keeps_step(null_gpu: NullGpu) -> None:
     assert [kind for kind, _ in first + last] == ["photos", "photos", "photos", "stand-in"]
     assert "allreduce" in first[0][1]
     assert len({counts for _, counts in first + last}) == 1
+
+
+def test_save_asks_for_few_copies(null_gpu: NullGpu, tmp_path: Path) -> None:
+    """Of 803 tensors one per group and dtype, into memory kept from the saves before; the writer alone waits."""
+    done = null_gpu.run("-m", "tests.helpers.saved_steps", tmp_path, *RESNET, "--train.precision", "bf16")
+    assert done.returncode == 0, done.stderr
+    counts = json.loads(done.stdout.splitlines()[-1])
+    assert counts["tensors"] == 803
+    assert counts["launch"] <= 12
+    assert counts["D2H pinned"] == counts["stream wait"] == 3
+    assert counts["host waits: event"] == 1
+    for what in ("D2H pageable", "host waits: stream", "host waits: copy", "host waits: device", "cudaHostAlloc"):
+        assert counts[what] == 0, what
+
+
+def test_late_copies_reach_their_files(null_gpu: NullGpu, tmp_path: Path) -> None:
+    """CUDA brings each as late as it may, long after the training went on."""
+    command = "-m", "tests.helpers.saved_steps", tmp_path, *BASELINE, "--train.precision", "no"
+    done = null_gpu.run(*command, compute=True, NULLCUDA_LAZY="1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1])["wrong"] == 0
