@@ -4,9 +4,17 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from leafdist.config.schema import TrainConfig
 from leafdist.system.errors import SaveError
 
 WAITING = 2  # requests that may hold tensors in memory: the one being written and the next
+OLD = 20.0  # seconds since the last checkpoint after which the end of an epoch is worth one
+
+
+def is_due(config: TrainConfig, step: int, age: float) -> bool:
+    """Whether an epoch that ends at `step` gets a checkpoint, the last one being `age` seconds old."""
+    asked = config.save_every > 0 and step % config.save_every == 0
+    return asked or age > min(OLD, 60 * config.save_minutes)
 
 
 class Writer:

@@ -27,14 +27,12 @@ from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system import files, signals
 from leafdist.system.plain import from_plain, to_plain
-from leafdist.training.checkpoint_writer import Writer
+from leafdist.training.checkpoint_writer import Writer, is_due
 from leafdist.training.optim import NotFiniteError
 from leafdist.training.progress import Progress
 from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
 from leafdist.training.sums import StepSums, Totals
-
-OLD = 20.0  # seconds since the last checkpoint after which the end of an epoch is worth one
 
 
 class Trainer:
@@ -169,11 +167,10 @@ class Trainer:
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
         state.end_epoch()
-        train, age = self.config.train, time.monotonic() - self.saved_time
-        asked = train.save_every > 0 and state.step % train.save_every == 0
         # last/ never lags behind best/: GPUs, and other processes, would not train the epochs between to the same bits
-        # again, and best/ would be of an epoch that the run does not have
-        if best or asked or self.finished or age > min(OLD, 60 * train.save_minutes):
+        # again, and best/ would be of an epoch that the run does not have. Nothing in `save` is collective here, so
+        # clocks may differ: rank 0's decides
+        if best or self.finished or is_due(self.config.train, state.step, time.monotonic() - self.saved_time):
             self.save(validation if best else None)
 
     def evaluate(self, split: str) -> Predictions:

@@ -132,7 +132,7 @@ def test_save_asks_for_few_copies(null_gpu: NullGpu, tmp_path: Path) -> None:
 
 def test_late_copies_reach_their_files(null_gpu: NullGpu, tmp_path: Path) -> None:
     """CUDA brings each as late as it may, long after the training went on."""
-    command = "-m", "tests.helpers.saved_steps", tmp_path, *BASELINE, "--train.precision", "no"
+    command = "-m", "tests.helpers.saved_steps", tmp_path, *BASELINE, "--train.precision", "no", "--train.batch_size", 8
     done = null_gpu.run(*command, compute=True, NULLCUDA_LAZY="1")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1])["wrong"] == 0

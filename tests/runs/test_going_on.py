@@ -40,7 +40,7 @@ def test_copies_are_no_checkpoints(program: Program, photos: Path, tmp_path: Pat
         shutil.copytree(run / "last" / "step-000000003", run / "last" / name)
     shutil.copy(run / "run.json", run / ".mine.tmp")
     assert [path.name for path in generations(run / "last")] == ["step-000000003"]
-    done = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 4)
+    done = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 4, "--train.save_every", 3)
     assert "step-000000003: epoch 2" in done.stdout, done.stderr
     assert {path.name for path in (run / "last").iterdir()} == {*COPIES, *KEPT, "step-000000009", "step-000000012"}
     assert (run / ".mine.tmp").exists()
