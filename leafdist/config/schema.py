@@ -82,7 +82,7 @@ class TrainConfig(Section):
     sync_batchnorm: bool = key(False, "compute BatchNorm's statistics over all processes")
     clip_norm: float | None = key(None, "clip the gradient to this norm; null: no clipping", above=0)
     log_every: int = key(10, "steps between lines of metrics.jsonl", low=1)
-    save_every: int = key(0, "steps between checkpoints, beside those of save_minutes and of epochs; 0: those alone", low=0)
+    save_every: int = key(0, "steps between checkpoints, beside those of save_minutes and epochs; 0: none", low=0)
     save_minutes: float = key(10.0, "minutes between checkpoints", above=0)
     max_steps: int | None = key(None, "stop after so many steps; null: after train.epochs", low=1)
     deterministic: bool = key(False, "deterministic kernels: resume bit for bit on GPUs too; slower")

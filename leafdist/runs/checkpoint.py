@@ -8,7 +8,7 @@ one rename; `best/meta.json` repeats the description for people and scripts.
 import hashlib
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,10 @@ class Snapshot:
     """
 
     copies: HostCopies
-    state: dict[str, Any]
+    state: Mapping[str, object]
 
     @classmethod
-    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> "Snapshot":
+    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, object]) -> "Snapshot":
         """Start to copy `model` and `optimizer` off the device. Does not wait for a GPU."""
         return cls(HostCopies(model.state_dict(), optimizer_tensors(optimizer)), state)
 
