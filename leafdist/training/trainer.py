@@ -19,7 +19,6 @@ from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
-from leafdist.runs.checkpoint import Snapshot
 from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
 from leafdist.runs.header import best_so_far
@@ -167,9 +166,8 @@ class Trainer:
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
         state.end_epoch()
-        # last/ never lags behind best/: GPUs, and other processes, would not train the epochs between to the same bits
-        # again, and best/ would be of an epoch that the run does not have. Nothing in `save` is collective here, so
-        # clocks may differ: rank 0's decides
+        # last/ never lags behind best/: GPUs, or other processes, might train the epochs between to other bits, and
+        # best/ be of an epoch that the run has not. Nothing in `save` is collective here: the clock of rank 0 decides
         if best or self.finished or is_due(self.config.train, state.step, time.monotonic() - self.saved_time):
             self.save(validation if best else None)
 
@@ -214,20 +212,19 @@ class Trainer:
         if self.runtime.is_main:
             self.writer.make_room()
             values = to_plain(replace(state, scaler=self.step.scaler_state()))
-            snapshot = Snapshot.of(self.step.model, self.step.optimizer, values)
+            snapshot = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values)
             work = partial(self._write, state.step, snapshot, self._meta(), best, validated=not self.epoch_trained)
             self.writer.submit(work)
 
     def _write(
-        self, step: int, snapshot: Snapshot, meta: CheckpointMeta, best: Predictions | None, *, validated: bool
+        self, step: int, taken: checkpoint.Snapshot, meta: CheckpointMeta, best: Predictions | None, *, validated: bool
     ) -> None:
-        """Write `best/` if it is given, then `last/`."""
         if best:
             index = self.loaders["val"].source.index
-            checkpoint.save_best(self.layout.best, snapshot.model, meta)
+            checkpoint.save_best(self.layout.best, taken.model, meta)
             write_predictions(self.layout.best_predictions, index.every_name, index.classes, best)
         files.flush(self.layout.metrics)  # the checkpoint relies on its lines
-        checkpoint.save_last(self.layout.last, step, snapshot, validated=validated)
+        checkpoint.save_last(self.layout.last, step, taken, validated=validated)
 
     def _explain(self, step: int) -> str:
         """What is known of a step that is not finite; the files of its batch go to not-finite.json."""
