@@ -1,16 +1,20 @@
 """Which GPU a process gets, and why a job that was given GPUs has none that PyTorch can use."""
 
 import os
+import re
 import socket
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from leafdist.system.console import counted
 
 INSTALL = "install a build of PyTorch for this driver: https://pytorch.org/get-started"
+WHEELS = "https://download.pytorch.org/whl/cu126"  # the last with kernels for cards before Turing
+OLD_CARD = f"Install a build that has: pip install --force-reinstall torch torchvision --index-url {WHEELS}"
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,31 @@ def why_no_gpu(root: Path = Path("/")) -> NoGpu | None:
         text = f"Slurm gave this job GPUs ({given} per node), and there is no NVIDIA driver here"
         return NoGpu(text, "In a container pass --nv (Apptainer) or --gpus all (Docker); else ask for GPU nodes")
     return NoGpu("none: training runs on the CPU")
+
+
+def without_kernels(index: int) -> NoGpu | None:
+    """Why this build of PyTorch cannot compute on GPU number `index`: it has no kernels for that card; else None."""
+    built = [arch for arch in torch.cuda.get_arch_list() if re.fullmatch(r"(sm|compute)_\d+", arch)]
+    if not built:
+        return None
+    card, numbers = properties(index), [int(arch.partition("_")[2]) for arch in built]
+    own = 10 * card.major + card.minor
+    for arch, number in zip(built, numbers, strict=True):  # kernels run on their own generation, PTX on later ones too
+        if number <= own and (number // 10 == card.major or arch.startswith("compute")):
+            return None
+    text = f"GPU {index} {card.name} has compute capability {card.major}.{card.minor}, and PyTorch {torch.__version__}"
+    return NoGpu(f"{text} no kernels for it", OLD_CARD if own < min(numbers) else f"I{INSTALL[1:]}")
+
+
+def own_index() -> int:
+    """Return the number of this process's GPU."""
+    return int(os.environ.get("LOCAL_RANK") or 0) % torch.cuda.device_count()
+
+
+def properties(index: int) -> Any:
+    """Return what PyTorch knows of a GPU, without its page of warnings of a card that it has no kernels for."""
+    with warnings.catch_warnings(action="ignore"):
+        return torch.cuda.get_device_properties(index)
 
 
 def _reason() -> str:
@@ -69,6 +98,8 @@ def check_devices() -> None:
         os.environ["LOCAL_RANK"] = "0"  # what Accelerate takes the GPU's number from
     elif here > cards:
         raise ValueError(f"{here} processes on a node with {counted(cards, 'usable GPU')}: start one per GPU")
+    if unusable := without_kernels(own_index()):
+        raise ValueError(f"{unusable.text}. {unusable.remedy}. To train on CPUs, set CUDA_VISIBLE_DEVICES=''")
 
 
 def identity(device: torch.device) -> tuple[str, str] | None:

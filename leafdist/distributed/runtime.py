@@ -4,29 +4,28 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate.utils import DistributedDataParallelKwargs, InitProcessGroupKwargs, check_cuda_p2p_ib_support
 from torch import Tensor, nn
 from torch.distributed import PrefixStore  # type: ignore[attr-defined]
 from torch.distributed.rendezvous import register_rendezvous_handler, rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from leafdist.distributed import devices
+from leafdist.distributed.precision import autocast, settle_precision
 from leafdist.distributed.watchdog import Abandon, Watchdog
-from leafdist.system import console, environment
+from leafdist.system import console, environment, launched
 from leafdist.system.console import counted
 from leafdist.system.errors import SaveError
 from leafdist.system.processes import usable_cores
 from leafdist.system.signals import Interrupted
 
 T = TypeVar("T")
-Precision = Literal["no", "bf16", "fp16"]
-AMP = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # Steps between looks at signals, at the writer and at the clock; each look is one small reduction over the CPU group,
 # which takes longer the more ranks there are: above 32 of them, look every ranks / 8 steps.
 POLL_EVERY = 4
@@ -47,7 +46,9 @@ class Runtime:
         AcceleratorState._reset_state(reset_partial_state=True)  # of a training before this one, as in a notebook
         local_rank = os.environ.get("LOCAL_RANK")
         devices.check_devices()
-        self.precision: Precision = resolve_precision(precision)
+        turn_off_peer_access()
+        self.settled = settle_precision(precision)
+        self.precision = self.settled.precision
         limit = timeout_minutes + (NCCL_LATER if torch.cuda.is_available() else 0)
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),  # under --multi_gpu without a GPU it would make N worlds of one
@@ -86,7 +87,8 @@ class Runtime:
         """Raises ValueError where `auto` means another precision on another node."""
         if len(set(found := self.gather(self.precision))) > 1:
             each = ", ".join(f"{precision} on rank {rank}" for rank, precision in enumerate(found))
-            raise ValueError(f"train.precision=auto is not the same on all nodes ({each}). Set it to no or bf16")
+            half = "fp16" if self.device.type == "cuda" else "bf16"
+            raise ValueError(f"train.precision=auto is not the same on all nodes ({each}). Set it to no or {half}")
 
     def say(self, text: str) -> None:
         """Print once, from rank 0."""
@@ -204,23 +206,15 @@ def _meet(*_: object, **options: Any) -> Iterator[tuple[Any, int, int]]:
 register_rendezvous_handler(MEETING, _meet)
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Mixed precision on `device`; disabled for `no`."""
-    return torch.autocast(device.type, AMP.get(precision), enabled=precision in AMP)
-
-
-def resolve_precision(precision: str) -> Precision:
-    """Settle `auto`: bf16 where the device has it in hardware. Raises ValueError for what the device cannot do."""
-    cuda = torch.cuda.is_available()
-    if precision == "fp16":
-        if not cuda:
-            raise ValueError("train.precision=fp16: the CPU has no gradient scaling. Use bf16 or no")
-        return "fp16"
-    if precision == "auto":
-        cpu = torch.cpu.get_capabilities()
-        fast = torch.cuda.is_bf16_supported(including_emulation=False) if cuda else cpu.get("avx512_bf16", False)
-        return "bf16" if fast else "no"
-    return "bf16" if precision == "bf16" else "no"
+def turn_off_peer_access() -> None:
+    """Set what `accelerate launch` sets: under another launcher Accelerate refuses RTX 40xx cards with old drivers."""
+    missing = [name for name in ("NCCL_P2P_DISABLE", "NCCL_IB_DISABLE") if name not in os.environ]
+    several = int(os.environ.get("WORLD_SIZE") or 1) > 1
+    if missing and several and torch.cuda.is_available() and not check_cuda_p2p_ib_support():
+        os.environ |= dict.fromkeys(missing, "1")
+        if launched.speaks():
+            names, driver = " and ".join(missing), "550.40.07"
+            console.say_aside(f"{names} set to 1: RTX 40xx cards talk to each other from driver {driver} on")
 
 
 def check_world_size(world: int) -> None:

@@ -1,6 +1,8 @@
 """An all-reduce in a process of its own on each rank, so that one that hangs or dies is a finding and not the end.
 
-The process: python -m leafdist.doctor.all_reduce ADDRESS PORT RANK WORLD LOCAL_RANK SECONDS ROUNDS
+On GPUs once over NCCL and once over gloo, beside which a run agrees on signals and errors.
+
+The process: python -m leafdist.doctor.all_reduce BACKEND ADDRESS PORT RANK WORLD LOCAL_RANK SECONDS ROUNDS
 """
 
 import json
@@ -13,7 +15,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -25,37 +26,46 @@ from leafdist.doctor.launch import Launch
 from leafdist.system.console import counted
 
 CHECK = "all-reduce"
-WAY_OUT = (
-    "Check the network between the nodes: NCCL_SOCKET_IFNAME and GLOO_SOCKET_IFNAME (both on GPUs) name its interface; "
-    "NCCL_DEBUG=INFO says more. Killed: is there enough memory?"
-)
+WAY_OUT = {
+    "nccl": "Check the network between the nodes: NCCL_SOCKET_IFNAME names its interface; NCCL_DEBUG=INFO says more.",
+    "gloo": "Check the network between the nodes: GLOO_SOCKET_IFNAME names its interface, on GPU jobs too.",
+}
 SMALL, LARGE = 20, 5  # rounds of a sum of one number, and of a large tensor
-MEBIBYTES = {"cpu": 16, "cuda": 64}  # of the large tensor
+MEBIBYTES = {"gloo": 16, "nccl": 64}  # of the large tensor
+
+
+def backends() -> list[str]:
+    """List what a run on this node talks over."""
+    return ["nccl", "gloo"] if torch.cuda.is_available() else ["gloo"]
 
 
 def all_reduce(launch: Launch, seconds: float, rounds: int = LARGE) -> Iterator[Finding]:
-    """Run this rank's process over the store at `launch.port`, which is open; end it after twice `seconds`."""
-    deadline = time.monotonic() + 2 * seconds
-    with started(launch, seconds, rounds) as child:
-        yield judge(launch, child, deadline)
+    """Run this rank's processes over the store at `launch.port`, which is open; end each after twice its patience."""
+    for number, backend in enumerate(backends()):
+        patience = seconds * (1 + 2 * number)  # other ranks may have waited in vain for the backend before
+        deadline = time.monotonic() + 2 * patience
+        with started(launch, backend, patience, rounds) as child:
+            yield judge(launch, backend, child, deadline)
 
 
 def among(processes: int, seconds: float, rounds: int = LARGE) -> Iterator[Finding]:
     """Run all ranks of a launch of `processes` on this machine."""
     from leafdist.doctor.meeting import Meeting
 
-    meeting, deadline = Meeting(Launch("here"), seconds), time.monotonic() + 2 * seconds
+    meeting = Meeting(Launch("here"), seconds)
     whole = replace(meeting.launch, world=processes, local_world=processes)
     launches = [replace(whole, rank=rank, local_rank=rank) for rank in range(processes)]
-    with ExitStack() as stack:
-        children = [stack.enter_context(started(launch, seconds, rounds)) for launch in launches]
-        yield from (judge(launch, child, deadline) for launch, child in zip(launches, children, strict=True))
+    for backend in backends():
+        deadline = time.monotonic() + 2 * seconds
+        with ExitStack() as stack:
+            children = [stack.enter_context(started(launch, backend, seconds, rounds)) for launch in launches]
+            yield from (judge(one, backend, child, deadline) for one, child in zip(launches, children, strict=True))
 
 
 @contextmanager
-def started(launch: Launch, seconds: float, rounds: int) -> Iterator[subprocess.Popen[str]]:
+def started(launch: Launch, backend: str, seconds: float, rounds: int) -> Iterator[subprocess.Popen[str]]:
     """Start the process of one rank; it is killed at the end, whatever happens."""
-    facts = [launch.address, launch.port, launch.rank, launch.world, launch.local_rank, seconds, rounds]
+    facts = [backend, launch.address, launch.port, launch.rank, launch.world, launch.local_rank, seconds, rounds]
     command = [sys.executable, "-m", "leafdist.doctor.all_reduce", *map(str, facts)]
     pipe, variables = subprocess.PIPE, os.environ | {"OMP_NUM_THREADS": "1"}
     child = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=variables)
@@ -66,7 +76,7 @@ def started(launch: Launch, seconds: float, rounds: int) -> Iterator[subprocess.
         child.communicate()
 
 
-def judge(launch: Launch, child: subprocess.Popen[str], deadline: float) -> Finding:
+def judge(launch: Launch, backend: str, child: subprocess.Popen[str], deadline: float) -> Finding:
     """Wait for the process until `deadline` (of time.monotonic), and say how it ended."""
     try:
         out, err = child.communicate(timeout=max(0.1, deadline - time.monotonic()))
@@ -77,33 +87,32 @@ def judge(launch: Launch, child: subprocess.Popen[str], deadline: float) -> Find
         fate = "hangs, and was ended"
     if child.returncode:
         last = err.strip().rpartition("\n")[2].strip()[:400]
-        return error(CHECK, f"rank {launch.rank} of {launch.world} {fate}{last and f': {last}'}", WAY_OUT)
-    backend, size, milliseconds, rate = json.loads(out.splitlines()[-1])
+        text = f"{backend}: rank {launch.rank} of {launch.world} {fate}{last and f': {last}'}"
+        return error(CHECK, text, f"{WAY_OUT[backend]} Killed: is there enough memory?")
+    milliseconds, rate = json.loads(out.splitlines()[-1])
     text = f"{backend} over {counted(launch.world, 'process')}: {{milliseconds:.2f}} ms for a number, "
-    return ok(CHECK, f"{text}{{rate:,.0f}} MB/s for {size} MiB", figures={"milliseconds": milliseconds, "rate": rate})
+    figures = {"milliseconds": milliseconds, "rate": rate}
+    return ok(CHECK, f"{text}{{rate:,.0f}} MB/s for {MEBIBYTES[backend]} MiB", figures=figures)
 
 
 def main(arguments: list[str]) -> None:
-    """Join the others, sum, check the sum, and print backend, MiB, milliseconds of one number, and MB/s."""
-    address, port, rank, world, local_rank, seconds, rounds = arguments
-    limit, cards = timedelta(seconds=float(seconds)), torch.cuda.device_count() if torch.cuda.is_available() else 0
+    """Join the others, sum, check the sum, and print milliseconds of one number, and MB/s."""
+    backend, address, port, rank, world, local_rank, seconds, rounds = arguments
+    limit, cards = timedelta(seconds=float(seconds)), torch.cuda.device_count() if backend == "nccl" else 0
     if int(local_rank) >= cards > 1:
         raise SystemExit(f"local rank {local_rank} on a node with {counted(cards, 'GPU')}")
     device = torch.device("cuda", int(local_rank) % cards) if cards else torch.device("cpu")
-    store = PrefixStore(CHECK, TCPStore(address, int(port), is_master=False, timeout=limit))
-    backend, own = ("nccl", device) if cards else ("gloo", None)
+    store = PrefixStore(f"{CHECK} {backend}", TCPStore(address, int(port), is_master=False, timeout=limit))
+    own = device if cards else None
     dist.init_process_group(backend, store=store, rank=int(rank), world_size=int(world), timeout=limit, device_id=own)
     total = torch.full((1,), int(rank) + 1.0, device=device)
     dist.all_reduce(total)
     if total.item() != (expected := int(world) * (int(world) + 1) / 2):
         raise SystemExit(f"the sum is {total.item():g}, it should be {expected:g}: the network or a GPU is broken")
-    if cards:  # beside NCCL a run talks over gloo, which finds its interface by another rule
-        control: Any = dist.new_group(backend="gloo", timeout=limit)
-        dist.all_reduce(torch.zeros(1), group=control)
-    size = MEBIBYTES[device.type]
     small = _seconds(torch.zeros(1, device=device), SMALL)
-    large = _seconds(torch.zeros(size << 18, device=device), int(rounds))
-    print(json.dumps([backend, size, small * 1e3, (size << 20) / large / 1e6]))
+    size = MEBIBYTES[backend] << 20
+    large = _seconds(torch.zeros(size >> 2, device=device), int(rounds))
+    print(json.dumps([small * 1e3, size / large / 1e6]))
     dist.barrier()
     dist.destroy_process_group()
 

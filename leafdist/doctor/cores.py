@@ -6,7 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import torch
+
 from leafdist.config.schema import Config
+from leafdist.data.open import loader_workers
 from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.diagnosis import Finding, ok, warning
 from leafdist.doctor.launch import Launch
@@ -40,7 +43,8 @@ def check_shared_memory(config: Config, launch: Launch, folder: Path = Path("/de
     """Compare the room in `folder` with the batches that loader workers hand over in it."""
     data, needed = config.data, COLLECTIVES
     if data.source == "folder":
-        workers = usable_cpus(launch.local_world, launch.world) if data.workers == "auto" else int(data.workers)
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        workers = loader_workers(data, usable_cpus(launch.local_world, launch.world), device)
         rows = math.ceil(config.train.batch_size / launch.world)
         needed += launch.local_world * workers * AHEAD * rows * data.resize**2 * 3
     way = "docker run --shm-size=8g or --ipc=host; else fewer data.workers, or data.source=pack, which needs none"

@@ -28,8 +28,16 @@ ROWS = 32  # photos per step on a CPU, where the whole batch would take long
 
 def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
     """Check that photos can be decoded, and fast enough; without photos, say how many the device would train on."""
-    data, root, (slow, demand) = config.data, Path(config.data.root), demanded(config, launch)
+    data, root, rows = config.data, Path(config.data.root), rows_at_once(config, launch)
+    try:
+        slow, demand = demanded(config, launch, rows)
+    except torch.OutOfMemoryError:
+        text = f"{config.model.name} has no room for {counted(rows, 'photo')} at once"
+        yield error("photos", text, f"train.max_rows={max(1, rows // 2)} or lower: the same batch in more parts")
+        return
     pace = f"{config.model.name} trains on {{demand:,.0f}} photos/s here at best, {{slow:,.0f}} in the slowest step"
+    if torch.cuda.is_available():
+        pace += f", in {torch.cuda.max_memory_reserved() / 2**30:.1f} GiB for {counted(rows, 'photo')} at once"
     if root.is_file() or (not root.exists() and data.root == DataConfig().root):
         what = "is an archive" if root.is_file() else "does not exist; `leafdist sample-data` draws photos"
         yield note("photos", f"{pace}; data.root={root} {what}", figures={"demand": demand, "slow": slow})
@@ -50,10 +58,14 @@ def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
         yield replace(found, figures=found.figures | {"slow": slow})
 
 
-def demanded(config: Config, launch: Launch) -> tuple[float, float]:
-    """Photos per second that all processes of this node train on, in the slowest and in the fastest step."""
+def rows_at_once(config: Config, launch: Launch) -> int:
+    """Return the photos of a step that this node's processes each try."""
     rows = math.ceil(config.train.batch_size / launch.world)
-    rows = min(rows, config.train.max_rows or rows, rows if torch.cuda.is_available() else ROWS)
+    return min(rows, config.train.max_rows or rows, rows if torch.cuda.is_available() else ROWS)
+
+
+def demanded(config: Config, launch: Launch, rows: int) -> tuple[float, float]:
+    """Photos per second that all processes of this node train on, in the slowest and in the fastest step."""
     threads = usable_cpus(launch.local_world, launch.world)
     rates = training_rates(config, rows, threads, SECONDS)
     return min(rates) * launch.local_world, max(rates) * launch.local_world

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import torch
 
 from leafdist.config.schema import Config
-from leafdist.distributed.devices import INSTALL, NoGpu, why_no_gpu
-from leafdist.distributed.runtime import resolve_precision
+from leafdist.distributed.devices import INSTALL, NoGpu, properties, why_no_gpu, without_kernels
+from leafdist.distributed.precision import settle_precision
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
 from leafdist.system.console import counted
@@ -34,7 +34,9 @@ def without_gpu(missing: NoGpu) -> Finding:
 
 def check_gpu(index: int) -> Finding:
     """Whether a GPU computes and is free."""
-    gpu = torch.cuda.get_device_properties(index)
+    if unusable := without_kernels(index):
+        return without_gpu(unusable)
+    gpu = properties(index)
     free, total = (size / 2**30 for size in torch.cuda.mem_get_info(index))
     name, figures = f"GPU {index} {gpu.name}", {"free": free, "total": total}
     try:
@@ -52,11 +54,10 @@ def check_precision(config: Config) -> Finding:
     """Whether the device has the precision asked for in hardware."""
     asked = config.train.precision
     try:
-        fast, chosen = resolve_precision("auto") == "bf16", resolve_precision(asked)
+        auto, chosen = settle_precision("auto"), settle_precision(asked).precision
     except ValueError as fault:
         return error("bf16", str(fault).split(". ")[0], "Set train.precision=auto")
-    if asked == "bf16" and not fast:
+    if asked == "bf16" != auto.precision:
         text = "train.precision=bf16 is emulated here: slower than fp32"
         return warning("bf16", text, "train.precision=auto takes what the device has")
-    hardware = "in hardware" if fast else "not in hardware"
-    return ok("bf16", f"{hardware}; train.precision={asked} trains in {'fp32' if chosen == 'no' else chosen}")
+    return ok("bf16", f"{auto.why}; train.precision={asked} trains in {'fp32' if chosen == 'no' else chosen}")

@@ -19,7 +19,8 @@ from leafdist.data.index import Index
 from leafdist.data.loader import Batch, Loader
 from leafdist.data.plan import EVALUATION_BATCH, Purpose, Share, stream_key, uniform_rows
 from leafdist.distributed.memory import memory_for
-from leafdist.distributed.runtime import AMP, Runtime
+from leafdist.distributed.precision import AMP
+from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
 
 FACTS = 4  # columns for each photo: seen, predicted, loss, confidence

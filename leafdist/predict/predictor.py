@@ -16,7 +16,7 @@ from torch import Tensor
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.data.plan import EVALUATION_BATCH
-from leafdist.distributed.runtime import AMP
+from leafdist.distributed.precision import AMP
 from leafdist.models.gradcam import grad_cam, overlay
 from leafdist.predict.caption import captioned
 from leafdist.runs.evaluations import read_calibration

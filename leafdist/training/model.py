@@ -23,7 +23,7 @@ def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: R
     rows = chunk(train.batch_size, 0, world).stop
     parts = len(micro_batches(rows, train.accumulate, train.max_rows))
     runtime.say(
-        f"{counted(world, 'process')} on {runtime.device.type}, precision {runtime.precision}, "
+        f"{counted(world, 'process')} on {runtime.device.type}, precision {runtime.settled}, "
         f"{counted(runtime.cpus, 'CPU')} each; batch {train.batch_size} = {world} x {rows} rows at most, in "
         f"{counted(parts, 'micro-batch')}; {counted(num_samples, 'photo')} to train on"
     )

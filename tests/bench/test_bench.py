@@ -22,7 +22,7 @@ from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack
 from leafdist.data.plan import Share
 from leafdist.data.source import PackSource
-from leafdist.distributed.runtime import resolve_precision
+from leafdist.distributed.precision import settle_precision
 from leafdist.evaluation.evaluate import cast_once
 from leafdist.models.build import build_model
 from leafdist.training.model import check_batchnorm, check_sync_batchnorm
@@ -153,7 +153,7 @@ def test_gpu_script_completes_on_a_cpu(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads((tmp_path / "bench-baseline.json").read_text())
     rows = {part: [row["name"] for row in result[part]] for part in ("ceiling", "training", "evaluation", "loading")}
-    best = f"{resolve_precision('auto')}, channels_last"
+    best = f"{settle_precision('auto').precision}, channels_last"
     assert rows["training"] == [best, "from the pack", "from the folder"]
     assert rows["ceiling"][-1] == f"{best}, compile=default"
     assert rows["loading"][0] == "the protocol's loader"
