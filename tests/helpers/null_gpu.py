@@ -32,11 +32,17 @@ class NullGpu:
             pytest.skip(f"the null GPU cannot be built without gcc and CUDA's headers: {built.stderr[-300:]}")
 
     def run(
-        self, *command: object, processes: int = 1, compute: bool = False, **variables: str
+        self,
+        *command: object,
+        processes: int = 1,
+        compute: bool = False,
+        python: bool = True,
+        card: str = "Null H100 9.0",
+        **variables: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a Python command line on as many GPUs as processes. With `compute` the CPU computes what kernels would.
+        """Run a command line of `python` on as many GPUs as processes. With `compute` the CPU computes what kernels would.
 
-        Without it sums are zeros, and asserts over them are off.
+        Without it sums are zeros, and asserts over them are off. `card` is its name and its compute capability.
         """
         launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         words = ["-m", *launch, *map(str, command)] if processes > 1 else [*map(str, command)]
@@ -52,12 +58,16 @@ class NullGpu:
         self, words: list[str], processes: int, compute: bool, variables: dict[str, str]
     ) -> subprocess.CompletedProcess[str]:
         names = {"NULLCUDA_DEVICES": str(processes), "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": None}
+        name, _, capability = card.rpartition(" ")
+        major, _, minor = capability.partition(".")
+        names |= {"NULLCUDA_NAME": name, "NULLCUDA_MAJOR": major, "NULLCUDA_MINOR": minor}
         if compute:
             names |= {"NULLCUDA_COMPUTE": "1", "NULLCUDA_EXCHANGE": "1", "TRITON_INTERPRET": "1"}
             names["PYTHONPATH"] = f"{self.folder / 'site'}:{REPO}"
         environment = quiet_environment() | names | variables
+        interpreter = [sys.executable, *([] if compute else ["-O"])] if python else []
         return subprocess.run(
-            [str(self.folder / "run.sh"), sys.executable, *([] if compute else ["-O"]), *words],
+            [str(self.folder / "run.sh"), *interpreter, *words],
             capture_output=True,
             text=True,
             cwd=REPO,

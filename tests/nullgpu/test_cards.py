@@ -1,0 +1,91 @@
+"""What cards get: precision, the build that fits, memory, the doctor, and benchmarks/gpu.sh as a whole."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.helpers.null_gpu import NullGpu
+from tests.helpers.paths import REPO
+from tests.helpers.programs import TINY
+
+pytestmark = [pytest.mark.slow, pytest.mark.nullgpu]
+CARDS = (REPO / "docs" / "workstation.md").read_text(encoding="utf-8")
+
+
+def test_a_t4_trains_in_fp16(null_gpu: NullGpu, photos: Path) -> None:
+    command = ["train.py", "--data.root", photos, *TINY, "--train.precision", "auto", "--train.max_steps", 1]
+    done = null_gpu.run(
+        *command,
+        "--run.folder",
+        photos.parent,
+        compute=True,
+        NULLCUDA_NAME="Tesla T4",
+        NULLCUDA_MAJOR="7",
+        NULLCUDA_MINOR="5",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "precision fp16 (auto: Tesla T4 has fp16 tensor cores and no bf16)" in done.stdout
+
+
+def test_a_v100_is_told_its_wheel(null_gpu: NullGpu, photos: Path) -> None:
+    done = null_gpu.run(
+        "train.py", "--data.root", photos, NULLCUDA_NAME="Tesla V100", NULLCUDA_MAJOR="7", NULLCUDA_MINOR="0"
+    )
+    assert done.returncode == 2, done.stderr
+    assert re.fullmatch(r"error: GPU 0 Tesla V100 .* no kernels for it\. .*whl/cu126.*\n", done.stderr)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "no"])
+def test_peaks_are_those_of_docs(precision: str, null_gpu: NullGpu) -> None:
+    """Of a step of ResNet-50 at 224 pixels; 3 % of room for another PyTorch."""
+    sizes = ["--sides", 224, "--rows", 32, 64, 256, "--precisions", precision, "--seconds", 0.01]
+    done = null_gpu.run("-m", "benchmarks.steps", *sizes)
+    assert done.returncode == 0, done.stderr
+    row = next(line for line in CARDS.splitlines() if line.startswith(f"| {precision} |"))
+    told = [tuple(map(float, cell.split(" / "))) for cell in row.split(" | ")[1:4]]
+    cells = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| 224 |")]
+    found = [(float(line[-2]), float(line[-1].rstrip(" |"))) for line in cells]
+    assert len(found) == 3
+    for mine, theirs in zip(found, told, strict=True):
+        assert mine == pytest.approx(theirs, rel=0.03)
+
+
+def test_doctor_sums_over_gloo_too(null_gpu: NullGpu) -> None:
+    """A wrong interface for gloo leaves NCCL whole, and is named."""
+    code = "from leafdist.doctor.all_reduce import among; print(*among(2, 60), sep='\\n')"
+    for interface, gloo in (("lo", "'ok'"), ("nowhere", "'error'")):
+        done = null_gpu.run("-c", code, compute=True, NULLCUDA_DEVICES="2", GLOO_SOCKET_IFNAME=interface)
+        lines = done.stdout.splitlines()
+        assert [re.findall(r"status=('\w+')|text='(nccl|gloo)", line) for line in lines] == [
+            [("'ok'", ""), ("", "nccl")],
+            [("'ok'", ""), ("", "nccl")],
+            [(gloo, ""), ("", "gloo")],
+            [(gloo, ""), ("", "gloo")],
+        ], done.stdout + done.stderr
+        assert done.stdout.count("GLOO_SOCKET_IFNAME names its interface") == (2 if gloo == "'error'" else 0)
+
+
+def test_rates_wait_as_training_does(null_gpu: NullGpu) -> None:
+    """Ten steps for each wait, channels last."""
+    code = "import ctypes; from leafdist.bench.device import training_rates as rates; "
+    code += "from leafdist.config.parse import parse_config; config = parse_config(['--model.name', 'baseline']); "
+    code += "print(len(rates(config, 2, 1, 0.0)), ctypes.CDLL(None).nullcuda_count(b'host waits: device'))"
+    done = null_gpu.run("-c", code)
+    assert done.returncode == 0, done.stderr
+    rates, waits = map(int, done.stdout.split())
+    assert (rates, waits) == (2, 6), "before and after the warm-up and each of the rates"
+
+
+def test_gpu_script_runs_whole(null_gpu: NullGpu, tmp_path: Path) -> None:
+    """As on a GPU, smallest: a killed run goes on bit for bit, and each part leaves its file."""
+    command = ["bash", "benchmarks/gpu.sh", tmp_path]
+    done = null_gpu.run(*command, python=False, compute=True, QUICK="1", PYTHON=sys.executable)
+    assert done.returncode == 0, done.stdout + done.stderr
+    parts = re.findall(r"^([\w-]+): status 0, ", (tmp_path / "summary.txt").read_text(), re.MULTILINE)
+    assert parts == ["card", "sample", "split", "tests", "steps-graph-default", "killed", "bench", "speedrun"]
+    assert "Null H100" in (tmp_path / "card.txt").read_text()
+    assert re.search(r"\d\d tensors in 3 files, 0 differ", (tmp_path / "killed.txt").read_text())
+    assert json.loads((tmp_path / "speedrun.json").read_text())["reached"] == 1
