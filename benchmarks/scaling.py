@@ -16,8 +16,9 @@ class Constants:
     flops: float = 1.724e9  # forward and backward of a photo of 52 pixels: torch.utils.flop_counter
     peak: float = 989e12  # H100 SXM, bf16, dense: NVIDIA's data sheet
     utilisation: float = 0.10  # ASSUMED: small maps
-    kernels: int = 1_500  # ASSUMED: of a step, forward, backward, fused update
-    launch: float = 5e-6  # ASSUMED: host's time a kernel
+    launches: int = 875  # of a step in bf16: counted, benchmarks/launches.py
+    launches_ddp: int = 1_045  # with DistributedDataParallel: counted
+    launch: float = 11e-6  # host's time a launch, autograd and Python included: measured on a virtual machine, no GPU
     gradient: float = 4 * 23.58e6  # bytes: ResNet-50 with 33 classes, fp32
     nvlink: float = 450e9  # bytes a second, one way: NVIDIA's data sheet
     network: float = 50e9  # bytes a second and GPU: NDR InfiniBand, 400 Gb/s, a port a GPU
@@ -45,7 +46,7 @@ def ring(gpus: int, c: Constants) -> float:
 def step(gpus: int, rows: float, c: Constants) -> dict[str, float]:
     """Milliseconds of a step with so many rows per GPU, part by part; host and device run in parallel."""
     arithmetic = rows * c.flops / (c.peak * c.utilisation)
-    compute = max(arithmetic, c.kernels * c.launch)
+    compute = max(arithmetic, (c.launches_ddp if gpus > 1 else c.launches) * c.launch)
     reduce = ring(gpus, c)
     exposed = max(0.0, reduce - c.overlap * compute)
     heed = 2 * (gpus - 1) * c.gloo_hop / max(4, gpus // 8)

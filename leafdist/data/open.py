@@ -32,12 +32,12 @@ def open_loaders(
     """One loader per split; classes are those of the first split where none are given."""
     sources = open_sources(data, splits, runtime, classes)
     resident = runtime.everywhere(lambda: on_device(data, sources, runtime))
-    workers = loader_workers(data, runtime.cpus, runtime.device.type)
+    workers = worker_count(data, runtime.cpus, runtime.device.type)
     make = partial(Loader, device=runtime.device, workers=workers, resident=resident, watchdog=runtime.watchdog)
     return {split: make(source) for split, source in sources.items()}
 
 
-def loader_workers(data: DataConfig, cpus: int, device: str) -> int:
+def worker_count(data: DataConfig, cpus: int, device: str) -> int:
     """Return the processes that read photos for a rank with so many cores; on a GPU one core is left to launch."""
     if data.workers != "auto":
         return int(data.workers)

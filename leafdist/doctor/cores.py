@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from leafdist.config.schema import Config
-from leafdist.data.open import loader_workers
+from leafdist.data.open import worker_count
 from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.diagnosis import Finding, ok, warning
 from leafdist.doctor.launch import Launch
@@ -44,7 +44,7 @@ def check_shared_memory(config: Config, launch: Launch, folder: Path = Path("/de
     data, needed = config.data, COLLECTIVES
     if data.source == "folder":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        workers = loader_workers(data, usable_cpus(launch.local_world, launch.world), device)
+        workers = worker_count(data, usable_cpus(launch.local_world, launch.world), device)
         rows = math.ceil(config.train.batch_size / launch.world)
         needed += launch.local_world * workers * AHEAD * rows * data.resize**2 * 3
     way = "docker run --shm-size=8g or --ipc=host; else fewer data.workers, or data.source=pack, which needs none"

@@ -9,10 +9,12 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from leafdist.config.schema import DataConfig
 from leafdist.data import loader, loader_workers
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.loader_workers import LoaderError
+from leafdist.data.open import worker_count
 from leafdist.data.plan import Share
 from leafdist.data.source import FolderSource, Rows
 from leafdist.distributed.watchdog import Watchdog
@@ -85,3 +87,10 @@ def test_a_dead_disk_ends_the_process(monkeypatch: pytest.MonkeyPatch, capsys: p
         assert left.wait(20)
     assert statuses[:2] == [0, 1], "recorded as failed, not to be requeued"
     assert "no photos could be read" in capsys.readouterr().err
+
+
+def test_gpus_leave_a_core_to_launch() -> None:
+    folder = DataConfig(source="folder")
+    assert [worker_count(folder, cpus, "cuda") for cpus in (1, 2, 8)] == [1, 1, 7]
+    assert worker_count(folder, 8, "cpu") == 8
+    assert worker_count(DataConfig(workers=9), 8, "cuda") == 9

@@ -25,6 +25,7 @@ def test_mixed_precisions_across_nodes_are_refused(monkeypatch: pytest.MonkeyPat
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", list)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     check_devices()
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
@@ -40,6 +41,7 @@ def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -
 def test_own_visible_gpu_is_number_zero(local_world: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", list)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", local_world)
     monkeypatch.setenv("LOCAL_RANK", "1")
     check_devices()

@@ -40,7 +40,7 @@ class NullGpu:
         card: str = "Null H100 9.0",
         **variables: str,
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command line of `python` on as many GPUs as processes. With `compute` the CPU computes what kernels would.
+        """Run a command line of `python` on as many GPUs as processes; with `compute` the CPU does what kernels would.
 
         Without it sums are zeros, and asserts over them are off. `card` is its name and its compute capability.
         """

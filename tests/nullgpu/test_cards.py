@@ -1,6 +1,5 @@
 """What cards get: precision, the build that fits, memory, the doctor, and benchmarks/gpu.sh as a whole."""
 
-import json
 import re
 import sys
 from pathlib import Path
@@ -45,7 +44,7 @@ def test_peaks_are_those_of_docs(precision: str, null_gpu: NullGpu) -> None:
     done = null_gpu.run("-m", "benchmarks.steps", *sizes)
     assert done.returncode == 0, done.stderr
     row = next(line for line in CARDS.splitlines() if line.startswith(f"| {precision} |"))
-    told = [tuple(map(float, cell.split(" / "))) for cell in row.split(" | ")[1:4]]
+    told = [tuple(map(float, cell.split(" / "))) for cell in row.strip("| ").split(" | ")[1:]]
     cells = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| 224 |")]
     found = [(float(line[-2]), float(line[-1].rstrip(" |"))) for line in cells]
     assert len(found) == 3
@@ -72,7 +71,8 @@ def test_rates_wait_as_training_does(null_gpu: NullGpu) -> None:
     """Ten steps for each wait, channels last."""
     code = "import ctypes; from leafdist.bench.device import training_rates as rates; "
     code += "from leafdist.config.parse import parse_config; config = parse_config(['--model.name', 'baseline']); "
-    code += "print(len(rates(config, 2, 1, 0.0)), ctypes.CDLL(None).nullcuda_count(b'host waits: device'))"
+    code += "gpu = ctypes.CDLL(None); rates(config, 2, 1, 0.0); gpu.nullcuda_reset(); "
+    code += "print(len(rates(config, 2, 1, 0.0)), gpu.nullcuda_count(b'host waits: device'))"
     done = null_gpu.run("-c", code)
     assert done.returncode == 0, done.stderr
     rates, waits = map(int, done.stdout.split())
@@ -85,7 +85,24 @@ def test_gpu_script_runs_whole(null_gpu: NullGpu, tmp_path: Path) -> None:
     done = null_gpu.run(*command, python=False, compute=True, QUICK="1", PYTHON=sys.executable)
     assert done.returncode == 0, done.stdout + done.stderr
     parts = re.findall(r"^([\w-]+): status 0, ", (tmp_path / "summary.txt").read_text(), re.MULTILINE)
-    assert parts == ["card", "sample", "split", "tests", "steps-graph-default", "killed", "bench", "speedrun"]
+    assert parts == ["card", "sample", "split", "tests", "steps-default", "resume", "bench", "speedrun"]
     assert "Null H100" in (tmp_path / "card.txt").read_text()
-    assert re.search(r"\d\d tensors in 3 files, 0 differ", (tmp_path / "killed.txt").read_text())
-    assert json.loads((tmp_path / "speedrun.json").read_text())["reached"] == 1
+    resumed = (tmp_path / "resume.txt").read_text()
+    assert "resumed from" in resumed
+    assert re.search(r"\d tensors, 0 differ", resumed)
+    assert "1 of 1 reached" in (tmp_path / "speedrun.txt").read_text()
+
+
+def test_doctor_says_what_steps_take(null_gpu: NullGpu, photos: Path) -> None:
+    """Where there is no room for it too."""
+    code = "from leafdist.config.parse import parse_config; from leafdist.doctor import decoding, launch; "
+    code += f"config = parse_config(['--data.root', '{photos}', '--data.resize', '256', '--data.crop', '224']); "
+    code += "print(*decoding.check_photos(config, launch.Launch('here')))"
+    for memory, status, text in (
+        ("24", "ok", "resnet50 trains on .* in 1[23]\\.\\d GiB for 256 photos at once"),
+        ("8", "error", "resnet50 has no room for 256 photos at once.*train.max_rows=128 or lower"),
+    ):
+        done = null_gpu.run("-c", code, NULLCUDA_GIB=memory)
+        assert re.search(f"Finding\\(status='{status}', check='photos', text='{text}", done.stdout), (
+            done.stdout + done.stderr
+        )
