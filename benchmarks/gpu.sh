@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # All that needs a GPU, in one call of about ten minutes: tests, steps, a killed run, bench, speedrun; text files in OUT.
 #   benchmarks/gpu.sh OUT [DATA]      DATA: folder of {train,val,test}/<class>/<photo>; drawn photos without it
-# GRAPHS="true false" takes the steps with each --train.graph. QUICK=1 makes each part as small as possible, as
+# GRAPHS="never always" takes the steps with each --train.graph. QUICK=1 makes each part as small as possible, as
 # tests/nullgpu/test_cards.py does. A part that fails is named, and the rest runs.
 set -uo pipefail
 mkdir -p "$1"
@@ -10,15 +10,13 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-python} scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 kinds="gpu or not slow" per_class=60 steps="" settings="--model.name resnet50 --model.weights none"
-killed="--train.batch_size 32 --train.epochs 4 --train.save_every 20"
-bench="--turns 3 --seconds 0.5"
+killed="--train.batch_size 32 --train.epochs 4 --train.save_every 20" bench="--turns 3 --seconds 0.5"
 # val accuracy of the protocol's 30 epochs on leaf64; drawn photos have no such figure
 speedrun="--seeds 3 --target ${TARGET:-$([ -n "$data" ] && echo 0.9337 || echo 0)}"
 if [ "${QUICK:-0}" = 1 ]; then
     kinds="not slow" per_class=5 steps="--sides 12 --rows 2 --precisions no --seconds 0.01 --model.name baseline"
     settings="--model.name baseline --data.resize 16 --data.crop 12 --train.batch_size 8"
-    killed="--train.epochs 2 --train.save_every 5"
-    bench="--turns 1 --seconds 0.01"
+    killed="--train.epochs 2 --train.save_every 5" bench="--turns 1 --seconds 0.01"
     speedrun="--seeds 1 --target 0 --train.epochs 1 --optim.warmup_epochs 0 $settings"
 fi
 
@@ -69,8 +67,8 @@ fi
 # shellcheck disable=SC2046,SC2086  # variables of several words
 {
     part tests 180 "$python" -m pytest $(grep -rl "mark\.gpu" tests) -p no:cacheprovider -q -m "$kinds"
-    for graph in ${GRAPHS:-default}; do
-        part "steps-$graph" 150 "$python" -m benchmarks.steps $steps ${GRAPHS:+--train.graph $graph}
+    for graph in ${GRAPHS:-never always}; do
+        part "steps-graph-$graph" 100 "$python" -m benchmarks.steps $steps --train.graph "$graph"
     done
     part resume 150 bash -c 'resume "$@"' _ "$scratch/runs" "$python" train.py --data.root "$data" --track.wandb off \
         --train.deterministic true $settings $killed

@@ -1,14 +1,17 @@
 """Milliseconds and memory of an optimizer step on a GPU: python -m benchmarks.steps --sides 52 224 --rows 32 256.
 
-Anything else goes to train.py's settings, such as --train.compile true. allocated and reserved are the peaks of
-PyTorch's allocator; the CUDA context, NCCL and what cuDNN keeps to itself come on top. host: what the
-process computes meanwhile. Batches lie on the device: `leafdist bench` measures with the loader.
+Anything else goes to train.py's settings, such as --train.graph never. Batches lie on the device: `leafdist bench`
+measures with the loader. host: what the process computes meanwhile. allocated, reserved: peaks of PyTorch's allocator,
+with an epoch's short last batch, as large as it can be; the CUDA context and what cuDNN keeps to itself come on top.
 """
 
 import argparse
 import gc
 import statistics
+import sys
 import time
+from contextlib import redirect_stdout
+from itertools import product
 
 import numpy as np
 import torch
@@ -16,22 +19,12 @@ from accelerate.state import AcceleratorState
 
 from benchmarks.launches import WARM, make_step
 from leafdist.data.loader import Batch
-from leafdist.data.plan import EpochPlan
+from leafdist.data.plan import EpochPlan, Share
 from leafdist.training.sums import StepSums
 
 TURNS = 3
 CLASSES = 33  # of benchmarks/launches.py
-COLUMNS = (
-    "pixels",
-    "rows",
-    "precision",
-    "ms, median",
-    "least",
-    "photos/s",
-    "host, ms",
-    "allocated, GiB",
-    "reserved, GiB",
-)
+COLUMNS = "pixels | rows | precision | ms, median | least | photos/s | host, ms | allocated, GiB | reserved, GiB"
 
 
 def main() -> None:
@@ -44,12 +37,9 @@ def main() -> None:
     options, settings = parser.parse_known_args()
     device = torch.cuda.get_device_properties(0)
     print(f"{device.name}, {device.total_memory / 2**30:.1f} GiB, torch {torch.__version__}", *settings)
-    print(f"\n| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}", flush=True)
-    for side in options.sides:
-        for rows in options.rows:
-            for precision in options.precisions:
-                figures = measured(side, rows, precision, options.seconds, settings)
-                print(f"| {side} | {rows} | {precision} | {' | '.join(figures)} |", flush=True)
+    print(f"\n| {COLUMNS} |\n|{' --- |' * 9}", flush=True)
+    for case in product(options.sides, options.rows, options.precisions):
+        print(f"| {' | '.join([*map(str, case), *measured(*case, options.seconds, settings)])} |", flush=True)
 
 
 def measured(side: int, rows: int, precision: str, seconds: float, settings: list[str]) -> list[str]:
@@ -59,20 +49,26 @@ def measured(side: int, rows: int, precision: str, seconds: float, settings: lis
     torch.cuda.reset_peak_memory_stats()
     AcceleratorState._reset_state(reset_partial_state=True)
     sizes = ["--data.resize", max(64, side * 8 // 7), "--data.crop", side, "--train.batch_size", rows]
+    arguments = [*map(str, sizes), "--train.precision", precision, *settings]
     try:
-        return timed([*map(str, sizes), "--train.precision", precision, *settings], seconds)
+        with redirect_stdout(sys.stderr):  # what it says of graphs
+            return timed(rows, arguments, seconds)
     except (OSError, torch.OutOfMemoryError):
-        return ["out of memory", *[""] * (len(COLUMNS) - 4)]
+        return ["out of memory", *[""] * 5]
 
 
-def timed(arguments: list[str], seconds: float) -> list[str]:
-    """Warm up, then take steps for three times `seconds`."""
+def timed(rows: int, arguments: list[str], seconds: float) -> list[str]:
+    """Warm up, take steps of so many rows for three times `seconds`, and one of a row less."""
     step, runtime, config = make_step(arguments)
-    size, side, sums = config.train.batch_size, config.data.resize, StepSums()
-    share = EpochPlan(size, size, 0, 0).share(0)
-    pixels = np.random.default_rng(0).integers(0, 256, (size, side, side, 3), np.uint8)
-    on_host = map(torch.from_numpy, (pixels, np.arange(size) % CLASSES, share.indices, share.draws))
-    batch, number = Batch(share, *(tensor.to(runtime.device) for tensor in on_host)), 0
+    plan, side, sums, number = EpochPlan(2 * rows - 1, rows, 0, 0), config.data.resize, StepSums(), 0
+    pixels = np.random.default_rng(0).integers(0, 256, (rows, side, side, 3), np.uint8)
+
+    def batch_of(share: Share) -> Batch:
+        count = len(share)
+        arrays = pixels[:count], np.arange(count) % CLASSES, share.indices, share.draws
+        return Batch(share, *(torch.from_numpy(array).to(runtime.device) for array in arrays))
+
+    full, last = map(batch_of, plan.shares(0, 1))
 
     def take(count: int) -> tuple[float, float]:
         """Return milliseconds per step, of the clock and of the process's threads."""
@@ -80,7 +76,7 @@ def timed(arguments: list[str], seconds: float) -> list[str]:
         torch.cuda.synchronize()
         clock, process = time.perf_counter(), time.process_time()
         for _ in range(count):
-            sums.push(*step(number, batch))
+            sums.push(step(number, full))
             number += 1
         process = time.process_time() - process
         torch.cuda.synchronize()
@@ -89,10 +85,12 @@ def timed(arguments: list[str], seconds: float) -> list[str]:
     take(WARM)
     count = max(1, round(1e3 * seconds / take(2)[0]))
     turns = [take(count) for _ in range(TURNS)]
+    sums.push(step(number, last))
+    step.release()
     clocks, hosts = zip(*turns, strict=True)
     peaks = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
     clock = statistics.median(clocks)
-    figures = [f"{clock:.2f}", f"{min(clocks):.2f}", f"{1e3 * size / clock:,.0f}", f"{statistics.median(hosts):.2f}"]
+    figures = [f"{clock:.2f}", f"{min(clocks):.2f}", f"{1e3 * rows / clock:,.0f}", f"{statistics.median(hosts):.2f}"]
     return figures + [f"{peak / 2**30:.2f}" for peak in peaks]
 
 

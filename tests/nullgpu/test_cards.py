@@ -37,19 +37,20 @@ def test_a_v100_is_told_its_wheel(null_gpu: NullGpu, photos: Path) -> None:
     assert re.fullmatch(r"error: GPU 0 Tesla V100 .* no kernels for it\. .*whl/cu126.*\n", done.stderr)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16", "no"])
-def test_peaks_are_those_of_docs(precision: str, null_gpu: NullGpu) -> None:
-    """Of a step of ResNet-50 at 224 pixels; 3 % of room for another PyTorch."""
-    sizes = ["--sides", 224, "--rows", 32, 64, 256, "--precisions", precision, "--seconds", 0.01]
+@pytest.mark.parametrize("graph", ["always", "never"])
+def test_peaks_are_those_of_docs(graph: str, null_gpu: NullGpu) -> None:
+    """Of ResNet-50 at 224 pixels; 3 % of room for another PyTorch."""
+    sizes = ["--sides", 224, "--rows", 32, 64, 256, "--seconds", 0.01, "--train.graph", graph]
     done = null_gpu.run("-m", "benchmarks.steps", *sizes)
     assert done.returncode == 0, done.stderr
-    row = next(line for line in CARDS.splitlines() if line.startswith(f"| {precision} |"))
-    told = [tuple(map(float, cell.split(" / "))) for cell in row.strip("| ").split(" | ")[1:]]
-    cells = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("| 224 |")]
-    found = [(float(line[-2]), float(line[-1].rstrip(" |"))) for line in cells]
-    assert len(found) == 3
-    for mine, theirs in zip(found, told, strict=True):
-        assert mine == pytest.approx(theirs, rel=0.03)
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| 224 |")]
+    for precision in ("bf16", "fp16", "no"):
+        told = next(line for line in CARDS.splitlines() if line.startswith(f"| {precision}, {graph} |"))
+        peaks = [cell.split(" / ") for cell in told.strip("| ").split(" | ")[1:]]
+        found = [row[-2:] for row in rows if row[2] == precision]
+        assert len(found) == 3
+        for mine, theirs in zip(found, peaks, strict=True):
+            assert [*map(float, mine)] == pytest.approx([*map(float, theirs)], rel=0.03)
 
 
 def test_doctor_sums_over_gloo_too(null_gpu: NullGpu) -> None:
@@ -84,8 +85,9 @@ def test_gpu_script_runs_whole(null_gpu: NullGpu, tmp_path: Path) -> None:
     command = ["bash", "benchmarks/gpu.sh", tmp_path]
     done = null_gpu.run(*command, python=False, compute=True, QUICK="1", PYTHON=sys.executable)
     assert done.returncode == 0, done.stdout + done.stderr
+    steps = ["steps-graph-never", "steps-graph-always"]
     parts = re.findall(r"^([\w-]+): status 0, ", (tmp_path / "summary.txt").read_text(), re.MULTILINE)
-    assert parts == ["card", "sample", "split", "tests", "steps-default", "resume", "bench", "speedrun"]
+    assert parts == ["card", "sample", "split", "tests", *steps, "resume", "bench", "speedrun"]
     assert "Null H100" in (tmp_path / "card.txt").read_text()
     resumed = (tmp_path / "resume.txt").read_text()
     assert "resumed from" in resumed
