@@ -14,6 +14,7 @@ from leafdist.config.schema import Config, DataConfig
 from leafdist.data.decode import decode
 from leafdist.data.folds import fold_root
 from leafdist.data.index import check_classes, scan
+from leafdist.distributed.memory import memory_for_rows
 from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
@@ -30,10 +31,11 @@ def check_photos(config: Config, launch: Launch) -> Iterator[Finding]:
     """Check that photos can be decoded, and fast enough; without photos, say how many the device would train on."""
     data, root, rows = config.data, Path(config.data.root), rows_at_once(config, launch)
     try:
-        slow, demand = demanded(config, launch, rows)
-    except torch.OutOfMemoryError:
-        text = f"{config.model.name} has no room for {counted(rows, 'photo')} at once"
-        yield error("photos", text, f"train.max_rows={max(1, rows // 2)} or lower: the same batch in more parts")
+        with memory_for_rows(rows, resident=False):
+            slow, demand = demanded(config, launch, rows)
+    except OSError as fault:
+        text, _, way = str(fault).partition(". ")
+        yield error("photos", text, way)
         return
     pace = f"{config.model.name} trains on {{demand:,.0f}} photos/s here at best, {{slow:,.0f}} in the slowest step"
     if torch.cuda.is_available():

@@ -102,7 +102,7 @@ def test_doctor_says_what_steps_take(null_gpu: NullGpu, photos: Path) -> None:
     code += "print(*decoding.check_photos(config, launch.Launch('here')))"
     for memory, status, text in (
         ("24", "ok", "resnet50 trains on .* in 1[23]\\.\\d GiB for 256 photos at once"),
-        ("8", "error", "resnet50 has no room for 256 photos at once.*train.max_rows=128 or lower"),
+        ("8", "error", "out of memory with 256 photos at once.*train.max_rows=128 or lower"),
     ):
         done = null_gpu.run("-c", code, NULLCUDA_GIB=memory)
         assert re.search(f"Finding\\(status='{status}', check='photos', text='{text}", done.stdout), (
