@@ -46,7 +46,10 @@ class NullGpu:
         """
         launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         words = ["-m", *launch, *map(str, command)] if processes > 1 else [*map(str, command)]
-        return self._run(words, processes, compute, variables)
+        name, _, capability = card.rpartition(" ")
+        major, _, minor = capability.partition(".")
+        variables |= {"NULLCUDA_NAME": name, "NULLCUDA_MAJOR": major, "NULLCUDA_MINOR": minor}
+        return self._run(words, processes, compute, variables, python=python)
 
     def run_ranks(self, *command: object, processes: int) -> list[subprocess.CompletedProcess[str]]:
         """Run a Python command line as ranks that no launcher ends; the CPU computes."""
@@ -55,12 +58,9 @@ class NullGpu:
             return list(pool.map(lambda rank: self._run(words, processes, True, rank), ranks_of(processes)))
 
     def _run(
-        self, words: list[str], processes: int, compute: bool, variables: dict[str, str]
+        self, words: list[str], processes: int, compute: bool, variables: dict[str, str], *, python: bool = True
     ) -> subprocess.CompletedProcess[str]:
         names = {"NULLCUDA_DEVICES": str(processes), "PYTHONPATH": str(REPO), "CUDA_VISIBLE_DEVICES": None}
-        name, _, capability = card.rpartition(" ")
-        major, _, minor = capability.partition(".")
-        names |= {"NULLCUDA_NAME": name, "NULLCUDA_MAJOR": major, "NULLCUDA_MINOR": minor}
         if compute:
             names |= {"NULLCUDA_COMPUTE": "1", "NULLCUDA_EXCHANGE": "1", "TRITON_INTERPRET": "1"}
             names["PYTHONPATH"] = f"{self.folder / 'site'}:{REPO}"
