@@ -55,7 +55,7 @@ def without_kernels(index: int) -> NoGpu | None:
         if number <= own and (number // 10 == card.major or arch.startswith("compute")):
             return None
     text = f"GPU {index} {card.name} has compute capability {card.major}.{card.minor}, and PyTorch {torch.__version__}"
-    return NoGpu(f"{text} no kernels for it", OLD_CARD if own < min(numbers) else f"I{INSTALL[1:]}")
+    return NoGpu(f"{text} has no kernels for it", OLD_CARD if own < min(numbers) else f"I{INSTALL[1:]}")
 
 
 def own_index() -> int:

@@ -32,23 +32,14 @@ class NullGpu:
             pytest.skip(f"the null GPU cannot be built without gcc and CUDA's headers: {built.stderr[-300:]}")
 
     def run(
-        self,
-        *command: object,
-        processes: int = 1,
-        compute: bool = False,
-        python: bool = True,
-        card: str = "Null H100 9.0",
-        **variables: str,
+        self, *command: object, processes: int = 1, compute: bool = False, python: bool = True, **variables: str
     ) -> subprocess.CompletedProcess[str]:
         """Run a command line of `python` on as many GPUs as processes; with `compute` the CPU does what kernels would.
 
-        Without it sums are zeros, and asserts over them are off. `card` is its name and its compute capability.
+        Without it sums are zeros, and asserts over them are off.
         """
         launch = ["torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         words = ["-m", *launch, *map(str, command)] if processes > 1 else [*map(str, command)]
-        name, _, capability = card.rpartition(" ")
-        major, _, minor = capability.partition(".")
-        variables |= {"NULLCUDA_NAME": name, "NULLCUDA_MAJOR": major, "NULLCUDA_MINOR": minor}
         return self._run(words, processes, compute, variables, python=python)
 
     def run_ranks(self, *command: object, processes: int) -> list[subprocess.CompletedProcess[str]]:
