@@ -44,8 +44,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 def tensors(run):
-    files = {str(file.relative_to(run)): load_file(file) for file in Path(run).rglob("*.safetensors")}
-    return {(file, name): tensor for file, found in files.items() for name, tensor in found.items()}
+    folders = Path(run, "best"), max(Path(run, "last").glob("step-*"))
+    files = [file for folder in folders for file in folder.glob("*.safetensors")]
+    return {(str(file.relative_to(run)), name): tensor for file in files for name, tensor in load_file(file).items()}
 whole, parts = map(tensors, sys.argv[1:])
 assert whole and whole.keys() == parts.keys(), whole.keys() ^ parts.keys()
 differ = [key for key in whole if not torch.equal(whole[key], parts[key])]
