@@ -86,6 +86,7 @@ def timed(rows: int, arguments: list[str], seconds: float) -> list[str]:
     count = max(1, round(1e3 * seconds / take(2)[0]))
     turns = [take(count) for _ in range(TURNS)]
     sums.push(step(number, last))
+    take(1)
     step.release()
     clocks, hosts = zip(*turns, strict=True)
     peaks = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()

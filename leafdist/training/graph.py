@@ -45,10 +45,12 @@ class StepGraph:
         self.graph: torch.cuda.CUDAGraph | None = None
         self.inputs: Batch | None = None  # what the graph reads
         self.outcome = torch.empty(0)  # what it writes
+        self.held = 0  # bytes that it keeps
 
     def __call__(self, batch: Batch) -> Tensor:
         """Update the weights by one batch; returns what `update` does."""
         if batch.share.total < self.size or batch.share.empty:
+            self._make_room()
             return self.update(batch)
         if self.graph is None:
             if self.until_capture != 0:
@@ -64,7 +66,17 @@ class StepGraph:
 
     def release(self) -> None:
         """Give the graph back, before the process group goes whose collectives it holds."""
-        self.graph, self.inputs = None, None
+        self.graph, self.inputs, self.outcome = None, None, torch.empty(0)
+
+    def _make_room(self) -> None:
+        """Give the graph back where a batch beside it may find no memory; the next full share is captured anew."""
+        if self.graph is None:
+            return
+        free, _ = torch.cuda.mem_get_info(self.runtime.device)
+        cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated() - self.held
+        if free + cached < self.held:
+            self.release()
+            torch.cuda.empty_cache()
 
     def _capture(self, batch: Batch) -> None:
         """Record what `update` asks of the device, which does nothing meanwhile; without success go on as before."""
@@ -73,6 +85,7 @@ class StepGraph:
         try:
             # thread_local: the loader's thread pins memory, and NCCL's looks at events, meanwhile
             with torch.cuda.graph(graph, stream=torch.cuda.current_stream(), capture_error_mode="thread_local"):
+                before = torch.cuda.memory_reserved()
                 outcome = self.update(inputs)
         except (RuntimeError, OSError) as error:
             if self.runtime.world > 1:  # DistributedDataParallel is in the middle of its reduction
@@ -81,8 +94,10 @@ class StepGraph:
             self.optimizer.zero_grad(set_to_none=True)
             self.until_capture = -1
         else:
+            if not self.held:
+                self.runtime.say("the step is captured as a CUDA graph")
             self.graph, self.inputs, self.outcome = graph, inputs, outcome
-            self.runtime.say("the step is captured as a CUDA graph")
+            self.held = torch.cuda.memory_reserved() - before
         finally:
             self._allow(capture=False)
 

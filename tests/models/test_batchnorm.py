@@ -16,6 +16,14 @@ def test_gradients_and_statistics_span_the_batch(program: Program, world: int, k
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("world", [2, 3])
+def test_ranks_average_their_statistics(world: int, program: Program) -> None:
+    """After steps of the training's own, with ranks that have no photo."""
+    done = program("tests/helpers/agreeing_ranks.py", processes=world)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("bad", [0.0, 1.0])
 def test_refused_step_moves_no_statistics(bad: float) -> None:
     model = nn.Sequential(nn.BatchNorm2d(2), nn.BatchNorm2d(3))

@@ -53,6 +53,15 @@ def test_peaks_are_those_of_docs(graph: str, null_gpu: NullGpu) -> None:
             assert [*map(float, mine)] == pytest.approx([*map(float, theirs)], rel=0.03)
 
 
+def test_short_batch_fits_beside_graph(null_gpu: NullGpu) -> None:
+    """Where both do not, the graph goes, and the next whole batch is captured anew."""
+    sizes = ["--sides", 224, "--rows", 256, "--precisions", "bf16", "--seconds", 0.01, "--train.graph", "always"]
+    done = null_gpu.run("-m", "benchmarks.steps", *sizes, NULLCUDA_GIB="16")
+    assert done.returncode == 0, done.stderr
+    reserved = done.stdout.strip("| \n").split(" | ")[-1]
+    assert 11 < float(reserved) < 16
+
+
 def test_doctor_sums_over_gloo_too(null_gpu: NullGpu) -> None:
     """A wrong interface for gloo leaves NCCL whole, and is named."""
     code = "from leafdist.doctor.all_reduce import among; print(*among(2, 60), sep='\\n')"
