@@ -87,6 +87,11 @@ class Job:
         starts = [number for number, line in enumerate(lines) if '"start"' in line]
         return bool(starts) and len(lines) - starts[-1] > steps and self.run(name)["state"] == "running"
 
+    def steps(self, name: str = "smoke") -> list[int]:
+        """Return the numbers of the steps that the run's metrics tell of."""
+        lines = (self.checkout / "runs" / name / "metrics.jsonl").read_text().splitlines()
+        return [event["step"] for event in map(json.loads, lines) if event["event"] == "step"]
+
 
 def training(photos: Path, epochs: int) -> list[object]:
     """Arguments of train.py; 60 epochs take long enough to be cut off on the way."""
@@ -100,6 +105,4 @@ def finished(job: Job, epochs: int, restarts: int) -> None:
     record = job.run()
     assert record["state"] == "finished"
     assert len(record["starts"]) > restarts
-    lines = (job.checkout / "runs" / "smoke" / "metrics.jsonl").read_text().splitlines()
-    steps = [event["step"] for event in map(json.loads, lines) if event["event"] == "step"]
-    assert steps == list(range(1, 3 * epochs + 1))
+    assert job.steps() == list(range(1, 3 * epochs + 1))

@@ -88,14 +88,17 @@ def test_wrong_input_fails_the_job(job: Job) -> None:
     assert "Traceback" not in job.output
 
 
-def test_time_limit_requeues_until_finished(job: Job, photos: Path) -> None:
+def test_time_limit_requeues_and_resumes(job: Job, photos: Path) -> None:
     """The limit is one minute; Slurm, which looks every 30 s, warns about 44 s after the start."""
-    job.submit("--time=1", "--signal=B:USR1@10", "slurm/train.sbatch", *training(photos, 150), PROCESSES="2")
-    finished(job, 150, restarts=1)
+    job.submit("--time=1", "--signal=B:USR1@10", "slurm/train.sbatch", *training(photos, 99999), PROCESSES="2")
+    job.wait(lambda: len(job.run().get("starts", [])) > 1 and job.trains())
+    job.cluster.call("scancel", job.id)
+    assert job.end() == "CANCELLED"
     assert "interrupted by SIGUSR1: saved at step" in job.output
     assert "Traceback" not in job.output
     assert "resource_tracker" not in job.output
-    assert int(job.cluster.facts(job.id)["Restarts"]) >= 1
+    steps = job.steps()
+    assert steps == list(range(1, len(steps) + 1))
 
 
 def test_cancelled_job_saves_and_stays_down(job: Job, photos: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from pathlib import Path
-from unittest.mock import patch
+from unittest.mock import Mock, patch
 
 import numpy as np
 import pytest
@@ -93,8 +93,9 @@ def test_network_sees_the_bytes_of_evaluation(fit: str, photos: Path, tmp_path: 
 def test_answers_leave_the_device_together(run: Path, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a GPU each number taken by itself is a wait."""
     monkeypatch.setattr(torch.Tensor, "__index__", lambda self: pytest.fail("a number by itself"))
-    predictor = Predictor(load_run(run, torch.device("cpu")), torch.device("cpu"), 1)
-    with patch.object(torch.Tensor, "tolist", autospec=True, side_effect=torch.Tensor.tolist) as taken:
+    predictor, taken = Predictor(load_run(run, torch.device("cpu")), torch.device("cpu"), 1), Mock(wraps=list)
+    tolist = torch.Tensor.tolist
+    with patch.object(torch.Tensor, "tolist", lambda tensor: taken(tolist(tensor))):
         assert len(list(predictor.answers((photos / "test").rglob("*.png"), 2, raise_it))) == 9
     assert taken.call_count == 2, "classes and probabilities of the batch"
 
