@@ -14,7 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from leafdist.config.schema import Config, differences
+from leafdist.config.changes import differences
+from leafdist.config.schema import Config
 from leafdist.data.photo_facts import DataFacts
 from leafdist.runs.events import EndEvent
 from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_facts

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from leafdist.config.schema import Config, check_world, differences, from_dict, resolve, to_dict
+from leafdist.config.changes import differences
+from leafdist.config.schema import Config, check_world, from_dict, resolve, to_dict
 
 
 def config(**sections: Any) -> Config:
