@@ -64,7 +64,7 @@ class ModelConfig(Section):
     )
     frozen_batchnorm: Literal["eval", "train"] = key("eval", "train: frozen BatchNorm still updates its statistics")
     dropout: float | None = key(None, "rate for all dropout layers; null: the network's own rates", low=0, below=1)
-    drop_path: float = key(0.0, "rate at which the last block of a timm network is skipped; less before", low=0, below=1)
+    drop_path: float = key(0.0, "rate at which a timm network skips its last block; earlier ones less", low=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,13 +164,14 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     data, model, train, warmup = config.data, config.model, config.train, config.optim.warmup_epochs
     row, weights, frozen, dropout = network(model.name), model.weights, model.freeze != "none", model.dropout
     others = [other.name for other in NETWORKS.values() if weights in other.weights and weights not in row.weights]
-    size, freeze = f"data.crop={data.crop}, data.resize={data.resize}", f"model.freeze={model.freeze}"
+    resize, freeze = int(data.resize), f"model.freeze={model.freeze}"
+    size = f"data.crop={data.crop}, data.resize={resize}"
     small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
     fixed = f"{size}: {row.name} takes {row.fixed_side} pixels and no others; set data.crop to that"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
         (data.normalize == "auto", f"data.normalize=auto: that of {row.name} is none of ours; choose one"),
-        (int(data.crop) > int(data.resize), f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
+        (int(data.crop) > resize, f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
         (data.side < row.least_side, small),
         (row.fixed_side not in (None, data.side), fixed),
         (frozen and not row.stages, f"{freeze}: {row.name} has nothing to freeze; set it to none"),
@@ -205,8 +206,8 @@ def from_dict(values: Mapping[str, Any]) -> Config:
 
 
 def saved(values: Mapping[str, Any]) -> Config:
-    """`from_dict` of what a run has kept; of keys that it is too old for, what its release did."""
-    return from_dict({**values, "data": {"interpolation": "bilinear", **values["data"]}} if "data" in values else values)
+    """`from_dict` of what a run has kept, which may be older than a key."""
+    return from_dict({**values, "data": {"interpolation": "bilinear", **values.get("data", {})}})
 
 
 def flatten(values: Any, section: str = "") -> dict[str, Value]:

