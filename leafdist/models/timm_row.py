@@ -77,7 +77,7 @@ def locations(backbone: str, found: PretrainedCfg) -> dict[str, str]:
     """Where pretrained weights are, by timm's tag and as `imagenet`: a file, a repository of the hub, or a URL."""
     package, file = PACKAGED.get(backbone.partition(".")[0], ("", ""))
     if package and (spec := find_spec(package)) and spec.origin:
-        place = str(Path(spec.origin).with_name("") / file)
+        place = str(Path(spec.origin).parent / file)
     else:
         place = f"hf-hub:{found.hf_hub_id}" if found.hf_hub_id else f"{found.url or ''}"
     return {name: place for name in (found.tag, "imagenet") if name} if place else {}
@@ -85,7 +85,9 @@ def locations(backbone: str, found: PretrainedCfg) -> dict[str, str]:
 
 def stages(model: nn.Module) -> list[list[str]]:
     """The names of the parameters by timm's own groups of layers, the stem first, the head's left out."""
-    if not hasattr(model, "group_matcher"):
+    try:
+        matcher = model.group_matcher(coarse=True)  # type: ignore[operator]
+    except (AssertionError, AttributeError):  # networks without groups, or without coarse ones
         return [[]]
-    groups: dict[int, list[str]] = group_parameters(model, model.group_matcher(coarse=True))  # type: ignore[operator]
+    groups: dict[int, list[str]] = group_parameters(model, matcher)
     return [groups[number] for number in sorted(groups)][:-1]
