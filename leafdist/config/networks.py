@@ -64,7 +64,7 @@ class Network:
         if crop == "auto":
             crop = round(int(resize) * share) if share and resize != "auto" else self.crop
         if resize == "auto":
-            resize = floor(int(crop) / share) if share and crop != self.crop and crop else self.resize
+            resize = self.resize if not share else floor(int(crop) / share) if crop else self.crop
         return {"resize": int(resize), "crop": int(crop)}
 
 

@@ -24,7 +24,7 @@ def row(name: str) -> Network:
     backbone = name.removeprefix(TIMM)
     found = configuration(backbone)
     with torch.device("meta"), torch.no_grad():
-        model: nn.Module = timm.create_model(backbone).eval()
+        model: nn.Module = timm.create_model(backbone, num_classes=2).eval()  # some have no head by default
         maps = model.forward_features(torch.empty(1, *found.input_size))  # type: ignore[operator]
     head = found.classifier
     if not isinstance(head, str) or not isinstance(model.get_submodule(head), nn.Linear):

@@ -81,12 +81,12 @@ def load_weights(model: nn.Module, path: Path, head: str) -> None:
     """
     state = {PREFIXES.sub("", key): value for key, value in read_tensors(path).items()}
     own = model.state_dict()
-    if PACKAGE in state:  # its tensors stand in the order of timm's
+    if PACKAGE in state and len(state) == len(own):  # its tensors stand in the order of timm's
         state = dict(zip(own, state.values(), strict=False))
     rows = state[f"{head}.bias"].shape[0] if f"{head}.bias" in state else None
-    if rows in HEADS - {own[f"{head}.bias"].shape[0]}:
+    if rows is None or rows in HEADS - {own[f"{head}.bias"].shape[0]}:
         state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias")}
-    elif rows is not None and rows != own[f"{head}.bias"].shape[0]:
+    elif rows != own[f"{head}.bias"].shape[0]:
         raise ValueError(f"{path} was trained on {counted(rows, 'class')}, the data has {own[f'{head}.bias'].shape[0]}")
     # files from before PyTorch 0.4.1, torchvision's IMAGENET1K_V1 among them, lack counters that nothing here uses
     state |= {key: value for key, value in own.items() if key.endswith(COUNTER) and key not in state}

@@ -63,7 +63,7 @@ def test_size_and_crop_follow_each_other(flags: str, sizes: tuple[int, int]) -> 
         ("timm/resnet18 --data.crop 16", "needs 32 pixels"),
         ("timm/poolformer_s12 --model.weights x.pth --model.freeze layer1", "takes none or all"),
         ("timm/resnet18 --model.weights IMAGENET1K_V2", "are for resnet50"),
-        ("timm/edgenext_xx_small", "data.normalize=auto: that of timm/edgenext_xx_small is none of ours"),
+        ("timm/vit_large_patch16_dinov3.sat493m", "data.normalize=auto: that of"),
         ("resnet50 --model.drop_path 0.1", "resnet50 has none"),
     ],
 )
@@ -92,8 +92,7 @@ def pass_rows(model: nn.Module, images: Tensor, first: int, seed: int = 1) -> Te
 @pytest.mark.parametrize("name", SMALL)
 def test_draws_come_from_the_plan(name: str) -> None:
     side = 160 if name == "vit" else 64
-    drop_path = 0.0 if name == "byobnet" else 0.5
-    model = build_model(f"timm/test_{name}", 3, side, dropout=0.25, drop_path=drop_path, freeze="none").train()
+    model = build_model(f"timm/test_{name}", 3, side, dropout=0.25, drop_path=0.5).train()
     for layer in RunningStatistics(model).layers:
         layer.eval()  # statistics of a batch are the one thing that depends on its cut
     images, state = torch.rand(6, 3, side, side), torch.get_rng_state()
@@ -120,6 +119,8 @@ class Noisy(nn.Module):
 
 
 class Counting(nn.Module):
+    seen: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("seen", torch.zeros(1))
@@ -131,13 +132,13 @@ class Counting(nn.Module):
 
 @pytest.mark.parametrize(
     ("layer", "message"),
-    [(Noisy(), r"layer2 \(Noisy\) draws random numbers by itself"), (Counting(), r"layer2\.seen changes in training"),
-     (nn.Conv2d(64, 64, 99), "does not take 64 pixels")],
+    [(Noisy(), r"maxpool \(Noisy\) draws random numbers by itself"), (Counting(), r"maxpool\.seen changes in training"),
+     (nn.Conv2d(32, 32, 99), "does not take 64 pixels")],
 )  # fmt: skip
 def test_unplanned_layers_are_refused(layer: nn.Module, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def changed(*words: Any, **options: Any) -> nn.Module:
         model = make(*words, **options)
-        model.layer2 = layer
+        model.maxpool = layer
         return model
 
     network("timm/test_resnet")
@@ -147,9 +148,9 @@ def test_unplanned_layers_are_refused(layer: nn.Module, message: str, monkeypatc
         build_model("timm/test_resnet", 3, 64)
 
 
-@pytest.mark.parametrize("name", ["vgg11", "test_byobnet"])
+@pytest.mark.parametrize("name", ["vgg11", "inception_v3"])
 def test_drop_path_needs_blocks(name: str) -> None:
-    with pytest.raises(ValueError, match=f"timm/{name} has no blocks to skip"):
+    with torch.device("meta"), pytest.raises(ValueError, match=f"timm/{name} has no blocks to skip"):
         build_model(f"timm/{name}", 3, 64, drop_path=0.1)
 
 
@@ -225,9 +226,9 @@ def test_lite0_answers_as_its_package(tmp_path: Path) -> None:
     if not archive.exists():
         pytest.skip(f"{archive} is absent")
     with tarfile.open(archive) as photos:
-        names = [member.name for member, _ in zip(photos, range(300), strict=False) if member.isfile()][::60]
-        photos.extractall(tmp_path, names, filter="data")
-    rows = torch.stack([torch.from_numpy(decode(tmp_path / name, 256, filter_="bicubic").copy()) for name in names])
+        some = [member for member, _ in zip(photos, range(300), strict=False) if member.isfile()][::60]
+        photos.extractall(tmp_path, some, filter="data")
+    rows = torch.stack([torch.tensor(decode(tmp_path / one.name, 256, filter_="bicubic")) for one in some])
     images = Augment.from_config(settings(LITE)).for_evaluation()(rows)
     path = find_weights("imagenet", row)
     ours = build_model(LITE, 1000, 224, weights=path).eval()
