@@ -2,15 +2,14 @@
 
 from typing import Any
 
-import timm
 import torch
-from timm.layers.drop import DropPath
 from torch import Tensor, nn
 
 from leafdist.config.networks import TIMM
 from leafdist.models.batchnorm import BatchNorm
 from leafdist.models.dropout import PlannedDropout, PlannedDropPath, dropout_layers, seek_step
 from leafdist.models.frozen import KeepsFrozen
+from leafdist.models.timm_import import DropPath, timm
 from leafdist.models.timm_row import STAGES, stages
 
 

@@ -4,12 +4,17 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import timm
 import torch
-from timm.models import PretrainedCfg, get_arch_pretrained_cfgs, get_pretrained_cfg, group_parameters
 from torch import Tensor, nn
 
 from leafdist.config.networks import MEANS, TIMM, Network
+from leafdist.models.timm_import import (
+    PretrainedCfg,
+    get_arch_pretrained_cfgs,
+    get_pretrained_cfg,
+    group_parameters,
+    timm,
+)
 from leafdist.system.arguments import nearest
 
 STAGES = ("stem", "layer1", "layer2", "layer3")  # timm's own groups of layers, from the first on
@@ -74,7 +79,7 @@ def configuration(backbone: str) -> PretrainedCfg:
 
 
 def locations(backbone: str, found: PretrainedCfg) -> dict[str, str]:
-    """Where pretrained weights are, by timm's tag and as `imagenet`: a file, a repository of the hub, or a URL."""
+    """List where pretrained weights are, by timm's tag and as `imagenet`: a file, a repository of the hub, or a URL."""
     package, file = PACKAGED.get(backbone.partition(".")[0], ("", ""))
     if package and (spec := find_spec(package)) and spec.origin:
         place = str(Path(spec.origin).parent / file)

@@ -1,0 +1,16 @@
+"""timm without wandb, which it would import for scripts of its own: W&B cannot end a training."""
+
+import sys
+
+HIDDEN = "wandb" not in sys.modules
+if HIDDEN:
+    sys.modules["wandb"] = None  # type: ignore[assignment]  # as Python marks what cannot be imported
+try:
+    import timm
+    from timm.layers.drop import DropPath
+    from timm.models import PretrainedCfg, get_arch_pretrained_cfgs, get_pretrained_cfg, group_parameters
+finally:
+    if HIDDEN:
+        del sys.modules["wandb"]
+
+__all__ = ["DropPath", "PretrainedCfg", "get_arch_pretrained_cfgs", "get_pretrained_cfg", "group_parameters", "timm"]
