@@ -13,6 +13,9 @@ from leafdist.models.timm_import import DropPath, timm
 from leafdist.models.timm_row import STAGES, stages
 
 
+NO_STEP = 2**62  # of any training
+
+
 class TimmNetwork(KeepsFrozen):
     """Mixed into the class of a network of timm, so that parameters keep timm's names."""
 
@@ -110,7 +113,7 @@ def try_out(model: nn.Module, side: int, name: str) -> None:
             what = f"{names[module]} ({type(module).__name__}) draws random numbers by itself in training"
             raise ValueError(f"{name}: {what}, so that no run could be repeated. Choose another network")
 
-    seek_step(dropout_layers(model), 0, 0, torch.device("cpu"))
+    seek_step(dropout_layers(model), 0, NO_STEP, torch.device("cpu"))
     model.train()
     try:
         with torch.no_grad(), nn.modules.module.register_module_forward_hook(check):
