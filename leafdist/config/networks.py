@@ -62,7 +62,8 @@ class Network:
         """What `data.resize` and `data.crop` are, each of which may be auto and then follows the other."""
         share = self.crop_share
         if crop == "auto":
-            crop = round(int(resize) * share) if share and resize != "auto" else self.crop
+            free = share and not self.fixed_side and resize not in ("auto", self.resize)
+            crop = round(int(resize) * share) if free else self.crop
         if resize == "auto":
             resize = self.resize if not share else floor(int(crop) / share) if crop else self.crop
         return {"resize": int(resize), "crop": int(crop)}

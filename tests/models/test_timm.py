@@ -50,6 +50,9 @@ def test_autos_are_those_of_timm() -> None:
 def test_size_and_crop_follow_each_other(flags: str, sizes: tuple[int, int]) -> None:
     data = settings(LITE, *flags.split())
     assert (data.resize, data.crop) == sizes
+    assert settings("timm/vit_tiny_patch16_224", "--data.resize", "256").crop == 224
+    assert settings("timm/vit_tiny_patch16_224", "--data.resize", "248").crop == 224
+    assert settings("timm/resnet18", "--data.resize", "235").crop == 224
     assert RESNET50.sizes(128, "auto") == {"resize": 128, "crop": 52}, "the protocol's"
 
 
