@@ -5,7 +5,7 @@ from pathlib import Path
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
-from leafdist.models.weights import address, cached, checksum
+from leafdist.models.weights import cached, checksum
 from leafdist.system import files
 from leafdist.system.network import unreachable
 
@@ -36,7 +36,7 @@ def check_weights(config: Config) -> Finding:
     if name not in weights:
         known = ", ".join(weights)
         return error("weights", f"model.weights={name}: no such file", f"Name a file, none, or one of {known}")
-    path, url = cached(weights[name]), address(weights[name])
+    path = cached(url := weights[name])
     if not path.exists():
         if reason := unreachable(url):
             text = f"{name} is not in the cache and cannot be downloaded ({reason})"

@@ -31,7 +31,7 @@ def build_model(
     """Build the network `name`, its weights drawn from `seed`, then load `weights`. Raises ValueError if unfit."""
     row = network(name)
     torch.manual_seed(seed)
-    of_timm = {"backbone": row.timm, "head": row.head, "drop_path": drop_path} if row.timm else {}
+    of_timm = {"row": row, "drop_path": drop_path} if row.timm else {}
     model: nn.Module = resolve_name(row.build)(
         num_classes, side, dropout=dropout, freeze=freeze, frozen_batchnorm=frozen_batchnorm, **of_timm
     )

@@ -2,7 +2,7 @@
 
 from torchvision.models.resnet import Bottleneck, ResNet
 
-from leafdist.models.frozen import KeepsFrozen
+from leafdist.models.batchnorm import KeepsFrozen
 from leafdist.models.small_maps import use_small_maps
 
 FROZEN = {"none": 0, "stem": 2, "layer1": 3, "layer2": 4, "layer3": 5, "all": 6}  # how many of PARTS

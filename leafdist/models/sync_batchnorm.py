@@ -39,13 +39,9 @@ def has_kernels(x: Tensor) -> bool:
 class SyncBatchNormAct2d(SyncBatchNorm2d):
     """A SyncBatchNorm2d that drops and activates too, as timm's BatchNormAct2d does."""
 
-    drop: nn.Module
-    act: nn.Module
-
     def forward(self, x: Tensor) -> Tensor:
         """Normalize and activate (B,C,h,w)."""
-        activated: Tensor = self.act(self.drop(super().forward(x)))
-        return activated
+        return self.act(self.drop(super().forward(x)))  # type: ignore[no-any-return,operator]
 
 
 class _NormalizeOnCuda(torch.autograd.Function):

