@@ -28,7 +28,7 @@ def main() -> None:
     run, folder = map(Path, sys.argv[1:])
     subject = Subject.load(run, inside=True)
     torch.set_num_threads(1)
-    side = subject.config.data.resize
+    side = int(subject.config.data.resize)
     rows = []
     for batch in (1, 32):
         photos = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)

@@ -40,7 +40,7 @@ HAZARDS = (
 def main() -> None:
     """Print the counts per step of one rank as a line of JSON, from rank 0."""
     step, runtime, config = make_step(sys.argv[1:])
-    size, side, sums, library = config.train.batch_size, config.data.resize, StepSums(), ctypes.CDLL(None)
+    size, side, sums, library = config.train.batch_size, int(config.data.resize), StepSums(), ctypes.CDLL(None)
     for number in range(WARM):
         sums.push(step(number, batch(size, side, runtime, number)))
     hazards = sum(library.nullcuda_count(name.encode()) for name in HAZARDS)

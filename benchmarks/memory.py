@@ -50,8 +50,8 @@ def train(count: int, steps: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         pack = Path(folder) / "train.u8"
         with pack.open("wb") as file:
-            file.truncate(count * config.data.resize**2 * 3)
-        source = PackSource(make_index(Path(folder), count), config.data.resize, pack)
+            file.truncate(count * int(config.data.resize) ** 2 * 3)
+        source = PackSource(make_index(Path(folder), count), int(config.data.resize), pack)
         model = make_model(config, CLASSES, runtime)
         job = Trainer(config, model, {"train": Loader(source, runtime.device, 0)}, runtime, Path(folder))
         job.train_first(steps)

@@ -2,8 +2,9 @@
 
 from typing import get_args, get_origin
 
+from leafdist.config.changes import FREE
 from leafdist.config.fields import LIMITS, default_of, shown, type_of
-from leafdist.config.schema import FREE, KEYS, SECTIONS
+from leafdist.config.schema import KEYS, SECTIONS
 
 HEAD = """# Configuration
 

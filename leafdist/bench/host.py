@@ -83,7 +83,7 @@ def _protocol(config: Config) -> Case:
 
 def packing(config: Config, index: Index, cores: int) -> list[Case]:
     """Return decoding on one core and packing on all: the first rate times `cores` is the ceiling of the second."""
-    side = config.data.resize
+    side = int(config.data.resize)
     some = [index.folder / index.names[i] for i in range(0, len(index), max(1, len(index) // 500))]
 
     def one(_: int) -> int:

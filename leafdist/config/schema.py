@@ -1,6 +1,5 @@
 """The settings of a run: each key with its default, range and meaning; which contradict each other. No slow import."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields, replace
 from importlib.util import find_spec
@@ -33,11 +32,12 @@ class DataConfig(Section):
     source: Literal["pack", "folder"] = key("pack", "pack: decode photos once, ahead; folder: in every epoch")
     stage: bool = key(False, "copy root, a folder or an archive, to $SLURM_TMPDIR or $TMPDIR first, once per node")
     cache: str | None = key(None, "folder of the packs; null: beside the photos, or ~/.cache", kind="path")
-    resize: int = key(64, "resize photos to so many pixels per side, before augmentation", low=1)
-    crop: int | Auto = key("auto", "pixels per side of the crop; 0: none; auto: 52 for resnet50, else 0", low=0)
-    hflip: float | Auto = key("auto", "chance of a left-right flip; auto: 0.5 for resnet50, else 0", low=0, high=1)
-    vflip: float | Auto = key("auto", "chance of an upside-down flip; auto: 0.5 for resnet50, else 0", low=0, high=1)
-    normalize: Literal["auto", "imagenet", "none"] = key("auto", "auto: imagenet for resnet50, else none")
+    resize: int | Auto = key("auto", "pixels per side of a photo before augmentation; auto: timm's, else 64", low=1)
+    crop: int | Auto = key("auto", "pixels per side of the crop; 0: none; auto: timm's, 52 for resnet50, else 0", low=0)
+    hflip: float | Auto = key("auto", "chance of a left-right flip; auto: 0 for the baseline, else 0.5", low=0, high=1)
+    vflip: float | Auto = key("auto", "chance of an upside-down flip; auto: as for hflip", low=0, high=1)
+    normalize: Literal["auto", "imagenet", "half", "clip", "none"] = key("auto", "auto: what the network was made for")
+    interpolation: Literal["auto", "bilinear", "bicubic"] = key("auto", "filter of resize; auto: timm's, else bilinear")
     eval_crop: Literal["center", "random"] = key("center", "crop in evaluation")
     fit: Literal["stretch", "crop"] = key("stretch", "how photos become square; crop: cut out the middle")
     on_corrupt: Literal["error", "quarantine"] = key("error", "quarantine: train without photos that do not decode")
@@ -48,22 +48,23 @@ class DataConfig(Section):
     @property
     def side(self) -> int:
         """Pixels per side of what the network sees, once `resolve` has settled the crop."""
-        return int(self.crop) or self.resize
+        return int(self.crop) or int(self.resize)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Section):
     """The network, its weights, and which layers are trained."""
 
-    name: str = key("resnet50", "the network", choices=lambda: NETWORKS)
-    weights: str = key("auto", "torchvision name, file or none; auto: IMAGENET1K_V2 for resnet50", kind="path")
+    name: str = key("resnet50", "the network: resnet50, baseline or timm/<name>")
+    weights: str = key("auto", "torchvision's or timm's name, file or none; auto: the network's own", kind="path")
     freeze: str = key(
         "auto",
         "freeze layers up to and including this one; auto: layer1 for resnet50 with weights, else none",
         choices=lambda: dict.fromkeys(("auto", "none", *(stage for row in NETWORKS.values() for stage in row.stages))),
     )
     frozen_batchnorm: Literal["eval", "train"] = key("eval", "train: frozen BatchNorm still updates its statistics")
-    dropout: float | None = key(None, "rate for all of the baseline's layers; null: its own rates", low=0, below=1)
+    dropout: float | None = key(None, "rate for all dropout layers; null: the network's own rates", low=0, below=1)
+    drop_path: float = key(0.0, "rate at which a timm network skips its last block; earlier ones less", low=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,10 +139,6 @@ SECTIONS: dict[str, Any] = {item.name: item.default_factory for item in fields(C
 KEYS: dict[str, Field[Any]] = {"seed": fields(Config)[0]} | {
     f"{name}.{item.name}": item for name, section in SECTIONS.items() for item in fields(section)
 }
-FREE = re.compile(  # what a resumed run may change
-    r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement|max_pixels)"
-    r"|train\.(graph|log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train)"
-)
 
 
 def resolve(config: Config) -> Config:
@@ -154,8 +151,8 @@ def resolve(config: Config) -> Config:
     model = settle(config.model, weights=row.default_weights)
     model = settle(model, freeze="none" if model.weights == "none" else row.default_freeze)
     flips = {"hflip": row.flip, "vflip": row.flip}
-    data = settle(config.data, crop=row.crop, normalize=row.normalize, **flips)
-    config = replace(config, data=data, model=model)
+    data = settle(config.data, normalize=row.normalize, interpolation=row.interpolation, **flips)
+    config = replace(config, data=replace(data, **row.sizes(data.resize, data.crop)), model=model)
     for wrong, message in contradictions(config):
         if wrong:
             raise ValueError(message)
@@ -167,17 +164,22 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     data, model, train, warmup = config.data, config.model, config.train, config.optim.warmup_epochs
     row, weights, frozen, dropout = network(model.name), model.weights, model.freeze != "none", model.dropout
     others = [other.name for other in NETWORKS.values() if weights in other.weights and weights not in row.weights]
-    size, freeze = f"data.crop={data.crop}, data.resize={data.resize}", f"model.freeze={model.freeze}"
+    resize, freeze = int(data.resize), f"model.freeze={model.freeze}"
+    size = f"data.crop={data.crop}, data.resize={resize}"
     small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
+    fixed = f"{size}: {row.name} takes {row.fixed_side} pixels and no others; set data.crop to that"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
-        (int(data.crop) > data.resize, f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
+        (data.normalize == "auto", f"data.normalize=auto: that of {row.name} is none of ours; choose one"),
+        (int(data.crop) > resize, f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
         (data.side < row.least_side, small),
+        (row.fixed_side not in (None, data.side), fixed),
         (frozen and not row.stages, f"{freeze}: {row.name} has nothing to freeze; set it to none"),
         (frozen and model.freeze not in row.stages, f"{freeze}: {row.name} takes {' or '.join(('none', *row.stages))}"),
         (frozen and weights == "none", f"{freeze} would freeze random weights; set it to none, or name model.weights"),
         (bool(others), f"model.weights={weights} are for {' and '.join(others)}; set it to none"),
         (dropout is not None and not row.has_dropout, f"model.dropout={dropout}: {row.name} has none; leave it null"),
+        (model.drop_path > 0 and not row.timm, f"model.drop_path={model.drop_path}: {row.name} has none; set it to 0"),
         (warmup > train.epochs, f"optim.warmup_epochs={warmup}: longer than train.epochs={train.epochs}; lower it"),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]
@@ -201,6 +203,11 @@ def from_dict(values: Mapping[str, Any]) -> Config:
         section, _, leaf = name.rpartition(".")
         parts[section][leaf] = value
     return Config(**parts[""], **{name: section(**parts[name]) for name, section in SECTIONS.items()})
+
+
+def saved(values: Mapping[str, Any]) -> Config:
+    """`from_dict` of what a run has kept, which may be older than a key."""
+    return from_dict({**values, "data": {"interpolation": "bilinear", **values.get("data", {})}})
 
 
 def flatten(values: Any, section: str = "") -> dict[str, Value]:
@@ -238,12 +245,3 @@ def unknown_key(name: str, flags: Sequence[str] = ()) -> str:
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
     owner = f" of {section}" if section in SECTIONS else ""
     return f"{name}: unknown key{hint} Known keys{owner}: {', '.join(known_keys(section))}"
-
-
-def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
-    """Lines such as `optim.lr: 0.001 -> 0.002`: changes that a resumed run must not make, and those it may."""
-    before, after = flatten(to_dict(old)), flatten(to_dict(new))
-    lines = {name: f"{name}: {before[name]} -> {after[name]}" for name in KEYS if before[name] != after[name]}
-    longer = new.train.epochs > old.train.epochs and new.optim.schedule != "cosine"  # a cosine is as long as training
-    free = {name for name in lines if FREE.fullmatch(name) or (longer and name == "train.epochs")}
-    return [lines[name] for name in lines if name not in free], [lines[name] for name in lines if name in free]

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leafdist.config.networks import MEANS
 from leafdist.config.schema import DataConfig
 
 PIXEL = np.dtype("V3")  # three bytes that stay together
-MEANS = {"imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))}
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
     pack.add_argument("root", metavar="ROOT", type=Path, help="folder with {train,val,test}/<class>/<photo>")
     pack.add_argument("--resize", type=int, default=64, help="pixels per side")
     pack.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="how a photo becomes square")
+    pack.add_argument("--interpolation", choices=("bilinear", "bicubic"), default="bilinear", help="filter of resizing")
     pack.add_argument("--max-pixels", type=int, default=DataConfig.max_pixels, help="most pixels of a photo")
     pack.add_argument("--cache", metavar="FOLDER", help="folder of the packs (default: beside the photos)")
     pack.set_defaults(run=pack_data)
@@ -45,7 +46,7 @@ def pack_data(options: argparse.Namespace) -> None:
     rest = [name for name in ("test",) if (options.root / name).is_dir()]  # training works without a test split
     for name in ("train", "val", *rest):
         index = scan(options.root, name, classes)
-        how = {"fit": options.fit, "max_pixels": options.max_pixels}
+        how = {"fit": options.fit, "max_pixels": options.max_pixels, "filter_": options.interpolation}
         path = ensure_pack(index, options.resize, folder, usable_cores(), **how)
         console.say(str(path))
 

@@ -26,7 +26,7 @@ LIMIT = DataConfig.max_pixels  # by default Pillow's own limit
 _METHODS = Image.Transpose  # by EXIF's orientation; 1 is upright
 TURNS = {2: _METHODS.FLIP_LEFT_RIGHT, 3: _METHODS.ROTATE_180, 4: _METHODS.FLIP_TOP_BOTTOM, 5: _METHODS.TRANSPOSE}
 TURNS |= {6: _METHODS.ROTATE_270, 7: _METHODS.TRANSVERSE, 8: _METHODS.ROTATE_90}
-DECODER = f"Pillow {PIL.__version__}, EXIF applied once, bilinear with antialias"
+DECODER = f"Pillow {PIL.__version__}, EXIF applied once, {{}} with antialias"  # {}: the filter
 Fit = Literal["stretch", "crop"]
 
 warnings.filterwarnings("ignore", ".*EXIF", UserWarning, "PIL")  # the photo is read all the same
@@ -34,17 +34,20 @@ warnings.filterwarnings("ignore", ".*EXIF", UserWarning, "PIL")  # the photo is 
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 28
 
 
-def decode(path: Path | str, side: int, fit: Fit = "stretch", max_pixels: int = LIMIT) -> NDArray[np.uint8]:
+def decode(
+    path: Path | str, side: int, fit: Fit = "stretch", max_pixels: int = LIMIT, filter_: str = "bilinear"
+) -> NDArray[np.uint8]:
     """Decode, turn as EXIF says, convert to RGB and resize: (side, side, 3) uint8.
 
     stretch: the protocol's `transforms.Resize([64, 64])` on a PIL image, bilinear with antialias, the aspect ratio not
-    kept. crop: the largest square in the middle, resized likewise. Raises UnreadablePhotoError, naming the file.
+    kept. crop: the largest square in the middle, resized likewise. filter_: `data.interpolation`, bilinear or bicubic.
+    Raises UnreadablePhotoError, naming the file.
     """
     try:
         check_regular(path)
         with opened(path, max_pixels) as image:
             _check_mode(path, image)
-            return np.asarray(_square(upright(image), side, fit))
+            return np.asarray(_square(upright(image), side, fit, Image.Resampling[filter_.upper()]))
     except (MemoryError, UnreadablePhotoError):
         raise
     except Exception as error:  # a damaged file may raise anything in a decoder
@@ -131,7 +134,5 @@ def _check_mode(path: Path | str, image: Image.Image) -> None:
         raise UnreadablePhotoError(f"{path} has colour mode {image.mode}, read are {readable}. Convert it to RGB")
 
 
-def _square(image: Image.Image, side: int, fit: Fit) -> Image.Image:
-    if fit == "crop":
-        return ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
-    return image.resize((side, side), Image.Resampling.BILINEAR)
+def _square(image: Image.Image, side: int, fit: Fit, how: Image.Resampling) -> Image.Image:
+    return ImageOps.fit(image, (side, side), how) if fit == "crop" else image.resize((side, side), how)

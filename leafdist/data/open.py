@@ -48,7 +48,7 @@ def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) ->
     """Whether the packs live in the memory of the device. Raises ValueError where they should and do not fit."""
     if data.source == "folder" or data.placement == "host":
         return False
-    size = sum(len(source.index) for source in sources.values()) * data.resize**2 * 3
+    size = sum(len(source.index) for source in sources.values()) * int(data.resize) ** 2 * 3
     if runtime.device.type != "cuda":
         return data.placement == "device"
     free = torch.cuda.mem_get_info(runtime.device)[0]
@@ -74,18 +74,19 @@ def open_sources(
         return found
 
     def pack_all() -> dict[str, Path]:
-        how = {"say": runtime.say, "fit": data.fit, "max_pixels": data.max_pixels}
-        return {split: make_pack(index, data.resize, folder, cpus, **how) for split, index in indexes.items()}
+        how = {"say": runtime.say, "fit": data.fit, "max_pixels": data.max_pixels, "filter_": data.interpolation}
+        return {split: make_pack(index, side, folder, cpus, **how) for split, index in indexes.items()}
 
-    cpus = runtime.cpus * runtime.local_world
+    cpus, side = runtime.cpus * runtime.local_world, int(data.resize)
     scanned = runtime.once(scan_all)
     indexes = runtime.everywhere(lambda: {split: at_hand(index) for split, index in scanned.items()})
     if data.source == "folder":
         loaded = {split: replace(index, names=index.names.loaded()) for split, index in indexes.items()}
-        return {split: FolderSource(one, data.resize, data.fit, data.max_pixels) for split, one in loaded.items()}
+        how = data.fit, data.max_pixels, data.interpolation
+        return {split: FolderSource(one, side, *how) for split, one in loaded.items()}
     packs = runtime.once_per_node(pack_all)
     check_here(packs.values(), runtime)
-    return {split: PackSource(index, data.resize, packs[split]) for split, index in indexes.items()}
+    return {split: PackSource(index, side, packs[split]) for split, index in indexes.items()}
 
 
 def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None, Callable[..., Path]]:

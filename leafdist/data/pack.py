@@ -68,6 +68,7 @@ def ensure_pack(
     *,
     fit: Fit = "stretch",
     max_pixels: int = LIMIT,
+    filter_: str = "bilinear",
 ) -> Path:
     """Return the pack of `index` in `folder`, checked; built when missing, stale or damaged. Safe between processes.
 
@@ -76,18 +77,18 @@ def ensure_pack(
     """
     if side < 1:
         raise ValueError(f"a side of {side} pixels: must be at least 1")
-    name = family(index.folder, side, fit)
+    name = family(index.folder, side, fit, filter_)
     path = folder / f"{name}-{index.stamp[:8]}.u8"
     beside = index.folder.parent / BESIDE / path.name
     for made in dict.fromkeys((path, beside)):  # nobody's lock is needed to read
-        if is_readable(made) and check(made, index, side, fit) is None:
+        if is_readable(made) and check(made, index, side, fit, filter_) is None:
             return made
     try:
         with alone(folder, name, say):
-            if fault := check(path, index, side, fit):
+            if fault := check(path, index, side, fit, filter_):
                 say(f"packing {len(index)} photos of {index.folder} into {path} ({fault})")
                 prune(folder, name)
-                build(path, index, side, workers, fit, max_pixels=max_pixels)
+                build(path, index, side, workers, fit, max_pixels=max_pixels, filter_=filter_)
     except children.HelperKilledError as error:
         raise ValueError(f"{index.folder} cannot be packed: {error}. Ask for more memory or fewer cores") from error
     except OSError as error:
@@ -95,13 +96,13 @@ def ensure_pack(
     return path
 
 
-def family(folder: Path, side: int | str, fit: Fit = "stretch") -> str:
+def family(folder: Path, side: int | str, fit: Fit = "stretch", filter_: str = "bilinear") -> str:
     """Return how the names of all packs of the split `folder` begin, whatever photos it held."""
-    kind = side if fit == "stretch" else f"{side}{fit}"
+    kind = f"{side}{fit.removeprefix('stretch')}{filter_.removeprefix('bilinear')}"
     return f"{folder.name}-{kind}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
 
 
-def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | None:
+def check(path: Path, index: Index, side: int, fit: Fit = "stretch", filter_: str = "bilinear") -> str | None:
     """Return what is wrong with the pack, or None. Reads all of it once, which also fills the page cache."""
     header_path = path.with_suffix(".json")
     if not os.access(header_path, os.F_OK):
@@ -109,7 +110,7 @@ def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | No
     header = read_header(PackHeader, header_path)
     if header is None:
         return "its header is damaged, or closed to this user"
-    if stale := _header(index, side, fit).differences(header):
+    if stale := _header(index, side, fit, filter_).differences(header):
         return f"other than before: {', '.join(stale)}"
     size = len(index) * side * side * 3
     if not is_readable(path) or path.stat().st_size != size:
@@ -119,7 +120,16 @@ def check(path: Path, index: Index, side: int, fit: Fit = "stretch") -> str | No
     return None
 
 
-def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch", *, max_pixels: int = LIMIT) -> None:
+def build(
+    path: Path,
+    index: Index,
+    side: int,
+    workers: int,
+    fit: Fit = "stretch",
+    *,
+    max_pixels: int = LIMIT,
+    filter_: str = "bilinear",
+) -> None:
     """Decode all photos in `workers` processes, each of which writes its own rows; the header comes last."""
     count, folder = len(index), str(index.folder)
     path.with_suffix(".json").unlink(missing_ok=True)
@@ -128,25 +138,25 @@ def build(path: Path, index: Index, side: int, workers: int, fit: Fit = "stretch
             file.truncate(count * side * side * 3)
         starts = range(0, count, BLOCK)
         tasks = [(temporary, side, fit, start, folder, index.names[start : start + BLOCK]) for start in starts]
-        work = partial(_pack_block, max_pixels=max_pixels)
+        work = partial(_pack_block, max_pixels=max_pixels, filter_=filter_)
         checksums = [0] * len(tasks)
         with console.bar(count, "photo", f"packing {index.folder.name}") as bar:
             for block, checksum in children.share_out(work, tasks, workers):
                 checksums[block] = checksum
                 bar.update(len(tasks[block][-1]))
-    write_header(path.with_suffix(".json"), _header(index, side, fit, tuple(checksums)))
+    write_header(path.with_suffix(".json"), _header(index, side, fit, filter_, tuple(checksums)))
 
 
-def _header(index: Index, side: int, fit: Fit, checksums: tuple[int, ...] = ()) -> PackHeader:
-    return PackHeader(FORMAT, len(index), side, fit, DECODER, index.stamp, checksums)
+def _header(index: Index, side: int, fit: Fit, filter_: str, checksums: tuple[int, ...] = ()) -> PackHeader:
+    return PackHeader(FORMAT, len(index), side, fit, DECODER.format(filter_), index.stamp, checksums)
 
 
-def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]], max_pixels: int) -> int:
+def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]], max_pixels: int, filter_: str) -> int:
     path, side, fit, start, folder, names = task
     rows = np.empty((len(names), side, side, 3), np.uint8)
     for row, name in zip(rows, names, strict=True):
         signals.check()  # only in the process that was asked to stop: its helpers never see a signal
-        row[:] = decode(f"{folder}/{name}", side, fit, max_pixels)
+        row[:] = decode(f"{folder}/{name}", side, fit, max_pixels, filter_)
     with path.open("r+b") as file:
         file.seek(start * side * side * 3)
         file.write(rows.data)

@@ -25,15 +25,17 @@ class Source(Protocol):
 class FolderSource:
     """Decodes photos when they are read."""
 
-    def __init__(self, index: Index, side: int, fit: Fit = "stretch", max_pixels: int = LIMIT) -> None:
-        self.index, self.side, self.fit, self.max_pixels = index, side, fit, max_pixels
+    def __init__(
+        self, index: Index, side: int, fit: Fit = "stretch", max_pixels: int = LIMIT, filter_: str = "bilinear"
+    ) -> None:
+        self.index, self.side, self.fit, self.max_pixels, self.filter = index, side, fit, max_pixels, filter_
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
         """Decode these photos; see Source."""
         images = np.empty((len(indices), self.side, self.side, 3), np.uint8)
         for row, index in enumerate(indices):
             path = self.index.folder / self.index.names[index]
-            images[row] = decode(path, self.side, self.fit, self.max_pixels)
+            images[row] = decode(path, self.side, self.fit, self.max_pixels, self.filter)
         return images, self.index.labels[indices].astype(np.int64)
 
 

@@ -87,23 +87,24 @@ def stage_pack(
     say: Say = print,
     fit: Fit = "stretch",
     max_pixels: int = LIMIT,
+    filter_: str = "bilinear",
 ) -> Path:
     """Copy the pack of `index`, which is in `cache` or is built there, to `scratch()`, or find it there intact.
 
     Raises ValueError as `ensure_pack` does, and where the copy does not fit.
     """
-    name = family(index.folder, side, fit)
+    name = family(index.folder, side, fit, filter_)
     path = scratch() / f"{name}-{index.stamp[:8]}.u8"
     with alone(path.with_name(name), say):
-        if fault := check(path, index, side, fit):
-            source = ensure_pack(index, side, cache, workers, say, fit=fit, max_pixels=max_pixels)
+        if fault := check(path, index, side, fit, filter_):
+            source = ensure_pack(index, side, cache, workers, say, fit=fit, max_pixels=max_pixels, filter_=filter_)
             caches.prune(path.parent, name)
             check_space(source.stat().st_size, path.parent, source)
             say(f"staging {source} to {path} ({fault})")
             for file in (source, source.with_suffix(".json")):  # the header is what makes a pack exist
                 with files.atomic_path(path.with_suffix(file.suffix)) as temporary:
                     shutil.copyfile(file, temporary)
-            if fault := check(path, index, side, fit):
+            if fault := check(path, index, side, fit, filter_):
                 raise ValueError(f"{path}: the copy differs from {source} ({fault}). Name another folder")
     return path
 

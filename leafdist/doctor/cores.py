@@ -46,7 +46,7 @@ def check_shared_memory(config: Config, launch: Launch, folder: Path = Path("/de
         device = "cuda" if torch.cuda.is_available() else "cpu"
         workers = worker_count(data, usable_cpus(launch.local_world, launch.world), device)
         rows = math.ceil(config.train.batch_size / launch.world)
-        needed += launch.local_world * workers * AHEAD * rows * data.resize**2 * 3
+        needed += launch.local_world * workers * AHEAD * rows * int(data.resize) ** 2 * 3
     way = "docker run --shm-size=8g or --ipc=host; else fewer data.workers, or data.source=pack, which needs none"
     if not folder.is_dir():
         return warning("shared memory", f"{folder} is missing", way)

@@ -78,7 +78,7 @@ def decoding_rate(paths: Sequence[Path], data: DataConfig) -> tuple[list[str], f
     bad, done, began = list[str](), 0, time.perf_counter()
     for path in random.Random(0).sample(paths, min(len(paths), 5000)):
         try:
-            decode(path, data.resize, data.fit, data.max_pixels)
+            decode(path, int(data.resize), data.fit, data.max_pixels, data.interpolation)
             done += 1
         except UnreadablePhotoError as fault:
             bad.append(str(fault).split(". ")[0])

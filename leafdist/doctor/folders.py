@@ -39,7 +39,7 @@ def check_cache(config: Config) -> Iterator[Finding]:
     split = root if config.data.fold is None else root / fold_name(config.data.fold)
     photos = sum(len(names) for part in ("train", "val", "test") for _, _, names in os.walk(split / part))
     there = sum(path.stat().st_size for path in folder.glob("*.u8")) if folder.is_dir() else 0
-    needed = max(0, photos * config.data.resize**2 * 3 - there)
+    needed = max(0, photos * int(config.data.resize) ** 2 * 3 - there)
     yield from check_folder("packs", folder, needed, "Name another folder with data.cache")
 
 

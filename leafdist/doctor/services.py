@@ -5,7 +5,7 @@ from pathlib import Path
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
-from leafdist.models.weights import cached
+from leafdist.models.weights import cached, checksum
 from leafdist.system import files
 from leafdist.system.network import unreachable
 
@@ -42,6 +42,6 @@ def check_weights(config: Config) -> Finding:
             text = f"{name} is not in the cache and cannot be downloaded ({reason})"
             return error("weights", text, f"Put {url} at {path}, name a file of your own, or model.weights=none")
         return note("weights", f"{name} is not in the cache; the first training downloads it to {path}")
-    if not files.sha256(path).startswith(path.stem.rsplit("-", 1)[-1]):
+    if not files.sha256(path).startswith(checksum(path) or ""):
         return error("weights", f"{path} is damaged: its checksum is wrong", "Delete it, and it is downloaded again")
     return ok("weights", f"{name} is in the cache")

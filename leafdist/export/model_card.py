@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from leafdist.data.augment import MEANS
+from leafdist.config.networks import MEANS
 from leafdist.export.agreement import Exported
 from leafdist.export.subject import Subject
 from leafdist.runs.results import Evaluation
@@ -36,7 +36,7 @@ def card(subject: Subject, exports: Sequence[Exported], origin: str) -> str:
         apart=found.leaf_disjoint if found else "unknown",
         graph=next((made.name for made in exports if made.name.endswith((".onnx", ".pt2"))), None),
         labels=LABELS,
-        start=round((data.resize - data.side) / 2),
+        start=round((int(data.resize) - data.side) / 2),
         moments=[list(values) for values in MEANS.get(data.normalize, ())],
         root=root,
     )

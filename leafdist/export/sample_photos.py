@@ -66,9 +66,10 @@ class Photos:
     def _read_folder(self, folder: Path) -> Pixels:
         paths = list(photos_below([folder], console.warn))
         found, data = list[Pixels](), self.data
+        how = int(data.resize), data.fit, data.max_pixels, data.interpolation
         for number in evenly(len(paths)):
             try:
-                found.append(decode(paths[number], data.resize, data.fit, data.max_pixels))
+                found.append(decode(paths[number], *how))
             except UnreadablePhotoError as error:
                 console.warn(str(error))
         if not found:
@@ -76,7 +77,7 @@ class Photos:
         return np.stack(found)
 
     def _draw(self) -> Pixels:
-        side, leaves = self.data.resize, []
+        side, leaves = int(self.data.resize), []
         for number in range(DRAWN):
             crop, disease = CLASSES[number % len(CLASSES)].split("___")
             leaf = draw_leaf(CROPS[crop], DISEASES[disease], max(side, 64), np.random.default_rng(number))

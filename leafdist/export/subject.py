@@ -84,7 +84,7 @@ class Subject:
 
     def blank(self) -> Pixels:
         """Return two photos to trace with: a batch of one would be taken for a constant."""
-        side = self.config.data.resize
+        side = int(self.config.data.resize)
         return np.zeros((2, side, side, 3), np.uint8)
 
     def inputs(self, photos: Pixels) -> Tensor:

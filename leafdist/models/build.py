@@ -1,7 +1,8 @@
 """Building a network by its name.
 
-What a row's `build` makes takes the arguments of ResNet50. Its random layers are PlannedDropout. Everything up to and
-including the stage `freeze` has no gradient, and its BatchNorm stays in eval mode unless `frozen_batchnorm` is "train".
+What a row's `build` makes takes the arguments of ResNet50, one of timm some more. Its random layers are PlannedDropout.
+Everything up to and including the stage `freeze` has no gradient, and its BatchNorm stays in eval mode unless
+`frozen_batchnorm` is "train".
 """
 
 from pathlib import Path
@@ -22,6 +23,7 @@ def build_model(
     *,
     seed: int = 0,
     dropout: float | None = None,
+    drop_path: float = 0.0,
     freeze: str = "none",
     frozen_batchnorm: str = "eval",
     weights: Path | None = None,
@@ -29,8 +31,9 @@ def build_model(
     """Build the network `name`, its weights drawn from `seed`, then load `weights`. Raises ValueError if unfit."""
     row = network(name)
     torch.manual_seed(seed)
+    of_timm = {"row": row, "drop_path": drop_path} if row.timm else {}
     model: nn.Module = resolve_name(row.build)(
-        num_classes, side, dropout=dropout, freeze=freeze, frozen_batchnorm=frozen_batchnorm
+        num_classes, side, dropout=dropout, freeze=freeze, frozen_batchnorm=frozen_batchnorm, **of_timm
     )
     number_layers(model)
     if weights:

@@ -28,8 +28,20 @@ class PlannedDropout(nn.Module):
         if not self.training or self.threshold == 0:
             return x
         assert self.clock is not None, "seek_step() before the forward pass"
-        factors: Tensor = mask(x.detach(), self.clock, self.seed, self.layer, self.first, self.threshold)
+        factors: Tensor = mask(self.drawn(x.detach()), self.clock, self.seed, self.layer, self.first, self.threshold)
         return x * factors
+
+    def drawn(self, x: Tensor) -> Tensor:
+        """Return the entries of (B, ...) that have numbers of their own."""
+        return x
+
+
+class PlannedDropPath(PlannedDropout):
+    """Zeroes whole rows of (B, ...) with probability `p` in training, and scales the rest by 1 / (1 - p)."""
+
+    def drawn(self, x: Tensor) -> Tensor:
+        """Return one entry of each row, (B, 1, ...)."""
+        return x[(slice(None), *[slice(1)] * (x.ndim - 1))]
 
 
 @torch.library.custom_op("leafdist::dropout_mask", mutates_args=(), device_types="cpu")

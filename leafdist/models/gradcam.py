@@ -19,6 +19,7 @@ def grad_cam(model: nn.Module, network: Network, images: Tensor, labels: Tensor)
     ReLU of the last maps, weighted by the mean gradient of the class's score before the softmax. `model` is in eval
     mode; `images` are normalised. A photo where nothing speaks for its class is 0 everywhere.
     """
+    assert network.last_map, f"{network.name} has no feature map"
     assert not model.training, "eval() before grad_cam: rows of a batch must not see each other"
     outputs: dict[str, Tensor] = {}
 

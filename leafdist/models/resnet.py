@@ -2,13 +2,14 @@
 
 from torchvision.models.resnet import Bottleneck, ResNet
 
+from leafdist.models.batchnorm import KeepsFrozen
 from leafdist.models.small_maps import use_small_maps
 
 FROZEN = {"none": 0, "stem": 2, "layer1": 3, "layer2": 4, "layer3": 5, "all": 6}  # how many of PARTS
 PARTS = ("conv1", "bn1", "layer1", "layer2", "layer3", "layer4")
 
 
-class ResNet50(ResNet):  # type: ignore[misc]  # torchvision carries no types
+class ResNet50(KeepsFrozen, ResNet):  # type: ignore[misc]  # torchvision carries no types
     """ResNet-50 (He et al. 2016, torchvision's form): (B,3,side,side) -> logits (B,num_classes)."""
 
     def __init__(
@@ -21,11 +22,3 @@ class ResNet50(ResNet):  # type: ignore[misc]  # torchvision carries no types
         self.frozen_batchnorm = frozen_batchnorm
         for name in self.frozen:
             self.get_submodule(name).requires_grad_(requires_grad=False)
-
-    def train(self, mode: bool = True) -> "ResNet50":
-        """Set the mode, but leave the frozen part in eval mode unless `frozen_batchnorm` is "train"."""
-        super().train(mode)
-        if self.frozen_batchnorm == "eval":
-            for name in self.frozen:
-                self.get_submodule(name).eval()
-        return self

@@ -36,6 +36,14 @@ def has_kernels(x: Tensor) -> bool:
     return x.is_cuda
 
 
+class SyncBatchNormAct2d(SyncBatchNorm2d):
+    """A SyncBatchNorm2d that drops and activates too, as timm's BatchNormAct2d does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize and activate (B,C,h,w)."""
+        return self.act(self.drop(super().forward(x)))  # type: ignore[no-any-return,operator]
+
+
 class _NormalizeOnCuda(torch.autograd.Function):
     """`_Normalize` through PyTorch's CUDA kernels, which its own SyncBatchNorm calls in this order."""
 
@@ -127,6 +135,7 @@ def synchronize(model: nn.Module) -> None:
     """Turn every BatchNorm of `model` into a SyncBatchNorm2d; weights, statistics and their names stay."""
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
+            acts = type(module).__name__ == "BatchNormAct2d"  # no import of timm for the networks that are none of it
             known = nn.BatchNorm2d.forward, SyncBatchNorm2d.forward
-            assert type(module).forward in known, f"{type(module)} computes more than BatchNorm does"
-            module.__class__ = SyncBatchNorm2d
+            assert acts or type(module).forward in known, f"{type(module)} computes more than BatchNorm does"
+            module.__class__ = SyncBatchNormAct2d if acts else SyncBatchNorm2d

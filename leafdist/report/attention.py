@@ -18,7 +18,8 @@ def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> l
     """For each photo and class: what the network sees (h,w,3) under the heat of the class, and whether it has any."""
     loaded = load_run(run)
     data = loaded.config.data
-    rows = torch.from_numpy(np.stack([decode(folder / path, data.resize, data.fit, data.max_pixels) for path in paths]))
+    how = int(data.resize), data.fit, data.max_pixels, data.interpolation
+    rows = torch.from_numpy(np.stack([decode(folder / path, *how) for path in paths]))
     seen = Augment.from_config(data).for_evaluation()(rows)
     heat = grad_cam(loaded.model, loaded.network, seen, torch.tensor(labels)).numpy()
     return [(overlay(_seen(folder / path, data), one), bool(one.any())) for path, one in zip(paths, heat, strict=True)]
@@ -26,6 +27,6 @@ def attention(run: Path, folder: Path, paths: list[str], labels: list[int]) -> l
 
 def _seen(path: Path, data: DataConfig) -> NDArray[np.uint8]:
     """The middle that evaluation crops, at the size of the page's pictures."""
-    side = round(SIDE * data.resize / data.side)
+    side = round(SIDE * int(data.resize) / data.side)
     start = (side - SIDE) // 2
     return decode(path, side, data.fit, data.max_pixels)[start : start + SIDE, start : start + SIDE]

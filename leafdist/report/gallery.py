@@ -72,7 +72,7 @@ def _looks(
     contents: Contents, answers: Answers, pictures: dict[int, Picture], mistakes: list[int], hits: list[int]
 ) -> list[Look]:
     """Grad-CAM of mistakes, for what was said and for what is right, and of hits."""
-    if not contents.layout.best_model.is_file():
+    if not contents.layout.best_model.is_file() or not contents.network.last_map:
         return []
     wrong = [row for row in mistakes if row in pictures][: LOOKS // 2]
     right = [row for row in hits if row in pictures][: LOOKS - len(wrong)]

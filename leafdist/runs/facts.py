@@ -66,11 +66,13 @@ class Preprocessing:
     crop: int
     eval_crop: str
     normalize: str
+    interpolation: str = "bilinear"
 
     @classmethod
     def from_config(cls, data: DataConfig) -> "Preprocessing":
         """Read the settings of a resolved configuration."""
-        return cls(data.resize, data.fit, int(data.crop), data.eval_crop, data.normalize)
+        sizes = int(data.resize), int(data.crop)
+        return cls(sizes[0], data.fit, sizes[1], data.eval_crop, data.normalize, data.interpolation)
 
 
 @dataclass(frozen=True)

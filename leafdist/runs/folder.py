@@ -14,7 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from leafdist.config.schema import Config, differences
+from leafdist.config.changes import differences
+from leafdist.config.schema import Config
 from leafdist.data.photo_facts import DataFacts
 from leafdist.runs.events import EndEvent
 from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_facts
@@ -27,7 +28,7 @@ from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
-PACKAGES = ("leafdist", "torch", "torchvision", "accelerate", "numpy", "pillow", "safetensors", "wandb")
+PACKAGES = ("leafdist", "torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "safetensors", "wandb")
 _held = list[FileLock]()  # after a failure to the end of the process: a checkpoint may still be being written
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from leafdist.config.schema import from_dict
+from leafdist.config.schema import saved
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
 from leafdist.runs.layout import RunLayout
 from leafdist.system.plain import from_plain, to_plain
@@ -43,7 +43,7 @@ def parse_header(header: dict[str, str] | None, path: Path) -> CheckpointMeta:
         values = json.loads((header or {})["leafdist"])
         if (written := values["format"]) != FORMAT:
             raise ValueError(f"{path} has format {written}, this version reads {FORMAT}. Update leafdist")
-        config = values["config"] = from_dict(values["config"])
+        config = values["config"] = saved(values["config"])
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise damaged(path, error) from error
     if "preprocessing" not in values:  # of an early release

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import yaml
 
-from leafdist.config.schema import Config, from_dict, to_dict
+from leafdist.config.schema import Config, saved, to_dict
 from leafdist.runs.layout import RunLayout
 from leafdist.system import files
 
@@ -21,6 +21,6 @@ def read_config(run: Path) -> Config:
         raise ValueError(f"{run} is not a run folder: it has no config.yaml. Name one such as runs/resnet50")
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return from_dict(values)
+        return saved(values)
     except (yaml.YAMLError, TypeError, AttributeError, ValueError) as error:  # TypeError, AttributeError: no sections
         raise ValueError(f"{path} is damaged: {error}") from error

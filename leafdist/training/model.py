@@ -60,6 +60,7 @@ def make_model(config: Config, num_classes: int, runtime: Runtime) -> nn.Module:
             config.data.side,
             seed=config.seed,
             dropout=settings.dropout,
+            drop_path=settings.drop_path,
             freeze=settings.freeze,
             frozen_batchnorm=settings.frozen_batchnorm,
             weights=weights,
@@ -74,10 +75,11 @@ def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: i
         rows = min(num_samples, train.batch_size, num_samples % train.batch_size or train.batch_size)
     else:
         rows = smallest_part(num_samples, train.batch_size, world, train.accumulate, train.max_rows)
-    if rows == 1 and config.data.side <= 32 and trains_batchnorm(model):
+    stride = network(config.model.name).stride
+    if rows == 1 and config.data.side <= stride and trains_batchnorm(model):
         raise ValueError(
             f"train.batch_size={train.batch_size} over {counted(world, 'process')} leaves a rank with one row of "
-            f"{config.data.side} pixels: no variance for BatchNorm. Change the batch size, or data.crop above 32"
+            f"{config.data.side} pixels: no variance for BatchNorm. Change the batch size, or data.crop above {stride}"
         )
 
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from leafdist.config.schema import Config, check_world, differences, from_dict, resolve, to_dict
+from leafdist.config.changes import differences
+from leafdist.config.schema import Config, check_world, from_dict, resolve, saved, to_dict
 
 
 def config(**sections: Any) -> Config:
@@ -82,6 +83,13 @@ def test_batch_holds_a_row_per_process() -> None:
 def test_config_survives_dictionary_and_yaml() -> None:
     first = resolve(config(run={"name": "x"}, train={"precision": "no"}, track={"tags": ["a"], "wandb": "off"}))
     assert from_dict(yaml.safe_load(yaml.safe_dump(to_dict(first)))) == first
+
+
+def test_runs_of_old_releases_resized_bilinearly() -> None:
+    new = resolve(Config())
+    values: Any = to_dict(new)
+    del values["data"]["interpolation"]
+    assert saved(values) == new
 
 
 @pytest.mark.parametrize(

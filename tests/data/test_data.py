@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 from torchvision import transforms
+from torchvision.transforms import InterpolationMode
 
 from leafdist.data import pack
 from leafdist.data.decode import decode
@@ -27,8 +28,9 @@ def test_decoding_is_the_protocols_resize(tmp_path: Path) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (256, 200, 3), np.uint8)
     Image.fromarray(pixels).save(tmp_path / "leaf.jpg")
     with Image.open(tmp_path / "leaf.jpg") as image:
-        expected = np.asarray(transforms.Resize([64, 64])(image.convert("RGB")))
-    np.testing.assert_array_equal(decode(tmp_path / "leaf.jpg", 64), expected)
+        for name, mode in (("bilinear", InterpolationMode.BILINEAR), ("bicubic", InterpolationMode.BICUBIC)):
+            expected = np.asarray(transforms.Resize([64, 64], mode)(image.convert("RGB")))
+            np.testing.assert_array_equal(decode(tmp_path / "leaf.jpg", 64, filter_=name), expected)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -81,11 +83,15 @@ def test_class_in_one_split_is_refused(split: str, photos: Path) -> None:
         scan(photos, "val", scan(photos, "train").classes)
 
 
-def test_pack_and_folder_give_same_bytes(photos: Path) -> None:
+@pytest.mark.parametrize("filter_", ["bilinear", "bicubic"])
+def test_pack_and_folder_give_same_bytes(filter_: str, photos: Path) -> None:
     index = scan(photos, "train")
-    path = pack.ensure_pack(index, 24, photos / "cache", workers=2)
+    other = pack.ensure_pack(index, 24, photos / "cache", 1, filter_="bicubic" if filter_ == "bilinear" else "bilinear")
+    path = pack.ensure_pack(index, 24, photos / "cache", workers=2, filter_=filter_)
+    assert other.exists()
+    assert other.read_bytes() != path.read_bytes()
     order = np.random.default_rng(0).permutation(len(index))
-    folder, packed = FolderSource(index, 24).read(order), PackSource(index, 24, path).read(order)
+    folder, packed = FolderSource(index, 24, filter_=filter_).read(order), PackSource(index, 24, path).read(order)
     assert [array.dtype for array in folder] == [array.dtype for array in packed] == [np.uint8, np.int64]
     for mine, theirs in zip(folder, packed, strict=True):
         np.testing.assert_array_equal(mine, theirs)

@@ -43,9 +43,10 @@ def train(
     model: str = "baseline",
     sync: bool = False,
     steps: int = 12,
+    more: tuple[object, ...] = (),
 ) -> Result:
     """Four epochs of three steps; with more than one process the last batch leaves ranks without a row."""
-    name = f"{model}-{optimizer}-{dtype}-{world}-{accumulate}-{sync}"
+    name = f"{Path(model).name}-{optimizer}-{dtype}-{world}-{accumulate}-{sync}"
     arguments = ["--data.root", photos, "--model.name", model, "--model.weights", "none", "--run.name", name]
     arguments += [
         "--train.batch_size",
@@ -59,7 +60,7 @@ def train(
     ]
     arguments += ["--optim.name", optimizer, "--optim.step_size", 2, "--train.precision", "no", "--track.wandb", "off"]
     arguments += ["--data.hflip", 0.5, "--data.crop", 40, "--train.max_steps", steps]
-    arguments += ["--train.sync_batchnorm", "true"] if sync else []
+    arguments += [*more, *(["--train.sync_batchnorm", "true"] if sync else [])]
     done = program(RECORDED, photos.parent / name, dtype, *arguments, processes=world)
     assert done.returncode == 0, done.stderr
     parts = [json.loads(path.read_text()) for path in photos.parent.glob(f"{name}.*.json")]
@@ -98,6 +99,17 @@ def test_resnet50_without_batch_statistics_agrees(program: Program, photos: Path
     one, two = (train(program, photos, "sgd", "float64", world=world, model="resnet50") for world in (1, 2))
     assert (two.rows, two.rates) == (one.rows, one.rates)
     assert max(one.furthest(two)) < 1e-10
+
+
+def test_timms_random_layers_agree(program: Program, photos: Path) -> None:
+    """A network without BatchNorm, blocks of which are skipped by the plan."""
+    more = ("--model.drop_path", 0.4, "--model.dropout", 0.25, "--data.interpolation", "bilinear")
+    form: dict[str, Any] = {"model": "timm/test_convnext", "more": more, "steps": 6}
+    one = train(program, photos, "sgd", "float64", **form)
+    for world, accumulate in ((2, 1), (3, 3)):
+        other = train(program, photos, "sgd", "float64", world=world, accumulate=accumulate, **form)
+        assert (other.rows, other.masks, other.rates) == (one.rows, one.masks, one.rates)
+        assert max(one.furthest(other)) < 1e-10
 
 
 def test_resnet50_with_synced_batchnorm_begins_alike(program: Program, photos: Path) -> None:

@@ -57,7 +57,7 @@ def trained(config: Config, run: Path, classes: Sequence[str], photos: int, rand
     val_accuracy, val_loss = figures[3], figures[2]
     preprocessing = Preprocessing.from_config(config.data)
     best = CheckpointMeta(list(classes), preprocessing, 5, val_accuracy, val_loss, config, sha256="")
-    save_best(run / "best", tensors_of(build_model("baseline", len(classes), config.data.resize)), best)
+    save_best(run / "best", tensors_of(build_model("baseline", len(classes), config.data.side)), best)
     folder.set_state("finished", result=RunResult(6 * STEPS, 6 * 61.5, 5, val_accuracy, val_loss))
 
 

@@ -33,11 +33,11 @@ def say_what_fails(work: Callable[[], object]) -> None:
 root = Path(sys.argv[1])
 step, runtime, config = make_step(["--train.batch_size", "8"])
 index = scan(root, "val")
-source = PackSource(index, config.data.resize, ensure_pack(index, config.data.resize, root / "cache", 1))
+source = PackSource(index, int(config.data.resize), ensure_pack(index, int(config.data.resize), root / "cache", 1))
 loader = Loader(source, runtime.device, 0, resident=True)
 augment = Augment.from_config(config.data).for_evaluation()
 hook = step.optimizer.register_step_pre_hook(fill)
-rows = batch(8, config.data.resize, runtime, 0)
+rows = batch(8, int(config.data.resize), runtime, 0)
 say_what_fails(lambda: step(0, rows))
 hook.remove()
 step.runtime.world = 2  # a process alone settles nothing

@@ -41,7 +41,7 @@ def recorded_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
 def recorded_forward(self: PlannedDropout, x: Tensor) -> Tensor:
     if self.training and self.threshold:
         assert self.clock is not None
-        factors = mask(x.detach(), self.clock, self.seed, self.layer, self.first, self.threshold)
+        factors = mask(self.drawn(x.detach()), self.clock, self.seed, self.layer, self.first, self.threshold)
         for row, kept in enumerate(factors > 0):
             name = f"step {int(self.clock)} layer {self.layer} row {self.first + row}"
             masks[name] = zlib.crc32(kept.contiguous().numpy().data)

@@ -21,7 +21,7 @@ from leafdist.runs.host_copies import Tensors
 SAVES, CLASSES = 4, 33
 folder = Path(sys.argv[1])
 step, runtime, config = make_step(sys.argv[2:])
-size, side, library, wrong = config.train.batch_size, config.data.resize, ctypes.CDLL(None), 0
+size, side, library, wrong = config.train.batch_size, int(config.data.resize), ctypes.CDLL(None), 0
 
 
 def train(number: int) -> None:

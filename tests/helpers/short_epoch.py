@@ -9,5 +9,5 @@ step, runtime, config = make_step(sys.argv[1:])
 size = config.train.batch_size
 shares = EpochPlan(2 * size + 1, size, 0, 0).shares(runtime.rank, runtime.world, 0)
 for number, share in enumerate(shares):
-    step(number, batch_of(share, config.data.resize, runtime))
+    step(number, batch_of(share, int(config.data.resize), runtime))
 runtime.close()

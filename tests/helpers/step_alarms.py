@@ -19,6 +19,6 @@ for precision in ("bf16", "fp16", "no"):
         sums = StepSums()
         for number in range(2):
             torch.cuda.set_sync_debug_mode("error" if number else "default")
-            sums.push(step(number, batch(config.train.batch_size, config.data.resize, runtime, number)))
+            sums.push(step(number, batch(config.train.batch_size, int(config.data.resize), runtime, number)))
         torch.cuda.set_sync_debug_mode("default")
         print("silent:", precision, *more)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from timm.layers.norm_act import BatchNormAct2d
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -20,8 +21,7 @@ def network() -> nn.Sequential:
     torch.manual_seed(1)
     stages = (
         nn.Conv2d(3, 8, 3, bias=False),
-        nn.BatchNorm2d(8),
-        nn.ReLU(),
+        BatchNormAct2d(8),  # with its ReLU
         nn.Conv2d(8, 4, 3, bias=False),
         nn.BatchNorm2d(4),
     )

@@ -17,6 +17,7 @@ SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
         ("resnet50", "fp16", 1, SGD),
         ("resnet50", "bf16", 2, SGD),
         ("baseline", "bf16", 2, ()),
+        ("timm/tf_efficientnet_lite0", "bf16", 1, ("--data.resize", 74)),
     ],
 )
 def test_step_is_one_graph(

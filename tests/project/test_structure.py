@@ -16,6 +16,7 @@ FENCES = {  # package: the modules that may import it
     "accelerate": {"leafdist/distributed/runtime.py"},
     "onnx": {"leafdist/export/onnx_file.py"},
     "onnxruntime": {"leafdist/export/onnx_file.py"},
+    "timm": {"leafdist/models/timm_import.py"},
     "wandb": {"leafdist/tracking/wandb_client.py"},
     "torch.utils.tensorboard": {"leafdist/tracking/tensorboard.py"},
 }
