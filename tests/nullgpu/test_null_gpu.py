@@ -21,7 +21,7 @@ BASELINE = ("--model.name", "baseline", "--train.batch_size", 64)
         (RESNET, "fp16", 1, 641),
         (RESNET, "bf16", 2, 1045),
         ((*RESNET, "--train.sync_batchnorm", "true"), "bf16", 2, 1412),
-        (BASELINE, "bf16", 1, 153),
+        (BASELINE, "bf16", 1, 115),
     ],
 )
 def test_step_launches_no_more_kernels(
