@@ -77,10 +77,10 @@ def configuration(backbone: str) -> Pretrained:
 def locations(backbone: str, found: Pretrained) -> dict[str, str]:
     """List where pretrained weights are, by timm's tag and as `imagenet`: the path of a file or a URL."""
     package, file = PACKAGED.get(backbone.partition(".")[0], ("", ""))
-    place = f"{HUB}/{found.hf_hub_id}/resolve/main/model.safetensors" if found.hf_hub_id else f"{found.url or ''}"
+    location = f"{HUB}/{found.hf_hub_id}/resolve/main/model.safetensors" if found.hf_hub_id else f"{found.url or ''}"
     if package and (spec := find_spec(package)) and spec.origin:
-        place = str(Path(spec.origin).parent / file)
-    return {name: place for name in (found.tag, "imagenet") if name} if place else {}
+        location = str(Path(spec.origin).parent / file)
+    return {name: location for name in (found.tag, "imagenet") if name} if location else {}
 
 
 def stages(model: nn.Module) -> list[list[str]]:

@@ -92,11 +92,12 @@ def test_time_limit_requeues_and_resumes(job: Job, photos: Path) -> None:
     """The limit is one minute; Slurm, which looks every 30 s, warns about 44 s after the start."""
     job.submit("--time=1", "--signal=B:USR1@10", "slurm/train.sbatch", *training(photos, 99999), PROCESSES="2")
     job.wait(lambda: len(job.run().get("starts", [])) > 1 and job.trains())
+    output = job.output
     job.cluster.call("scancel", job.id)
     assert job.end() == "CANCELLED"
-    assert "interrupted by SIGUSR1: saved at step" in job.output
-    assert "Traceback" not in job.output
-    assert "resource_tracker" not in job.output
+    assert "interrupted by SIGUSR1: saved at step" in output
+    assert "Traceback" not in output
+    assert "resource_tracker" not in output
     steps = job.steps()
     assert steps == list(range(1, len(steps) + 1))
 

@@ -230,7 +230,7 @@ def test_lite0_answers_as_its_package(tmp_path: Path) -> None:
         pytest.skip(f"{archive} is absent")
     with tarfile.open(archive) as photos:
         some = [member for member, _ in zip(photos, range(300), strict=False) if member.isfile()][::60]
-        photos.extractall(tmp_path, some, filter="data")
+        photos.extractall(tmp_path, some)
     rows = torch.stack([torch.tensor(decode(tmp_path / one.name, 256, filter_="bicubic")) for one in some])
     images = Augment.from_config(settings(LITE)).for_evaluation()(rows)
     path = find_weights("imagenet", row)
