@@ -111,7 +111,7 @@ def test_foreign_calibration_is_not_used(run: Path) -> None:
 
 
 def test_earlier_evaluation_is_marked(run: Path) -> None:
-    assert "earlier one" not in text_of(run)
+    assert "of an earlier one" not in text_of(run)
     path = run / "eval-test.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"checkpoint": "0" * 64}))
     assert "what stands here is of an earlier one" in text_of(run)
