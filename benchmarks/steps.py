@@ -60,7 +60,7 @@ def measured(side: int, rows: int, precision: str, seconds: float, settings: lis
 def timed(rows: int, arguments: list[str], seconds: float) -> list[str]:
     """Warm up, take steps of so many rows for three times `seconds`, and one of a row less."""
     step, runtime, config = make_step(arguments)
-    plan, side, sums, number = EpochPlan(2 * rows - 1, rows, 0, 0), config.data.resize, StepSums(), 0
+    plan, side, sums, number = EpochPlan(2 * rows - 1, rows, 0, 0), int(config.data.resize), StepSums(), 0
     pixels = np.random.default_rng(0).integers(0, 256, (rows, side, side, 3), np.uint8)
 
     def batch_of(share: Share) -> Batch:

@@ -27,6 +27,7 @@ def page() -> str:
 
 
 def table(section: str, keys: list[str]) -> str:
+    """Write the table of a section, a row per key, in Markdown."""
     rows = [
         f"| `{key}` | {'·' if FREE.fullmatch(key) else ''} | `{shown(default_of(KEYS[key]))}` | {words(key)} |"
         for key in keys

@@ -207,7 +207,8 @@ def from_dict(values: Mapping[str, Any]) -> Config:
 
 def saved(values: Mapping[str, Any]) -> Config:
     """`from_dict` of what a run has kept, which may be older than a key."""
-    return from_dict({**values, "data": {"interpolation": "bilinear", **values.get("data", {})}})
+    data, train = {"interpolation": "bilinear", **values.get("data", {})}, {"graph": "never", **values.get("train", {})}
+    return from_dict({**values, "data": data, "train": train})
 
 
 def flatten(values: Any, section: str = "") -> dict[str, Value]:

@@ -23,7 +23,7 @@ def memory_for(work: str, way_out: str = LARGER, *, resident: bool) -> Iterator[
 
 
 def memory_for_rows(rows: int, *, resident: bool) -> AbstractContextManager[None]:
-    """As `memory_for`, for a micro-batch of `rows` photos."""
+    """Do what `memory_for` does, for a micro-batch of `rows` photos."""
     way_out = (
         f"Set train.max_rows={max(1, rows // 2)} or lower: the batch stays the same, in more parts; BatchNorm takes "
         "its statistics from each part"

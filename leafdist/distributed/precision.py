@@ -27,7 +27,9 @@ class Settled:
 def settle_precision(precision: str) -> Settled:
     """Settle `auto`: bf16 or fp16 where the device has it in hardware. Raises ValueError for what it cannot do."""
     if precision == "fp16" and not torch.cuda.is_available():
-        raise ValueError("train.precision=fp16: the CPU has no gradient scaling. Use bf16 or no")
+        raise ValueError(
+            "train.precision=fp16: the CPU has no gradient scaling. Use bf16 or no; a run in fp16 needs GPUs to go on"
+        )
     if precision != "auto":
         return Settled("bf16" if precision == "bf16" else "fp16" if precision == "fp16" else "no")
     if not torch.cuda.is_available():

@@ -176,7 +176,7 @@ class Runtime:
         return list(map(int, answer))
 
     def highest_later(self, *values: int) -> list[int]:
-        """As `highest`; on GPUs of the values of the call before, 0 at first: all ranks act alike, and none waits."""
+        """Do what `highest` does; on GPUs with the values of the call before, 0 at first: none waits, all act alike."""
         if self.control is None or self.device.type == "cpu":
             return self.highest(*values)
         before, answer = self._asked, torch.tensor(values)

@@ -29,4 +29,4 @@ def _seen(path: Path, data: DataConfig) -> NDArray[np.uint8]:
     """The middle that evaluation crops, at the size of the page's pictures."""
     side = round(SIDE * int(data.resize) / data.side)
     start = (side - SIDE) // 2
-    return decode(path, side, data.fit, data.max_pixels)[start : start + SIDE, start : start + SIDE]
+    return decode(path, side, data.fit, data.max_pixels, data.interpolation)[start : start + SIDE, start : start + SIDE]

@@ -138,7 +138,7 @@ class RunFolder:
 
 
 def check_run(path: Path, config: Config, photos: DataFacts | None = None) -> list[str]:
-    """Return what `config` changes in the run at `path`, which may change. Raises ValueError listing what may not.
+    """Return the changes of `config` to the run at `path` that are allowed. Raises ValueError listing the others.
 
     Without `photos` it looks at the configuration alone: before packing, which may take an hour.
     """

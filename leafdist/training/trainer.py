@@ -147,7 +147,7 @@ class Trainer:
         self.progress.step(event)
 
     def finish_epoch(self) -> None:
-        """Validate, keep the best, save."""
+        """Validate; save if it is the best epoch or the last one, or if a checkpoint is due."""
         state = self.state
         self._collect()
         validation = self.evaluate("val")
@@ -166,7 +166,7 @@ class Trainer:
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
         state.end_epoch()
-        # last/ never lags behind best/: GPUs, or other processes, might train the epochs between to other bits, and
+        # last/ is written right after best/: GPUs or other processes might train the epochs between to other bits, and
         # best/ be of an epoch that the run has not. Nothing in `save` is collective here: the clock of rank 0 decides
         if best or self.finished or is_due(self.config.train, state.step, time.monotonic() - self.saved_time):
             self.save(validation if best else None)

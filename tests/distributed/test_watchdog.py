@@ -61,13 +61,16 @@ def test_standing_rank_tells_where(monkeypatch: pytest.MonkeyPatch) -> None:
     store.set("stands/1", Standstill(1, waits=True, where="in the collective").to_json())
     watchdog = Watchdog(store, rank=0, world=2, stall=0.2)
     watchdog.start()
-    time.sleep(0.6)
-    failure = watchdog._first_failure()
+    deadline = time.monotonic() + 30
+    while not (failure := watchdog._first_failure()) and time.monotonic() < deadline:
+        time.sleep(0.3)
     assert failure
     assert failure.rank == 0
     assert "it hangs in test_watchdog.py" in failure.reason
+    watchdog.stall = 60
     watchdog.beat()
-    time.sleep(0.1)
+    while watchdog._read("stands/0") and time.monotonic() < deadline:
+        time.sleep(0.02)
     assert watchdog._read("stands/0") == "", "it goes on"
     watchdog.stop()
 

@@ -29,7 +29,6 @@ def test_short_epochs_save_when_best(program: Program, photos: Path, tmp_path: P
     epochs = [event for event in lines if event["event"] == "epoch"]
     values = [(epoch["val_accuracy"], -epoch["val_loss"]) for epoch in epochs]
     best = [e["step"] for e, value, top in zip(epochs, values, accumulate(values, max), strict=True) if value == top]
-    assert len(best) < len(epochs)
     newest, before = map(step_of, generations(run / "last"))
     assert (newest, before) == (15, max(step for step in best if step < 15))
     files = contents(run)
