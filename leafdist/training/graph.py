@@ -92,7 +92,8 @@ class StepGraph:
                 raise ValueError(f"the step cannot be a CUDA graph: {error}. Set train.graph=never") from error
             self.runtime.say(f"warning: steps run without a CUDA graph: {error}")
             self.optimizer.zero_grad(set_to_none=True)
-            self.runtime.scaler._per_optimizer_states.clear()  # it would refuse to unscale a second time
+            if self.runtime.scaler.is_enabled():
+                self.runtime.scaler._per_optimizer_states.clear()  # it would refuse to unscale a second time
             self.until_capture = -1
         else:
             if not self.held:
