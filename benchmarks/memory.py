@@ -14,7 +14,8 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
-from leafdist.config.schema import Config, DataConfig, ModelConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, DataConfig, ModelConfig
 from leafdist.data.index import Index
 from leafdist.data.loader import Loader
 from leafdist.data.names import Names

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig
 from leafdist.data import open as sources
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs import checkpoint

@@ -14,7 +14,8 @@ import yaml
 
 from leafdist.config.fields import Value, default_of, shown, type_of
 from leafdist.config.piped import opened, read_text
-from leafdist.config.schema import KEYS, SECTIONS, Config, flatten, from_dict, resolve, to_dict, unknown_key
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import KEYS, SECTIONS, Config, flatten, from_dict, to_dict, unknown_key
 from leafdist.config.values import KINDS, ConfigLoader, alternatives, expand, read_value
 from leafdist.system import console, launched
 from leafdist.system.errors import WRONG_INPUT

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
-from leafdist.config.schema import check_world
+from leafdist.config.resolve import check_world
 from leafdist.system import console, environment, signals, streams
 
 MORE = ". A higher train.epochs continues it"

@@ -4,7 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from leafdist.config.schema import KEYS, Config, ModelConfig, flatten, resolve, to_dict
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import KEYS, Config, ModelConfig, flatten, to_dict
 from leafdist.report.contents import Contents
 
 NAMES = {"run.name", "run.folder"}  # always differ, and say nothing

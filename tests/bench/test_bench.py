@@ -15,7 +15,8 @@ from safetensors.torch import load_file
 from leafdist.bench.device import training_rates
 from leafdist.bench.rows import verdict
 from leafdist.bench.timing import Case, Row, in_turns
-from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, DataConfig, ModelConfig, TrainConfig
 from leafdist.data.index import scan
 from leafdist.data.loader import Loader
 from leafdist.data.pack import ensure_pack

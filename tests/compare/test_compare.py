@@ -15,7 +15,8 @@ from leafdist.__main__ import main
 from leafdist.compare.compare import compare
 from leafdist.compare.pair import ClassDifference
 from leafdist.compare.text import chosen, clock
-from leafdist.config.schema import from_dict, resolve, to_dict
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import from_dict, to_dict
 from leafdist.evaluation.intervals import wilson
 from leafdist.runs.events import EpochEvent, StepEvent
 from leafdist.system.plain import to_plain

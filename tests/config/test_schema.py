@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from leafdist.config.changes import differences
-from leafdist.config.schema import Config, check_world, from_dict, resolve, saved, to_dict
+from leafdist.config.resolve import check_world, resolve
+from leafdist.config.schema import Config, from_dict, saved, to_dict
 
 
 def config(**sections: Any) -> Config:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from leafdist.config.schema import Config, DataConfig, RunConfig, TrainConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, DataConfig, RunConfig, TrainConfig
 from leafdist.distributed.devices import why_no_gpu
 from leafdist.doctor import cores, decoding, folders, gpus
 from leafdist.doctor.diagnosis import Finding

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from leafdist.config.schema import Config, ModelConfig, TrackConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, ModelConfig, TrackConfig
 from leafdist.doctor import services, slurm
 from tests.helpers.doctoring import HERE, bad, fine, settings
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from leafdist.config.schema import Config, ModelConfig, TrackConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, ModelConfig, TrackConfig
 from leafdist.doctor.diagnosis import Finding, merge
 from leafdist.doctor.launch import Launch
 

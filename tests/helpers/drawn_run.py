@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.config.schema import Config, DataConfig, ModelConfig, OptimConfig, RunConfig, TrackConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, DataConfig, ModelConfig, OptimConfig, RunConfig, TrackConfig
 from leafdist.data.photo_facts import DataFacts, SplitFacts
 from leafdist.evaluation import calibration
 from leafdist.evaluation.predictions import Predictions

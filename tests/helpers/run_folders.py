@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from leafdist.config.schema import Config, RunConfig, TrackConfig, TrainConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, RunConfig, TrackConfig, TrainConfig
 from leafdist.data.photo_facts import DataFacts
 from leafdist.runs import checkpoint
 from leafdist.runs.events import EpochEvent, StartEvent, StepEvent

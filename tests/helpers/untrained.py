@@ -8,7 +8,8 @@ import torch
 import yaml
 from torch import nn
 
-from leafdist.config.schema import Config, ModelConfig, TrainConfig, resolve, to_dict
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, ModelConfig, TrainConfig, to_dict
 from leafdist.models.build import build_model
 from leafdist.runs.checkpoint import save_best, tensors_of
 from leafdist.runs.facts import CheckpointMeta, Preprocessing

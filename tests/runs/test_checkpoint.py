@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from leafdist.config.schema import Config, resolve, to_dict
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, to_dict
 from leafdist.runs import checkpoint
 from leafdist.runs.checkpoint import Snapshot
 from leafdist.runs.facts import CheckpointMeta, Preprocessing

@@ -14,7 +14,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from leafdist.config.schema import Config, ModelConfig, TrackConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, ModelConfig, TrackConfig
 from leafdist.runs.checkpoint import save_best
 from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunFacts, write_facts
 from leafdist.runs.metrics_log import line_of

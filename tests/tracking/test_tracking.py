@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from leafdist.config.schema import Config, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config
 from leafdist.doctor.services import check_wandb
 from leafdist.runs.metrics_log import line_of
 from leafdist.runs.tracker import wandb_id

@@ -5,7 +5,8 @@ import json
 import pytest
 import torch
 
-from leafdist.config.schema import Config, ModelConfig, OptimConfig, TrainConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, ModelConfig, OptimConfig, TrainConfig
 from leafdist.data.loader import Batch
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from leafdist.config.schema import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
 from leafdist.data.loader import Batch
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime

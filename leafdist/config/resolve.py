@@ -1,0 +1,58 @@
+"""What a configuration comes to for its network, and what in it contradicts itself."""
+
+from dataclasses import replace
+from importlib.util import find_spec
+from typing import Any
+
+from leafdist.config.networks import NETWORKS, network
+from leafdist.config.schema import Config
+
+
+def resolve(config: Config) -> Config:
+    """Replace every auto that depends on the network alone. Raises ValueError where settings contradict each other."""
+
+    def settle(section: Any, **defaults: Any) -> Any:
+        return replace(section, **{name: value for name, value in defaults.items() if getattr(section, name) == "auto"})
+
+    row = network(config.model.name)
+    model = settle(config.model, weights=row.default_weights)
+    model = settle(model, freeze="none" if model.weights == "none" else row.default_freeze)
+    flips = {"hflip": row.flip, "vflip": row.flip}
+    data = settle(config.data, normalize=row.normalize, interpolation=row.interpolation, **flips)
+    config = replace(config, data=replace(data, **row.sizes(data.resize, data.crop)), model=model)
+    for wrong, message in contradictions(config):
+        if wrong:
+            raise ValueError(message)
+    return config
+
+
+def contradictions(config: Config) -> list[tuple[bool, str]]:
+    """List what can be wrong with a resolved configuration: whether it is, and the message with the way out."""
+    data, model, train, warmup = config.data, config.model, config.train, config.optim.warmup_epochs
+    row, weights, frozen, dropout = network(model.name), model.weights, model.freeze != "none", model.dropout
+    others = [other.name for other in NETWORKS.values() if weights in other.weights and weights not in row.weights]
+    resize, freeze = int(data.resize), f"model.freeze={model.freeze}"
+    size = f"data.crop={data.crop}, data.resize={resize}"
+    small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
+    fixed = f"{size}: {row.name} takes {row.fixed_side} pixels and no others; set data.crop to that"
+    no_board = config.track.tensorboard and find_spec("tensorboard") is None
+    return [
+        (data.normalize == "auto", f"data.normalize=auto: that of {row.name} is none of ours; choose one"),
+        (int(data.crop) > resize, f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
+        (data.side < row.least_side, small),
+        (row.fixed_side not in (None, data.side), fixed),
+        (frozen and not row.stages, f"{freeze}: {row.name} has nothing to freeze; set it to none"),
+        (frozen and model.freeze not in row.stages, f"{freeze}: {row.name} takes {' or '.join(('none', *row.stages))}"),
+        (frozen and weights == "none", f"{freeze} would freeze random weights; set it to none, or name model.weights"),
+        (bool(others), f"model.weights={weights} are for {' and '.join(others)}; set it to none"),
+        (dropout is not None and not row.has_dropout, f"model.dropout={dropout}: {row.name} has none; leave it null"),
+        (model.drop_path > 0 and not row.timm, f"model.drop_path={model.drop_path}: {row.name} has none; set it to 0"),
+        (warmup > train.epochs, f"optim.warmup_epochs={warmup}: longer than train.epochs={train.epochs}; lower it"),
+        (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
+    ]
+
+
+def check_world(config: Config, world: int) -> None:
+    """Raises ValueError where a process would never get a row."""
+    if (rows := config.train.batch_size) < world:
+        raise ValueError(f"train.batch_size={rows}: too few for {world} processes; raise it or start fewer of them")
