@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leafdist.bench.timing import Case, timed
+from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.open import open_loaders
@@ -18,6 +19,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.models.build import build_model
 from leafdist.models.dropout import dropout_layers, seek_step
+from leafdist.training.groups import group_parameters
 from leafdist.training.model import make_model
 from leafdist.training.optim import build_optimizer
 from leafdist.training.trainer import Trainer
@@ -37,8 +39,9 @@ class ConstantBatch:
         self.model, self.pixels = _placed(config, model, device, rows)
         self.labels = torch.arange(rows, device=device) % classes
         self.model.train()
+        head = network(config.model.name).head
         self.network = torch.compile(self.model, dynamic=False, mode=mode) if mode else self.model
-        self.optimizer = build_optimizer(self.model, config.optim)
+        self.optimizer = build_optimizer(group_parameters(self.model, config.optim, head), config.optim)
 
     def train(self, batches: int) -> int:
         """Take so many optimizer steps: forward, backward, update; returns the number of photos."""

@@ -29,12 +29,14 @@ def resolve(config: Config) -> Config:
 def contradictions(config: Config) -> list[tuple[bool, str]]:
     """List what can be wrong with a resolved configuration: whether it is, and the message with the way out."""
     data, model, train, warmup = config.data, config.model, config.train, config.optim.warmup_epochs
+    head, decay = f"train.head_epochs={train.head_epochs}", config.optim.layer_decay
     row, weights, frozen, dropout = network(model.name), model.weights, model.freeze != "none", model.dropout
     others = [other.name for other in NETWORKS.values() if weights in other.weights and weights not in row.weights]
     resize, freeze = int(data.resize), f"model.freeze={model.freeze}"
     size = f"data.crop={data.crop}, data.resize={resize}"
     small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
     fixed = f"{size}: {row.name} takes {row.fixed_side} pixels and no others; set data.crop to that"
+    head_first, left = train.head_epochs > 0, train.epochs - train.head_epochs
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
         (data.normalize == "auto", f"data.normalize=auto: that of {row.name} is none of ours; choose one"),
@@ -47,7 +49,14 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (bool(others), f"model.weights={weights} are for {' and '.join(others)}; set it to none"),
         (dropout is not None and not row.has_dropout, f"model.dropout={dropout}: {row.name} has none; leave it null"),
         (model.drop_path > 0 and not row.timm, f"model.drop_path={model.drop_path}: {row.name} has none; set it to 0"),
-        (warmup > train.epochs, f"optim.warmup_epochs={warmup}: longer than train.epochs={train.epochs}; lower it"),
+        (train.head_epochs > train.epochs, f"{head}: more than train.epochs={train.epochs}; lower it"),
+        (head_first and weights == "none", f"{head} would freeze random weights; set it to 0, or name model.weights"),
+        (head_first and model.freeze == "all", f"{head}: {freeze} trains nothing but the head; set one to 0 or none"),
+        (
+            decay < 1 and len(row.stages) < 2,
+            f"optim.layer_decay={decay}: {row.name} has no layers to count; set it to 1",
+        ),
+        (warmup > left, f"optim.warmup_epochs={warmup}: longer than the {left} epochs that it begins; lower it"),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]
 

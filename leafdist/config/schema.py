@@ -71,6 +71,7 @@ class TrainConfig(Section):
     """Length of the training, its steps, checkpoints and arithmetic."""
 
     epochs: int = key(30, "passes over the training photos", low=1)
+    head_epochs: int = key(0, "epochs, of train.epochs, that train the head alone; lr's schedule follows them", low=0)
     batch_size: int = key(256, "global batch size: photos per step, over all processes", low=1)
     accumulate: int = key(1, "least number of micro-batches per step", low=1)
     max_rows: int | None = key(None, "most photos per device at a time; adds micro-batches as needed", low=1)
@@ -95,6 +96,8 @@ class OptimConfig(Section):
 
     name: Literal["adam", "adamw", "sgd"] = key("adam", "the optimizer")
     lr: float = key(1e-3, "learning rate for the global batch", above=0)
+    backbone_factor: float = key(1.0, "learning rate of all but the head, as a share of lr", above=0)
+    layer_decay: float = key(1.0, "factor on the learning rate per layer, counted from the head", above=0, high=1)
     weight_decay: float = key(0.0, "weight decay", low=0)
     schedule: Literal["step", "constant", "cosine"] = key("step", "step: times gamma every step_size epochs")
     step_size: int = key(7, "epochs between two drops of the learning rate, for schedule=step", low=1)

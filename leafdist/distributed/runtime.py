@@ -149,6 +149,12 @@ class Runtime:
             wrapped.broadcast_buffers = False  # as an argument it is deprecated since torch 2.14, with a warning
         return wrapped
 
+    def unwrap(self, model: nn.Module) -> None:
+        """Undo `wrap`, so that `model` can be wrapped again, once nothing refers to what was returned."""
+        self.accelerator._models.clear()
+        for name in ("forward", "_original_forward"):  # Accelerate's, of mixed precision
+            model.__dict__.pop(name, None)
+
     def autocast(self, precision: str) -> torch.autocast:
         """Run a model that was not wrapped, as in evaluation, in the precision of the training."""
         return autocast(self.device, precision)

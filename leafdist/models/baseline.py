@@ -4,9 +4,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leafdist.models.dropout import PlannedDropout
+from leafdist.models.freezing import KeepsFrozen
 
 
-class Baseline(nn.Module):
+class Baseline(KeepsFrozen):
     """Three convolutions and two linear layers: (B,3,side,side) -> log-probabilities (B,num_classes).
 
     `dropout` replaces the protocol's rates: 0.25 after each convolution, 0.5 before the head.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Self
 
 import torch
 import torch.distributed as dist
@@ -16,21 +15,6 @@ BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 def trains_batchnorm(model: nn.Module) -> bool:
     """Tell whether a BatchNorm layer would use the statistics of the batch under `train()`."""
     return bool(RunningStatistics(model).layers)
-
-
-class KeepsFrozen(nn.Module):
-    """Mixed into a network: the modules that `frozen` names stay in eval mode unless `frozen_batchnorm` is "train"."""
-
-    frozen: tuple[str, ...] = ()
-    frozen_batchnorm = "eval"
-
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of what is not frozen."""
-        super().train(mode)
-        if self.frozen_batchnorm == "eval":
-            for name in self.frozen:
-                self.get_submodule(name).eval()
-        return self
 
 
 class RunningStatistics:

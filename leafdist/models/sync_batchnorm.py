@@ -134,8 +134,8 @@ def _gather(values: Tensor) -> Tensor:
 def synchronize(model: nn.Module) -> None:
     """Turn every BatchNorm of `model` into a SyncBatchNorm2d; weights, statistics and their names stay."""
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
+        if isinstance(module, nn.BatchNorm2d) and not isinstance(module, SyncBatchNorm2d):
             acts = type(module).__name__ == "BatchNormAct2d"  # no import of timm for the networks that are none of it
-            known = nn.BatchNorm2d.forward, SyncBatchNorm2d.forward
-            assert acts or type(module).forward in known, f"{type(module)} computes more than BatchNorm does"
+            plain = type(module).forward is nn.BatchNorm2d.forward
+            assert acts or plain, f"{type(module)} computes more than BatchNorm does"
             module.__class__ = SyncBatchNormAct2d if acts else SyncBatchNorm2d

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from leafdist.config.networks import Network
-from leafdist.models.batchnorm import BatchNorm, KeepsFrozen
+from leafdist.models.batchnorm import BatchNorm
 from leafdist.models.dropout import PlannedDropout, PlannedDropPath, dropout_layers, seek_step
+from leafdist.models.freezing import KeepsFrozen
 from leafdist.models.timm_import import timm
-from leafdist.models.timm_row import STAGES, stages
+from leafdist.models.timm_row import STAGES, groups
 
 NO_STEP = 2**62  # of any training
 
@@ -20,6 +21,10 @@ class TimmNetwork(KeepsFrozen):
     def forward_features(self, *images: Any, **options: Any) -> Tensor:
         """What timm computes before pooling, shown to whoever hooks `last_map`."""
         return self.last_map(super().forward_features(*images, **options))  # type: ignore[misc,no-any-return,operator]
+
+    def layers(self) -> list[list[str]]:
+        """Return the names of the parameters by timm's layers, the last of which holds the head."""
+        return groups(self, coarse=False)
 
 
 class DroppedLinear(nn.Linear):
@@ -72,8 +77,8 @@ def plan_draws(model: nn.Module, head: str, dropout: float | None) -> None:
 def freeze_stages(model: nn.Module, freeze: str, head: str) -> tuple[str, ...]:
     """Take the gradient from everything up to the stage `freeze`; return the modules that are frozen as a whole."""
     body = [name for name, _ in model.named_parameters() if not name.startswith(f"{head}.")]
-    groups = [body] if freeze == "all" else stages(model)[: ("none", *STAGES).index(freeze)]
-    fixed = {name for group in groups for name in group}
+    stages = [body] if freeze == "all" else groups(model)[: ("none", *STAGES).index(freeze)]
+    fixed = {name for stage in stages for name in stage}
     for name in fixed:
         model.get_parameter(name).requires_grad = False
     own = {name: list(module.parameters()) for name, module in model.named_modules() if name}

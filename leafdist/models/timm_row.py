@@ -49,7 +49,7 @@ def row(name: str) -> Network:
         fixed_side=side if found.fixed_input_size else None,
         has_dropout=True,
         timm=backbone,
-        stages=(*STAGES[: len(stages(model)) - 1], "all"),
+        stages=(*STAGES[: len(groups(model)) - 2], "all"),
         weights=weights,
         default_weights=next(iter(weights), "none"),
         resize=int(side / found.crop_pct),
@@ -83,11 +83,11 @@ def locations(backbone: str, found: Pretrained) -> dict[str, str]:
     return {name: location for name in (found.tag, "imagenet") if name} if location else {}
 
 
-def stages(model: nn.Module) -> list[list[str]]:
-    """The names of the parameters by timm's own groups of layers, the stem first, the head's left out."""
+def groups(model: nn.Module, *, coarse: bool = True) -> list[list[str]]:
+    """Return the names of the parameters by timm's own stages, or by its layers: the stem first, the head last."""
     try:
-        matcher = model.group_matcher(coarse=True)  # type: ignore[operator]
+        matcher = model.group_matcher(coarse=coarse)  # type: ignore[operator]
     except (AssertionError, AttributeError):  # networks without groups, or without coarse ones
-        return [[]]
-    groups: dict[int, list[str]] = timm.models.group_parameters(model, matcher)
-    return [groups[number] for number in sorted(groups)][:-1]
+        return [[], []]
+    found: dict[int, list[str]] = timm.models.group_parameters(model, matcher)
+    return [found[number] for number in sorted(found)]

@@ -141,11 +141,15 @@ def damage(path: Path) -> str | None:
     return None
 
 
-def load_last(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Any]:
-    """Load tensors into `model` and `optimizer`; return the state that was saved with them."""
+def read_state(path: Path) -> dict[str, Any]:
+    """Return the state that was saved with the tensors of `path`."""
+    return dict(files.read_json(path / "state.json"))
+
+
+def load_last(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Load the tensors of `path` into `model` and `optimizer`."""
     model.load_state_dict(load_file(path / "model.safetensors"))
     load_optimizer(optimizer, load_file(path / "optimizer.safetensors"))
-    return dict(files.read_json(path / "state.json"))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -17,7 +17,10 @@ class StartEvent:
 
 @dataclass(frozen=True)
 class StepEvent:
-    """Means over the steps since the event before; images_per_second over all processes."""
+    """Means over the steps since the event before; images_per_second over all processes.
+
+    lr: of the head; rates: those of the groups of parameters, where they differ.
+    """
 
     event: ClassVar[str] = "step"
     epoch: int
@@ -25,6 +28,7 @@ class StepEvent:
     loss: float
     lr: float
     images_per_second: float
+    rates: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)

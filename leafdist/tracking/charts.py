@@ -13,7 +13,9 @@ def row_of(event: Event) -> dict[str, float]:
     """Return the numbers of a step or an epoch by the names of their charts; nothing of other events."""
     if not isinstance(event, (StepEvent, EpochEvent)):
         return {}
-    return {NAMES.get(key, f"train/{key}"): value for key, value in to_plain(event).items()}
+    values = to_plain(event)
+    rates = {f"lr/{group}": rate for group, rate in (values.pop("rates", None) or {}).items()}
+    return {NAMES.get(key, f"train/{key}"): value for key, value in (values | rates).items()}
 
 
 def summary_of(result: RunResult | None) -> dict[str, float]:

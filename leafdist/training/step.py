@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Batch
@@ -16,7 +17,9 @@ from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
 from leafdist.training.graph import StepGraph
-from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate, set_rate
+from leafdist.training.groups import group_parameters
+from leafdist.training.not_finite import FiniteWatch
+from leafdist.training.optim import build_optimizer, gradient_norm, guard_update, learning_rate, set_rate
 
 SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, no scale helps
 
@@ -36,7 +39,8 @@ class TrainStep:
             stream.wait_stream(torch.cuda.current_stream())
             torch.cuda.set_stream(stream)
         self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.optimizer = build_optimizer(self.model, config.optim)
+        self.groups = group_parameters(self.model, config.optim, network(config.model.name).head)
+        self.optimizer = build_optimizer(self.groups, config.optim)
         if config.train.sync_batchnorm and runtime.world > 1:
             synchronize(self.model)
         self.wrapped = runtime.wrap(self.model)
@@ -54,8 +58,13 @@ class TrainStep:
         self._settle_buckets()
 
     def rate(self, step: int) -> float:
-        """Learning rate of optimizer step `step`."""
-        return learning_rate(self.config.optim, step, self.steps_per_epoch, self.config.train.epochs)
+        """The head's learning rate in optimizer step `step`."""
+        return learning_rate(self.config.optim, self.config.train, step, self.steps_per_epoch)
+
+    def rates(self, step: int) -> dict[str, float] | None:
+        """Learning rates in optimizer step `step` by group; None where all have one."""
+        several = len(self.groups) > 1
+        return {group.name: group.factor * self.rate(step) for group in self.groups} if several else None
 
     def __call__(self, step: int, batch: Batch) -> Tensor:
         """Update the weights as optimizer step `step`; returns this rank's sums of loss, hits and rows, (3,)."""

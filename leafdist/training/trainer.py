@@ -27,7 +27,8 @@ from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system import files, signals
 from leafdist.system.plain import from_plain, to_plain
 from leafdist.training.checkpoint_writer import Writer, is_due
-from leafdist.training.optim import NotFiniteError
+from leafdist.training.not_finite import NotFiniteError, explain
+from leafdist.training.phases import Phases
 from leafdist.training.progress import Progress
 from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
@@ -44,7 +45,7 @@ class Trainer:
         self.index = loaders["train"].source.index
         self.steps_per_epoch = math.ceil(len(self.index) / config.train.batch_size)
         resident = loaders["train"].pack is not None
-        self.step = TrainStep(config, model, runtime, self.steps_per_epoch, resident=resident)
+        self.phases = Phases(config, model, runtime, self.steps_per_epoch, resident=resident)
         self.eval_augment = Augment.from_config(config.data).for_evaluation()
         total = config.train.epochs * self.steps_per_epoch
         self.total_steps = min(total, config.train.max_steps or total)
@@ -59,14 +60,20 @@ class Trainer:
         """Continue from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
         path = self.runtime.once(lambda: checkpoint.newest(self.layout.last, self.runtime.say))
         if path is not None:
-            load = partial(checkpoint.load_last, path, self.step.model, self.step.optimizer)
-            self.state = from_plain(TrainState, self.runtime.everywhere(load), path)
+            self.state = from_plain(TrainState, self.runtime.everywhere(partial(checkpoint.read_state, path)), path)
+            step = self.phases.enter(self.state.epoch)
+            self.runtime.everywhere(partial(checkpoint.load_last, path, step.model, step.optimizer))
             if self.state.scaler is not None:
                 self.step.scaler.load_state_dict(self.state.scaler)
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
         if best := self.runtime.once(lambda: best_so_far(self.layout.path, self.runtime.say)):
             self.state.better(best.val_accuracy, best.val_loss, best.epoch)  # only what beats it may replace it
+
+    @property
+    def step(self) -> TrainStep:
+        """What takes the optimizer steps of the current epoch."""
+        return self.phases.step
 
     @property
     def finished(self) -> bool:
@@ -87,6 +94,7 @@ class Trainer:
         self.tracker, self.lap = tracker, Lap()
         self.progress = Progress(self.total_steps, state.step, shown=self.runtime.is_main)
         tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
+        self.phases.announce()
         self.poll_signals()
         if self.runtime.world == 1:  # several agree on a signal between steps only
             for loader in self.loaders.values():
@@ -140,8 +148,9 @@ class Trainer:
         """Report the steps since the last time, after one reduction for all of them."""
         self._collect()
         state, now = self.state, time.monotonic()
-        speed, rate = self.window_rows / (now - self.window_start), self.step.rate(state.step - 1)
-        event = StepEvent(state.epoch, state.step, state.log_totals.mean_loss, rate, speed)
+        speed, taken = self.window_rows / (now - self.window_start), state.step - 1
+        rate, rates = self.step.rate(taken), self.step.rates(taken)
+        event = StepEvent(state.epoch, state.step, state.log_totals.mean_loss, rate, speed, rates)
         state.log_totals, self.window_start, self.window_rows = Totals(), now, 0
         self.tracker.log(event)
         self.progress.step(event)
@@ -153,19 +162,13 @@ class Trainer:
         validation = self.evaluate("val")
         training = self.evaluate("train") if self.config.train.evaluate_train else state.epoch_totals
         self.lap.add(state)
-        event = EpochEvent(
-            state.epoch,
-            state.step,
-            train_loss=training.mean_loss,
-            train_accuracy=training.accuracy,
-            val_loss=validation.mean_loss,
-            val_accuracy=validation.accuracy,
-            seconds=state.epoch_seconds,
-        )
+        losses = training.mean_loss, training.accuracy, validation.mean_loss, validation.accuracy
+        event = EpochEvent(state.epoch, state.step, *losses, state.epoch_seconds)
         best = state.better(validation.accuracy, validation.mean_loss)
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
         state.end_epoch()
+        self.phases.enter(state.epoch)
         # last/ is written right after best/: GPUs or other processes might train the epochs between to other bits, and
         # best/ be of an epoch that the run has not. Nothing in `save` is collective here: the clock of rank 0 decides
         if best or self.finished or is_due(self.config.train, state.step, time.monotonic() - self.saved_time):
@@ -227,16 +230,9 @@ class Trainer:
         checkpoint.save_last(self.layout.last, step, taken, validated=validated)
 
     def _explain(self, step: int) -> str:
-        """What is known of a step that is not finite; the files of its batch go to not-finite.json."""
         batch = step - (self.state.step - self.state.batch)
         names = [self.index.names[i] for i in self._plan().share(batch).indices]
-        epoch, rate, path = self.state.epoch + 1, self.step.rate(step), self.layout.not_finite
-        files.write_json(path, {"step": step + 1, "epoch": epoch, "learning_rate": rate, "files": names})
-        return (
-            f"the gradient is not finite at step {step + 1}, epoch {epoch}, learning rate {rate:.3g}, files "
-            f"{', '.join(names[:3])} … ({len(names)}, all in {path}): that step was refused, the last good checkpoint "
-            "is kept. Try a lower optim.lr, train.clip_norm=1, or train.precision=no"
-        )
+        return explain(step, self.state.epoch, self.step.rate(step), names, self.layout.not_finite)
 
     def _meta(self) -> CheckpointMeta:
         state, preprocessing = self.state, Preprocessing.from_config(self.config.data)

@@ -66,7 +66,12 @@ def test_range_errors_name_key_and_rule(key: str, value: Any, rule: str) -> None
         ({"model": {"name": "baseline", "weights": "IMAGENET1K_V1"}}, "are for resnet50"),
         ({"model": {"weights": "none", "freeze": "stem"}}, "random weights"),
         ({"model": {"dropout": 0.5}}, r"model\.dropout=0\.5"),
-        ({"optim": {"warmup_epochs": 31}}, "longer than"),
+        ({"optim": {"warmup_epochs": 31}}, "longer than the 30 epochs"),
+        ({"optim": {"warmup_epochs": 3}, "train": {"head_epochs": 28}}, "longer than the 2 epochs"),
+        ({"train": {"head_epochs": 31}}, r"train\.head_epochs=31: more than train\.epochs=30"),
+        ({"train": {"head_epochs": 1}, "model": {"weights": "none"}}, r"head_epochs=1 would freeze random weights"),
+        ({"train": {"head_epochs": 1}, "model": {"freeze": "all"}}, "trains nothing but the head"),
+        ({"model": {"name": "baseline"}, "optim": {"layer_decay": 0.7}}, r"layer_decay=0\.7: baseline has no layers"),
     ],
 )
 def test_contradictions_are_refused(sections: dict[str, Any], message: str) -> None:

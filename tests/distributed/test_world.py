@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from leafdist.models.build import build_model
 from tests.helpers.programs import Program
 
 pytestmark = pytest.mark.slow
@@ -105,6 +106,18 @@ def test_timms_random_layers_agree(program: Program, photos: Path) -> None:
     """A network without BatchNorm, blocks of which are skipped by the plan."""
     more = ("--model.drop_path", 0.4, "--model.dropout", 0.25, "--data.interpolation", "bilinear")
     form: dict[str, Any] = {"model": "timm/test_convnext", "more": more, "steps": 6}
+    one = train(program, photos, "sgd", "float64", **form)
+    for world, accumulate in ((2, 1), (3, 3)):
+        other = train(program, photos, "sgd", "float64", world=world, accumulate=accumulate, **form)
+        assert (other.rows, other.masks, other.rates) == (one.rows, one.masks, one.rates)
+        assert max(one.furthest(other)) < 1e-10
+
+
+def test_thaw_is_alike_on_any_world(program: Program, photos: Path, tmp_path: Path) -> None:
+    """The head alone for two epochs, on frozen statistics, then layers with rates of their own."""
+    save_file(build_model("timm/test_convnext", 1000, 40, seed=5).state_dict(), file := tmp_path / "model.safetensors")
+    more = ("--model.weights", file, "--train.head_epochs", 2, "--optim.layer_decay", 0.7, "--model.drop_path", 0.4)
+    form: dict[str, Any] = {"model": "timm/test_convnext", "more": more, "steps": 9}
     one = train(program, photos, "sgd", "float64", **form)
     for world, accumulate in ((2, 1), (3, 3)):
         other = train(program, photos, "sgd", "float64", world=world, accumulate=accumulate, **form)

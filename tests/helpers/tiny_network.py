@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from leafdist.config.networks import Network
 from leafdist.models.dropout import PlannedDropout
+from leafdist.models.freezing import KeepsFrozen
 
 TINY = Network(
     name="tiny",
@@ -21,7 +22,7 @@ TINY = Network(
 )
 
 
-class Tiny(nn.Module):
+class Tiny(KeepsFrozen):
     def __init__(
         self, num_classes: int, side: int, *, dropout: float | None, freeze: str, frozen_batchnorm: str
     ) -> None:

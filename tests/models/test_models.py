@@ -15,6 +15,7 @@ from leafdist.models.build import build_model
 from leafdist.models.dropout import PlannedDropout, seek_rows, seek_step
 from leafdist.models.small_maps import SmallMapConv2d, use_small_maps
 from leafdist.models.weights import find_weights
+from leafdist.training.groups import group_parameters
 from leafdist.training.optim import build_optimizer
 
 
@@ -102,7 +103,7 @@ def test_frozen_stages_keep_their_statistics(freeze: str, trained: int) -> None:
 
     model = build_model("resnet50", 3, 64, freeze=freeze).train()
     before = {key: value.clone() for key, value in model.state_dict().items()}
-    optimizer = build_optimizer(model, OptimConfig())
+    optimizer = build_optimizer(group_parameters(model, OptimConfig(), "fc"), OptimConfig())
     model(torch.rand(2, 3, 64, 64)).sum().backward()
     optimizer.step()
     moved = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}

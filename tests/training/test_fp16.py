@@ -11,7 +11,7 @@ from leafdist.data.loader import Batch
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
-from leafdist.training.optim import NotFiniteError
+from leafdist.training.not_finite import NotFiniteError
 from leafdist.training.step import SCALES, TrainStep
 
 SCALE = 2.0**10

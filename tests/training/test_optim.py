@@ -2,8 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from leafdist.config.schema import OptimConfig
-from leafdist.training.optim import FiniteWatch, build_optimizer, gradient_norm, guard_update, learning_rate
+from leafdist.config.schema import OptimConfig, TrainConfig
+from leafdist.training.groups import group_parameters
+from leafdist.training.not_finite import FiniteWatch
+from leafdist.training.optim import build_optimizer, gradient_norm, guard_update, learning_rate
 
 
 def test_the_step_schedule_is_steplrs() -> None:
@@ -12,18 +14,21 @@ def test_the_step_schedule_is_steplrs() -> None:
     reference = torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
     for epoch in range(7):
         for batch in range(3):
-            assert learning_rate(config, epoch * 3 + batch, 3, 7) == pytest.approx(optimizer.param_groups[0]["lr"])
+            rate = learning_rate(config, TrainConfig(epochs=7), epoch * 3 + batch, 3)
+            assert rate == pytest.approx(optimizer.param_groups[0]["lr"])
         optimizer.step()
         reference.step()
 
 
 def test_warm_up_then_cosine_to_zero() -> None:
     config = OptimConfig(lr=0.1, schedule="cosine", warmup_epochs=2)
-    rates = [learning_rate(config, step, 5, 10) for step in range(51)]
+    rates = [learning_rate(config, TrainConfig(epochs=10), step, 5) for step in range(51)]
     assert rates[:10] == pytest.approx([0.01 * n for n in range(1, 11)])
     assert rates[10] == 0.1
     assert rates[30] == pytest.approx(0.05)
     assert rates[50] == pytest.approx(0)
+    head_first = TrainConfig(epochs=13, head_epochs=3)
+    assert [learning_rate(config, head_first, step, 5) for step in range(66)] == [0.1] * 15 + rates
 
 
 @pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
@@ -33,7 +38,8 @@ def test_the_optimizer_is_torchs(name: str) -> None:
     kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}[name]
     momentum = {"momentum": 0.9} if name == "sgd" else {}
     reference = kind(theirs.parameters(), lr=0.01, weight_decay=0.1, **momentum)
-    optimizer = build_optimizer(ours, OptimConfig(name=name, lr=0.01, weight_decay=0.1))  # type: ignore[arg-type]
+    config = OptimConfig(name=name, lr=0.01, weight_decay=0.1)  # type: ignore[arg-type]
+    optimizer = build_optimizer(group_parameters(ours, config, ""), config)
     for _ in range(4):
         x = torch.rand(5, 3)
         for model, stepper in ((ours, optimizer), (theirs, reference)):
@@ -55,7 +61,8 @@ def test_norm_spans_all_gradients_and_clips() -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_nonfinite_step_is_reported_later(name: str, bad: float) -> None:
     model, watch = nn.Linear(3, 2), FiniteWatch()
-    optimizer = build_optimizer(model, OptimConfig(name=name))  # type: ignore[arg-type]
+    config = OptimConfig(name=name)  # type: ignore[arg-type]
+    optimizer = build_optimizer(group_parameters(model, config, ""), config)
     step(model, optimizer, watch, 1.0)
     before = [value.clone() for value in model.state_dict().values()]
     step(model, optimizer, watch, bad, number=7)
