@@ -81,11 +81,11 @@ def test_other_files_go_by_index(tmp_path: Path) -> None:
         make_model(start_from(bare), KNOWN[:2], Runtime())
 
 
-@pytest.mark.parametrize(("model", "data"), [("resnet50", {}), ("baseline", {"resize": 32})])
+@pytest.mark.parametrize(("model", "data"), [("resnet50", {}), ("timm/test_vit", {}), ("baseline", {"resize": 32})])
 def test_other_network_is_still_refused(model: str, data: dict[str, int], tmp_path: Path) -> None:
     run = untrained_run(tmp_path / "run", "baseline", KNOWN)
     with pytest.raises(ValueError, match="of another architecture"):
-        make_model(start_from(run, model, **data), KNOWN[:2], Runtime())
+        make_model(start_from(run, model, **data), ("fig", "apple"), Runtime())
 
 
 @pytest.mark.slow
