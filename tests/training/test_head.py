@@ -9,7 +9,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from leafdist.config.schema import Config, DataConfig, ModelConfig, resolve
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, DataConfig, ModelConfig
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.facts import HeadFacts
 from leafdist.training.head import read_head
