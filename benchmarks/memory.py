@@ -53,7 +53,7 @@ def train(count: int, steps: int) -> float:
         with pack.open("wb") as file:
             file.truncate(count * int(config.data.resize) ** 2 * 3)
         source = PackSource(make_index(Path(folder), count), int(config.data.resize), pack)
-        model = make_model(config, CLASSES, runtime)
+        model = make_model(config, [str(label) for label in range(CLASSES)], runtime)
         job = Trainer(config, model, {"train": Loader(source, runtime.device, 0)}, runtime, Path(folder))
         job.train_first(steps)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

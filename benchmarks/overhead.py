@@ -27,7 +27,7 @@ def seconds(config: Config, runtime: Runtime, *, guarded: bool) -> float:
     config = replace(config, train=replace(config.train, save_every=SAVE_EVERY if guarded else 0))
     runtime.poll_every = 4 if guarded else 10**9
     loaders = sources.open_loaders(config.data, ("train", "val"), runtime)
-    classes = len(loaders["train"].source.index.classes)
+    classes = loaders["train"].source.index.classes
     model = make_model(config, classes, runtime)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "metrics.jsonl").touch()

@@ -64,7 +64,7 @@ class Bench:
         """What is compared in a part."""
         config, runtime = self.config, self.runtime
         makers: dict[str, Callable[[], list[Case]]] = {
-            "ceiling": lambda: device.ceilings(config, len(self.index.classes), runtime),
+            "ceiling": lambda: device.ceilings(config, self.index.classes, runtime),
             "training": self.trainings,
             "evaluation": lambda: device.evaluations(config, runtime),
             "loading": lambda: host.loading(config, runtime, sorted({0, 1, runtime.cpus})),
@@ -81,7 +81,7 @@ class Bench:
             ways["from the pack in its memory"] = replace(data, source="pack", placement="device")
         ways["from the folder"] = replace(data, source="folder")
         return [
-            device.ceiling(self.config, len(self.index.classes), self.runtime, mode),
+            device.ceiling(self.config, self.index.classes, self.runtime, mode),
             *(device.training(replace(self.config, data=way), self.runtime, name) for name, way in ways.items()),
         ]
 

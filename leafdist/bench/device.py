@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def training_rates(config: Config, rows: int, threads: int, seconds: float) -> l
     return rates
 
 
-def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:
+def ceilings(config: Config, classes: Sequence[str], runtime: Runtime) -> list[Case]:
     """One case per precision and memory format of the device, then the configured ones compiled."""
     cuda = runtime.device.type == "cuda"
     precisions: list[Precision] = ["no"]
@@ -98,10 +99,10 @@ def ceilings(config: Config, classes: int, runtime: Runtime) -> list[Case]:
     return cases + [ceiling(config, classes, runtime, mode) for mode in modes]
 
 
-def ceiling(config: Config, classes: int, runtime: Runtime, compiled: str = "") -> Case:
+def ceiling(config: Config, classes: Sequence[str], runtime: Runtime, compiled: str = "") -> Case:
     """Training on one constant batch; `compiled` is a mode of torch.compile."""
     model = make_model(config, classes, runtime)
-    batch = ConstantBatch(config, model, runtime.device, config.train.batch_size, classes, mode=compiled)
+    batch = ConstantBatch(config, model, runtime.device, config.train.batch_size, len(classes), mode=compiled)
     name = f"{config.train.precision}, {'channels_last' if config.train.channels_last else 'contiguous'}"
     return Case(f"{name}, compile={compiled}" if compiled else name, batch.train)
 
@@ -110,7 +111,7 @@ def training(config: Config, runtime: Runtime, name: str) -> Case:
     """The trainer itself, from its loader to its logged losses."""
     config = replace(config, train=replace(config.train, save_minutes=NEVER, epochs=1))
     loaders = open_loaders(config.data, ("train",), runtime)
-    model = make_model(config, len(loaders["train"].source.index.classes), runtime)
+    model = make_model(config, loaders["train"].source.index.classes, runtime)
     return Case(name, Trainer(config, model, loaders, runtime, Path(tempfile.gettempdir())).train_first)
 
 
@@ -118,7 +119,7 @@ def evaluations(config: Config, runtime: Runtime) -> list[Case]:
     """The network alone on one constant batch, then evaluation of photos of the val split."""
     (loader,) = open_loaders(config.data, ("val",), runtime).values()
     index = loader.source.index
-    model, pixels = _placed(config, make_model(config, len(index.classes), runtime), runtime.device, BATCH)
+    model, pixels = _placed(config, make_model(config, index.classes, runtime), runtime.device, BATCH)
     augment = Augment.from_config(config.data).for_evaluation()
     precision = config.train.precision
 

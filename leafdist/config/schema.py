@@ -55,7 +55,7 @@ class ModelConfig(Section):
     """The network, its weights, and which layers are trained."""
 
     name: str = key("resnet50", "the network: resnet50, baseline or timm/<name>")
-    weights: str = key("auto", "torchvision's or timm's name, file or none; auto: the network's own", kind="path")
+    weights: str = key("auto", "torchvision's or timm's name, file, run or none; auto: the network's own", kind="path")
     freeze: str = key(
         "auto",
         "freeze layers up to and including this one; auto: layer1 for resnet50 with weights, else none",

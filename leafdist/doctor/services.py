@@ -6,6 +6,7 @@ from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.models.weights import cached, checksum
+from leafdist.runs.layout import RunLayout
 from leafdist.system import files
 from leafdist.system.network import unreachable
 
@@ -30,7 +31,7 @@ def check_wandb(config: Config) -> Finding:
 def check_weights(config: Config) -> Finding:
     """Whether the weights to start from are in the cache, intact, or can be downloaded."""
     name = config.model.weights
-    if name == "none" or Path(name).is_file():
+    if name == "none" or Path(name).is_file() or RunLayout(Path(name)).best_model.is_file():
         return ok("weights", f"model.weights={name}")
     weights = network(config.model.name).weights
     if name not in weights:

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         runtime.once(lambda: check_run(path, config))
         loaders = open_loaders(config.data, ("train", "val"), runtime)
         facts = data_facts(loaders)
-        model = prepare_model(config, len(facts.classes), facts.data["train"].photos, runtime)
+        model, head = prepare_model(config, facts.classes, facts.data["train"].photos, runtime)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             unlock_runs()
             return
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
-        runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step))
+        runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step, head))
         note_left_out(loaders, trainer.layout.set_aside, runtime)
         val, position = loaders["val"].source.index.folder, trainer.state.position
         tracker = open_tracker(

@@ -5,6 +5,7 @@ Everything up to and including the stage `freeze` has no gradient, and its Batch
 `frozen_batchnorm` is "train".
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from pkgutil import resolve_name
 
@@ -27,8 +28,12 @@ def build_model(
     freeze: str = "none",
     frozen_batchnorm: str = "eval",
     weights: Path | None = None,
+    rows: Sequence[int] | None = None,
 ) -> nn.Module:
-    """Build the network `name`, its weights drawn from `seed`, then load `weights`. Raises ValueError if unfit."""
+    """Build the network `name`, its weights drawn from `seed`, then load `weights`, of whose head those `rows`.
+
+    Raises ValueError if they are unfit. `load_weights` says what `rows` are.
+    """
     row = network(name)
     torch.manual_seed(seed)
     of_timm = {"row": row, "drop_path": drop_path} if row.timm else {}
@@ -37,5 +42,5 @@ def build_model(
     )
     number_layers(model)
     if weights:
-        load_weights(model, weights, row.head)
+        load_weights(model, weights, row.head, rows)
     return model

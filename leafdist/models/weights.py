@@ -1,6 +1,7 @@
 """Pretrained weights: found by name or as a file, checked tensor by tensor, loaded."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from urllib.error import URLError
 
@@ -68,20 +69,26 @@ def checksum(path: Path) -> str | None:
     return named[1] if named else None
 
 
-def load_weights(model: nn.Module, path: Path, head: str) -> None:
+def load_weights(model: nn.Module, path: Path, head: str, rows: Sequence[int] | None = None) -> None:
     """Load `path` into `model`, except for the layer `head` if the file has none or that of ImageNet (1000 classes).
 
-    Raises ValueError if a key, a shape or the number of classes does not fit.
+    rows: for each class of `model` its row in the file's head, negative where it has none: that row stays as drawn.
+    Without, the file's classes must be as many. Raises ValueError if a key, a shape or that number does not fit.
     """
     state = {PREFIXES.sub("", key): value for key, value in read_tensors(path).items()}
     own = model.state_dict()
     if PACKAGE in state and len(state) == len(own):  # its tensors stand in the order of timm's
         state = dict(zip(own, state.values(), strict=False))
-    rows = state[f"{head}.bias"].shape[0] if f"{head}.bias" in state else None
-    if rows is None or rows in HEADS - {own[f"{head}.bias"].shape[0]}:
-        state |= {key: own[key] for key in (f"{head}.weight", f"{head}.bias")}
-    elif rows != own[f"{head}.bias"].shape[0]:
-        raise ValueError(f"{path} was trained on {counted(rows, 'class')}, the data has {own[f'{head}.bias'].shape[0]}")
+    layer, needed = (f"{head}.weight", f"{head}.bias"), own[f"{head}.bias"].shape[0]
+    for key in layer:
+        same = key in state and state[key].shape[1:] == own[key].shape[1:]  # else it is of another network
+        if rows is not None and same:
+            state[key] = torch.stack([state[key][row] if row >= 0 else own[key][n] for n, row in enumerate(rows)])
+    given = state[layer[1]].shape[0] if layer[1] in state else None
+    if given is None or given in HEADS - {needed}:
+        state |= {key: own[key] for key in layer}
+    elif given != needed:
+        raise ValueError(f"{path} was trained on {counted(given, 'class')}, the data has {needed}")
     # files from before PyTorch 0.4.1, torchvision's IMAGENET1K_V1 among them, lack counters that nothing here uses
     state |= {key: value for key, value in own.items() if key.endswith(COUNTER) and key not in state}
     check_state(state, own, path)

@@ -7,7 +7,10 @@ from leafdist.config.schema import Config, DataConfig
 from leafdist.data.photo_facts import SplitFacts
 from leafdist.runs.layout import RunLayout
 from leafdist.system import files
+from leafdist.system.console import counted
 from leafdist.system.plain import from_plain, to_plain
+
+SHOWN = 5  # names in a line of the log
 
 
 @dataclass(frozen=True)
@@ -37,9 +40,26 @@ class RunResult:
 
 
 @dataclass(frozen=True)
+class HeadFacts:
+    """The classes whose rows of the head were copied from the checkpoint `weights`, and those that were drawn."""
+
+    weights: str
+    copied: list[str]
+    drawn: list[str]
+
+    @property
+    def text(self) -> str:
+        """A line for the log, with the first few names."""
+        copied, drawn = len(self.copied), len(self.drawn)
+        names = ", ".join([*self.drawn[:SHOWN], "…"] if drawn > SHOWN else self.drawn)
+        more = f", {drawn} drawn ({names})" if drawn else ""
+        return f"head: {copied} of {counted(copied + drawn, 'class')} copied from {self.weights} by name{more}"
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
-    passed_over: files of each split that are no photos, by kind.
+    passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint.
     """
 
     state: str = "new"
@@ -47,6 +67,7 @@ class RunFacts:
     classes: list[str] = field(default_factory=list)
     data: dict[str, SplitFacts] = field(default_factory=dict)
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
+    head: HeadFacts | None = None
     wandb_id: str | None = None
     reason: str | None = None
     steps: int | None = None

@@ -18,7 +18,7 @@ from leafdist.config.changes import differences
 from leafdist.config.schema import Config
 from leafdist.data.photo_facts import DataFacts
 from leafdist.runs.events import EndEvent
-from leafdist.runs.facts import RunFacts, RunResult, Start, read_facts, write_facts
+from leafdist.runs.facts import HeadFacts, RunFacts, RunResult, Start, read_facts, write_facts
 from leafdist.runs.layout import GENERATION, RunLayout, generations
 from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
@@ -53,8 +53,11 @@ class RunFolder:
         """What run.json says now."""
         return read_facts(self.path)
 
-    def start(self, world: int, device: str, step: int) -> None:
-        """Save the configuration and record this start at optimizer step `step` on `world` processes."""
+    def start(self, world: int, device: str, step: int, head: HeadFacts | None = None) -> None:
+        """Save the configuration and record this start at optimizer step `step` on `world` processes.
+
+        head: how the head began; a start at a later step keeps what run.json says.
+        """
         layout, known = RunLayout(self.path), self.facts
         layout.last.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers([platform.node(), *(before.host for before in known.starts if before.host)])
@@ -75,7 +78,10 @@ class RunFolder:
         given = known.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
         facts = replace(known, state="running", starts=[*known.starts, start], wandb_id=given)
         facts = replace(facts, classes=self.photos.classes, data=self.photos.data)
-        write_facts(self.path, replace(facts, passed_over=self.photos.passed_over))
+        if head and not step:
+            console.say(head.text)
+        head = known.head if step else head
+        write_facts(self.path, replace(facts, passed_over=self.photos.passed_over, head=head))
 
     def _remove_leftovers(self, hosts: list[str]) -> None:
         """Remove what a process killed while writing left; what else begins with a dot is the user's."""

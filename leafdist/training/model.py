@@ -1,7 +1,7 @@
 """The network that is to be trained, checked against the batches that it will see."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from torch import nn
 
@@ -11,14 +11,20 @@ from leafdist.data.plan import chunk, micro_batches, smallest_part
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
-from leafdist.models.weights import find_weights
+from leafdist.runs.facts import HeadFacts
 from leafdist.system.console import counted
 from leafdist.system.contention import slow_cores
 from leafdist.training.graph import choose_graph
+from leafdist.training.head import find_start, read_head, rows_by_name
 
 
-def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: Runtime) -> nn.Module:
-    """Build the network and tell the user how it is trained. Raises ValueError where BatchNorm cannot be trained so."""
+def prepare_model(
+    config: Config, classes: Sequence[str], num_samples: int, runtime: Runtime
+) -> tuple[nn.Module, HeadFacts | None]:
+    """Build the network and tell the user how it is trained; with it, what its head began with, for run.json.
+
+    Raises ValueError where the weights do not fit, or where BatchNorm cannot be trained so.
+    """
     train, world = config.train, runtime.world
     rows = chunk(train.batch_size, 0, world).stop
     parts = len(micro_batches(rows, train.accumulate, train.max_rows))
@@ -30,7 +36,7 @@ def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: R
     # the other ranks wait meanwhile
     if runtime.device.type == "cpu" and (slowed := runtime.once(lambda: slow_cores(runtime.cpus))):
         runtime.say(f"slow: {slowed.text}. {slowed.way_out}")
-    model = make_model(config, num_classes, runtime)
+    model = make_model(config, classes, runtime)
     check_batchnorm(model, config, num_samples, world)
     check_sync_batchnorm(model, config, num_samples, world)
     if world > 1 and not train.sync_batchnorm and trains_batchnorm(model):
@@ -38,7 +44,7 @@ def prepare_model(config: Config, num_classes: int, num_samples: int, runtime: R
             "BatchNorm takes its statistics from each process's own rows; with --train.sync_batchnorm true, from those "
             "of all processes, as one process does"
         )
-    return model
+    return model, runtime.once(lambda: read_head(config, classes, runtime.say))
 
 
 def for_device(config: Config, runtime: Runtime) -> Config:
@@ -47,16 +53,13 @@ def for_device(config: Config, runtime: Runtime) -> Config:
     return replace(config, train=replace(config.train, precision=runtime.precision, graph=graph))
 
 
-def make_model(config: Config, num_classes: int, runtime: Runtime) -> nn.Module:
+def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.Module:
     """Build the configured network; its pretrained weights are found or downloaded by one process per node."""
-    settings = config.model
-    weights: Path | None = None
-    if settings.weights != "none":
-        weights = runtime.once_per_node(lambda: find_weights(settings.weights, network(settings.name)))
+    settings, weights = config.model, runtime.once_per_node(lambda: find_start(config))
     return runtime.everywhere(
         lambda: build_model(
             settings.name,
-            num_classes,
+            len(classes),
             config.data.side,
             seed=config.seed,
             dropout=settings.dropout,
@@ -64,6 +67,7 @@ def make_model(config: Config, num_classes: int, runtime: Runtime) -> nn.Module:
             freeze=settings.freeze,
             frozen_batchnorm=settings.frozen_batchnorm,
             weights=weights,
+            rows=rows_by_name(weights, classes) if weights else None,
         )
     )
 

@@ -50,6 +50,9 @@ def test_missing_or_damaged_weights_are_errors(tmp_path: Path, monkeypatch: pyte
     wrong = resolve(Config(model=ModelConfig(weights="IMAGENET1K_V9")))
     assert "no such file" in bad(services.check_weights(wrong), "weights")
     fine(services.check_weights(settings()))
+    (tmp_path / "best").mkdir()
+    (tmp_path / "best" / "model.safetensors").touch()
+    fine(services.check_weights(resolve(Config(model=ModelConfig(weights=str(tmp_path))))))
 
 
 JOB = {"SLURM_JOB_ID": "7", "SLURM_JOB_NUM_NODES": "2", "SLURM_CPUS_PER_TASK": "2", "SLURM_TMPDIR": "/tmp"}

@@ -40,6 +40,5 @@ def spread(network: nn.Module) -> None:
             for values in (module.running_mean, module.bias.data):
                 assert values is not None
                 values.normal_(0, 0.1, generator=generator)
-    head = list(network.modules())[-1] if not hasattr(network, "fc") else network.fc
-    assert isinstance(head, nn.Linear)
-    head.weight.data.normal_(0, HEADS[head.in_features], generator=generator)
+    head = [module for module in network.modules() if isinstance(module, nn.Linear)][-1]
+    head.weight.data.normal_(0, HEADS.get(head.in_features, 0.1), generator=generator)

@@ -1,0 +1,53 @@
+"""What a checkpoint of ours gives a run with other classes: the rows of its head, found by the classes' names."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from leafdist.config.networks import network
+from leafdist.config.schema import Config
+from leafdist.evaluation.other_photos import match
+from leafdist.models.weights import find_weights
+from leafdist.runs.facts import CheckpointMeta, HeadFacts
+from leafdist.runs.header import parse_header
+from leafdist.runs.layout import RunLayout
+
+
+def find_start(config: Config) -> Path | None:
+    """Return the file of `model.weights`, which may be the folder of a run; None for none. Raises ValueError."""
+    name = config.model.weights
+    best = RunLayout(Path(name)).best_model
+    return None if name == "none" else best if best.is_file() else find_weights(name, network(config.model.name))
+
+
+def rows_by_name(path: Path, classes: Sequence[str]) -> list[int] | None:
+    """Return the row of each class in the head of a checkpoint of ours, negative where it has none; None: not ours."""
+    meta = _meta_of(path)
+    return None if meta is None else match(tuple(classes), tuple(meta.classes)).tolist()
+
+
+def read_head(config: Config, classes: Sequence[str], say: Callable[[str], None]) -> HeadFacts | None:
+    """Return which rows of the head a run begins with from a checkpoint of ours; None if it begins otherwise."""
+    path = find_start(config)
+    meta = _meta_of(path) if path else None
+    if path is None or meta is None:
+        return None
+    given, own = meta.preprocessing.normalize, config.data.normalize
+    if given != own:
+        say(f"warning: {path} was trained with data.normalize={given}, this run has {own}")
+    rows = match(tuple(classes), tuple(meta.classes))
+    copied = [name for name, row in zip(classes, rows, strict=True) if row >= 0]
+    return HeadFacts(str(path), copied, [name for name in classes if name not in copied])
+
+
+def _meta_of(path: Path) -> CheckpointMeta | None:
+    """The header of a checkpoint of ours, None of any other file of weights."""
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, "numpy") as file:
+            header = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} cannot be read as a file of plain tensors: {error}") from error
+    return parse_header(header, path) if "leafdist" in header else None
