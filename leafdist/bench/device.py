@@ -20,9 +20,9 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.models.build import build_model
 from leafdist.models.dropout import dropout_layers, seek_step
-from leafdist.training.groups import group_parameters
 from leafdist.training.model import make_model
 from leafdist.training.optim import build_optimizer
+from leafdist.training.rates import group_parameters
 from leafdist.training.trainer import Trainer
 
 BATCH = 256  # photos per constant batch of an evaluation

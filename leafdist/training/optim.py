@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from leafdist.config.schema import OptimConfig, TrainConfig
-from leafdist.training.groups import Group
+from leafdist.training.rates import Group
 
 SGD_MOMENTUM = 0.9
 

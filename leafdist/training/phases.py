@@ -10,7 +10,7 @@ from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.freezing import HeadOnly, KeepsFrozen
-from leafdist.training.groups import describe
+from leafdist.training.rates import describe
 from leafdist.training.step import TrainStep
 
 

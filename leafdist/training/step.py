@@ -17,9 +17,9 @@ from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
 from leafdist.training.graph import StepGraph
-from leafdist.training.groups import group_parameters
 from leafdist.training.not_finite import FiniteWatch
 from leafdist.training.optim import build_optimizer, gradient_norm, guard_update, learning_rate, set_rate
+from leafdist.training.rates import group_parameters
 
 SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, no scale helps
 

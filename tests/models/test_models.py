@@ -15,8 +15,8 @@ from leafdist.models.build import build_model
 from leafdist.models.dropout import PlannedDropout, seek_rows, seek_step
 from leafdist.models.small_maps import SmallMapConv2d, use_small_maps
 from leafdist.models.weights import find_weights
-from leafdist.training.groups import group_parameters
 from leafdist.training.optim import build_optimizer
+from leafdist.training.rates import group_parameters
 
 
 def test_the_baseline_is_the_protocols() -> None:

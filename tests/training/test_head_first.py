@@ -15,7 +15,7 @@ from leafdist.models.freezing import HeadOnly, KeepsFrozen
 from leafdist.runs.events import StepEvent
 from leafdist.runs.layout import generations
 from leafdist.tracking.charts import row_of
-from leafdist.training.groups import describe, group_parameters
+from leafdist.training.rates import describe, group_parameters
 from tests.helpers.programs import TINY, Program
 from tests.helpers.run_folders import events
 

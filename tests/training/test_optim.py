@@ -3,9 +3,9 @@ import torch
 from torch import nn
 
 from leafdist.config.schema import OptimConfig, TrainConfig
-from leafdist.training.groups import group_parameters
 from leafdist.training.not_finite import FiniteWatch
 from leafdist.training.optim import build_optimizer, gradient_norm, guard_update, learning_rate
+from leafdist.training.rates import group_parameters
 
 
 def test_the_step_schedule_is_steplrs() -> None:
