@@ -28,13 +28,16 @@ def build_optimizer(groups: list[Group], config: OptimConfig) -> torch.optim.Opt
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the head's learning rate of the next step; a tensor stays where it is, for a captured step to read."""
-    for group in optimizer.param_groups:
-        own = rate * group["factor"]
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(own)
-        else:
-            group["lr"] = own
+    """Set the head's learning rate of the next step; tensors stay where they are, for a captured step to read."""
+    groups = optimizer.param_groups
+    own = [rate * group["factor"] for group in groups]
+    if isinstance(groups[0]["lr"], Tensor):
+        tensors = [group["lr"] for group in groups]
+        torch._foreach_zero_(tensors)  # two launches, however many groups there are
+        torch._foreach_add_(tensors, own)
+    else:
+        for group, value in zip(groups, own, strict=True):
+            group["lr"] = value
 
 
 def learning_rate(config: OptimConfig, train: TrainConfig, step: int, steps_per_epoch: int) -> float:

@@ -18,6 +18,7 @@ SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
         ("resnet50", "bf16", 2, SGD),
         ("baseline", "bf16", 2, ()),
         ("timm/tf_efficientnet_lite0", "bf16", 1, ("--data.resize", 74)),
+        ("timm/convnext_atto", "bf16", 1, ("--data.resize", 74, "--model.drop_path", 0.1, "--optim.layer_decay", 0.8)),
     ],
 )
 def test_step_is_one_graph(
