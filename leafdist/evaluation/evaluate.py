@@ -31,13 +31,15 @@ class Judging:
     """How photos are judged.
 
     crop_seed: each photo gets its own random crop, always the same one, instead of the center's. flips: the mean
-    probabilities of four views: the photo as it is, mirrored, upside down, and both.
+    probabilities of four views: the photo as it is, mirrored, upside down, and both. columns: how many a network
+    answers that has more than one for each class, such as the features before its head.
     """
 
     precision: str
     crop_seed: int | None = None
     keep_logits: bool = False
     flips: bool = False
+    columns: int | None = None
 
 
 def evaluate(
@@ -54,7 +56,7 @@ def evaluate(
     All ranks call `between` equally often, between batches.
     """
     index = loader.source.index
-    width = FACTS + (len(index.classes) if judging.keep_logits else 0)
+    width = FACTS + (judging.columns or len(index.classes) if judging.keep_logits else 0)
     table = torch.zeros((len(index), width), dtype=torch.float64, device=runtime.device)
     was_training = model.training
     model.eval()

@@ -8,8 +8,10 @@ from torch import nn
 
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
+from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.freezing import HeadOnly, KeepsFrozen
+from leafdist.training.features import compute_features
 from leafdist.training.rates import describe
 from leafdist.training.step import TrainStep
 
@@ -18,38 +20,53 @@ class Phases:
     """Makes the TrainStep of each phase. Which one an epoch is in depends on its number alone, on all ranks alike."""
 
     def __init__(
-        self, config: Config, model: nn.Module, runtime: Runtime, steps_per_epoch: int, *, resident: bool
+        self, config: Config, model: nn.Module, loader: Loader, runtime: Runtime, steps_per_epoch: int
     ) -> None:
         self.runtime, self.head_epochs = runtime, config.train.head_epochs
         self.alone: HeadOnly | None = None
         if self.head_epochs:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
             self.alone = HeadOnly(model, network(config.model.name).head)
+        resident = loader.pack is not None
+        self._features = partial(compute_features, config, model, loader, runtime)
         self._make = partial(TrainStep, config, model, runtime, steps_per_epoch, resident=resident)
-        self.step = self._make()
+        self._step: TrainStep | None = None
+
+    @property
+    def step(self) -> TrainStep:
+        """The step of the epoch that was entered last, at first of epoch 0."""
+        return self._step or self.enter(0)
 
     def enter(self, epoch: int) -> TrainStep:
         """Return the step of `epoch`. At the thaw it is a new one, with a new optimizer; the one before is gone."""
         if self.alone and epoch >= self.head_epochs:
             self.alone.thaw()
             self.alone = None
-            self.step.release()
-            self.runtime.unwrap(self.step.model)
-            before = weakref.ref(self.step)
-            del self.step
-            gc.unfreeze()
-            gc.collect()
-            gc.freeze()
-            assert before() is None, "its wrapper would still reduce the head's gradients"
-            self.step = self._make()
-            self.announce()
-        return self.step
+            self._drop()
+        if self._step is None:
+            features = self._features() if self.alone else None
+            self._step = self._make(features=features)
+            self._announce(on_features=features is not None)
+        return self._step
 
-    def announce(self) -> None:
+    def _announce(self, *, on_features: bool) -> None:
         """Say what a user would not see in the losses: what is trained, and at which rates."""
         if self.alone:
-            self.runtime.say(f"only the head is trained through epoch {self.head_epochs}")
+            how = ", on features that were computed once" if on_features else ""
+            self.runtime.say(f"only the head is trained through epoch {self.head_epochs}{how}")
         elif self.head_epochs:
             self.runtime.say(f"all layers are trained from epoch {self.head_epochs + 1} on")
         if rates := describe(self.step.groups):
             self.runtime.say(rates)
+
+    def _drop(self) -> None:
+        """Undo the wrapping of the step so far, if there is one, and give its memory back."""
+        if self._step is None:
+            return
+        self._step.release()
+        self.runtime.unwrap(self._step.model)
+        before, self._step = weakref.ref(self._step), None
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+        assert before() is None, "its wrapper would still reduce the head's gradients"

@@ -16,6 +16,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
+from leafdist.training.features import HeadOnFeatures
 from leafdist.training.graph import StepGraph
 from leafdist.training.not_finite import FiniteWatch
 from leafdist.training.optim import build_optimizer, gradient_norm, guard_update, learning_rate, set_rate
@@ -25,13 +26,24 @@ SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, 
 
 
 class TrainStep:
-    """Owns the model on its device, its wrapped form, and the optimizer."""
+    """Owns the model on its device, its wrapped form, and the optimizer.
+
+    With `features` (N,F) of all photos nothing but the head is run, on those of the batch.
+    """
 
     def __init__(
-        self, config: Config, model: nn.Module, runtime: Runtime, steps_per_epoch: int, *, resident: bool = False
+        self,
+        config: Config,
+        model: nn.Module,
+        runtime: Runtime,
+        steps_per_epoch: int,
+        *,
+        resident: bool = False,
+        features: Tensor | None = None,
     ) -> None:
         self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
-        self.resident = resident
+        self.resident, self.from_features = resident, features is not None
+        head = network(config.model.name).head
         self.memory_format = torch.channels_last if config.train.channels_last else torch.contiguous_format
         captured = config.train.graph == "always"
         if captured:  # what the default stream does cannot be captured, nor what autograd began on it
@@ -39,11 +51,12 @@ class TrainStep:
             stream.wait_stream(torch.cuda.current_stream())
             torch.cuda.set_stream(stream)
         self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
-        self.groups = group_parameters(self.model, config.optim, network(config.model.name).head)
+        self.groups = group_parameters(self.model, config.optim, head)
         self.optimizer = build_optimizer(self.groups, config.optim)
         if config.train.sync_batchnorm and runtime.world > 1:
             synchronize(self.model)
-        self.wrapped = runtime.wrap(self.model)
+        learning = self.model if features is None else HeadOnFeatures(self.model.get_submodule(head), features)
+        self.wrapped = runtime.wrap(learning)
         # made once, since walks over 161 modules cost a tenth of a step; and now: wrapping makes buffers anew
         self.statistics, self.dropouts = RunningStatistics(self.model), dropout_layers(self.model)
         self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
@@ -112,14 +125,19 @@ class TrainStep:
     def _backward(self, batch: Batch, part: slice) -> tuple[Tensor, Tensor]:
         """Gradients of one micro-batch; returns its sums of loss and of hits."""
         share, labels = batch.share, batch.labels[part]
-        pixels = self.augment(batch.images[part], batch.draws[part]).contiguous(memory_format=self.memory_format)
-        logits = (self.wrapped if share.empty else self.forward)(pixels)
+        logits = (self.wrapped if share.empty else self.forward)(self._inputs(batch, part))
         weight = 0.0 if share.empty else 1.0
         smoothing = self.config.optim.label_smoothing
         loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) * weight
         # DistributedDataParallel averages over the ranks: times world, the gradient is that of the global mean
         self.scaler.scale(loss * (self.runtime.world / share.total)).backward()
         return loss.detach(), (logits.detach().argmax(1) == labels).sum() * int(weight)
+
+    def _inputs(self, batch: Batch, part: slice) -> Tensor:
+        """What the network is given: augmented pixels, or which photos' features."""
+        if self.from_features:
+            return batch.indices[part]
+        return self.augment(batch.images[part], batch.draws[part]).contiguous(memory_format=self.memory_format)
 
     def release(self) -> None:
         """Give back what must go before the process group: the graph, whose collectives are the group's."""
@@ -142,5 +160,7 @@ class TrainStep:
         with memory_for("for the network's gradients", resident=self.resident):
             for _ in range(2):
                 blank = torch.zeros((1, 3, side, side), device=self.runtime.device)
-                (self.wrapped(blank.contiguous(memory_format=self.memory_format)).sum() * 0).backward()
+                first = torch.zeros(1, dtype=torch.int64, device=self.runtime.device)
+                given = first if self.from_features else blank.contiguous(memory_format=self.memory_format)
+                (self.wrapped(given).sum() * 0).backward()
         self.optimizer.zero_grad(set_to_none=True)

@@ -44,8 +44,7 @@ class Trainer:
         self.config, self.loaders, self.runtime, self.layout = config, loaders, runtime, RunLayout(folder)
         self.index = loaders["train"].source.index
         self.steps_per_epoch = math.ceil(len(self.index) / config.train.batch_size)
-        resident = loaders["train"].pack is not None
-        self.phases = Phases(config, model, runtime, self.steps_per_epoch, resident=resident)
+        self.phases = Phases(config, model, loaders["train"], runtime, self.steps_per_epoch)
         self.eval_augment = Augment.from_config(config.data).for_evaluation()
         total = config.train.epochs * self.steps_per_epoch
         self.total_steps = min(total, config.train.max_steps or total)
@@ -94,7 +93,6 @@ class Trainer:
         self.tracker, self.lap = tracker, Lap()
         self.progress = Progress(self.total_steps, state.step, shown=self.runtime.is_main)
         tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
-        self.phases.announce()
         self.poll_signals()
         if self.runtime.world == 1:  # several agree on a signal between steps only
             for loader in self.loaders.values():

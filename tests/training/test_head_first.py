@@ -7,14 +7,21 @@ import pytest
 import timm.optim
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
-from leafdist.config.schema import OptimConfig
+from leafdist.config.networks import network
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import OptimConfig, from_dict
+from leafdist.data.open import open_loaders
+from leafdist.data.plan import EpochPlan
+from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
 from leafdist.models.freezing import HeadOnly, KeepsFrozen
 from leafdist.runs.events import StepEvent
 from leafdist.runs.layout import generations
 from leafdist.tracking.charts import row_of
+from leafdist.training import features
+from leafdist.training.phases import Phases
 from leafdist.training.rates import describe, group_parameters
 from tests.helpers.programs import TINY, Program
 from tests.helpers.run_folders import events
@@ -81,20 +88,45 @@ def test_each_group_has_a_chart() -> None:
     assert "train/rates" not in row_of(event)
 
 
+@pytest.mark.parametrize(("name", "precision"), [(NETWORK, "no"), ("timm/test_convnext", "bf16"), ("baseline", "no")])
+def test_features_train_as_photos(name: str, precision: str, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings: dict[str, dict[str, object]] = {"model": {"name": name, "weights": "x.pth"}}
+    settings["data"] = {"root": str(photos), "hflip": 0, "vflip": 0, "crop": 0, "resize": 64}
+    settings["train"] = {"batch_size": 6, "head_epochs": 2, "epochs": 2, "precision": precision}
+    config, runtime = resolve(from_dict(settings)), Runtime(precision=precision)
+    loaders = open_loaders(config.data, ("train",), runtime)
+    ends = list[tuple[Tensor, Tensor]]()
+    for _ in range(2):
+        model = build_model(name, 3, 64, seed=3)
+        phases = Phases(config, model, loaders["train"], runtime, 3)
+        assert phases.enter(1).from_features == (not ends)
+        for number in range(6):
+            (batch,) = loaders["train"].batches([EpochPlan(17, 6, 0, number // 3).share(number % 3)])
+            sums = phases.step(number, batch)
+        ends.append((sums, model.get_parameter(f"{network(name).head}.weight").detach()))
+        monkeypatch.setattr(features, "MOST", 0)
+    for once, anew in zip(*ends, strict=True):
+        torch.testing.assert_close(once, anew, rtol=1e-2 if precision == "bf16" else 1e-5, atol=1e-5)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [1, 2])
 def test_thaw_resumes_bit_for_bit(world: int, program: Program, photos: Path, pretrained: Path, tmp_path: Path) -> None:
+    """One process computes features once; for two, photos are flipped anew."""
     whole, parts = tmp_path / "runs" / "whole", tmp_path / "runs" / "parts"
     common: list[object] = ["--data.root", photos, *TINY, "--train.epochs", 3, "--model.name", NETWORK]
-    common += ["--data.resize", 48, "--data.crop", 40, "--model.weights", pretrained, "--train.head_epochs", 2]
+    common += ["--data.resize", 40, "--data.crop", 0, "--model.weights", pretrained, "--train.head_epochs", 2]
+    flip = 0.0 if world == 1 else 0.5
+    common += ["--data.hflip", flip, "--data.vflip", 0]
     common += ["--train.batch_size", 6, "--train.save_every", 1, "--optim.layer_decay", 0.7]
     common += ["--optim.backbone_factor", 0.5]
     done = program("train.py", *common, "--run.name", "whole", processes=world)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("only the head is trained through epoch 2") == 1
+    how = ", on features that were computed once" if flip == 0 else ""
+    assert done.stdout.count(f"only the head is trained through epoch 2{how}\n") == 1
     assert done.stdout.count("all layers are trained from epoch 3 on") == 1
     assert "times 0.35 (layer6) to 0.0588 (layer1)" in done.stdout
-    for steps in (2, 5, 6, 7, 8):  # in the head's epochs, at the thaw, after it
+    for steps in (2, 6, 8):  # in the head's epochs, at the thaw, after it
         done = program("tests/helpers/killed_train.py", steps, *common, "--run.name", "parts", processes=world)
         assert done.returncode != 0
         assert generations(parts / "last")[0].name.startswith(f"step-{steps:09}")
