@@ -11,7 +11,7 @@ from leafdist.config.schema import Config
 from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.freezing import HeadOnly, KeepsFrozen
-from leafdist.training.features import compute_features
+from leafdist.training.head_features import compute_features
 from leafdist.training.rates import describe
 from leafdist.training.step import TrainStep
 

@@ -20,7 +20,7 @@ from leafdist.models.freezing import HeadOnly, KeepsFrozen
 from leafdist.runs.events import StepEvent
 from leafdist.runs.layout import generations
 from leafdist.tracking.charts import row_of
-from leafdist.training import features
+from leafdist.training import head_features as features
 from leafdist.training.phases import Phases
 from leafdist.training.rates import describe, group_parameters
 from tests.helpers.programs import TINY, Program
