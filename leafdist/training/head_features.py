@@ -56,7 +56,8 @@ def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: 
         return None
     before = BeforeHead(model.to(runtime.device), head)
     judging = Judging(runtime.precision, keep_logits=True, columns=columns)
-    found = evaluate(before, loader, augment.for_evaluation(), runtime, judging).logits
+    plain, beat = augment.for_evaluation(), runtime.watchdog.beat
+    found = evaluate(before, loader, plain, runtime, judging, between=beat).logits
     before.hook.remove()
     assert found is not None
     return torch.from_numpy(found[: len(index)]).to(runtime.device, head.weight.dtype)

@@ -60,10 +60,11 @@ class Trainer:
         path = self.runtime.once(lambda: checkpoint.newest(self.layout.last, self.runtime.say))
         if path is not None:
             self.state = from_plain(TrainState, self.runtime.everywhere(partial(checkpoint.read_state, path)), path)
-            step = self.phases.enter(self.state.epoch)
+        step = self.phases.enter(self.state.epoch)
+        if path is not None:
             self.runtime.everywhere(partial(checkpoint.load_last, path, step.model, step.optimizer))
             if self.state.scaler is not None:
-                self.step.scaler.load_state_dict(self.state.scaler)
+                step.scaler.load_state_dict(self.state.scaler)
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
         if best := self.runtime.once(lambda: best_so_far(self.layout.path, self.runtime.say)):
