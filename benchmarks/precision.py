@@ -26,8 +26,9 @@ def main() -> None:
     print("| network, batch | fp32, photos/s | bf16 | bf16 over fp32 |\n| --- | --- | --- | --- |")
     for name in options.names:
         for batch in options.batch:
-            flags = ["--model.name", name, "--model.weights", "none", "--data.crop", str(options.crop)]
-            config = parse_config([*flags, "--train.batch_size", str(batch)], "precision.py")
+            flags = ["--model.name", name, "--model.weights", "none", "--train.batch_size", str(batch)]
+            sizes = ["--data.resize", str(options.crop), "--data.crop", str(options.crop)]
+            config = parse_config([*flags, *sizes], "precision.py")
             cases = []
             for precision in ("no", "bf16"):
                 own = replace(config, train=replace(config.train, precision=precision))
