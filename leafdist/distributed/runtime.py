@@ -22,7 +22,7 @@ from leafdist.distributed.watchdog import Abandon, Watchdog
 from leafdist.system import console, environment, launched
 from leafdist.system.console import counted
 from leafdist.system.errors import SaveError
-from leafdist.system.processes import usable_cores
+from leafdist.system.processes import keep_freed_memory, usable_cores
 from leafdist.system.signals import Interrupted
 
 T = TypeVar("T")
@@ -82,6 +82,7 @@ class Runtime:
         self.cpus = usable_cpus(self.local_world, self.world)
         if self.device.type == "cpu":
             torch.set_num_threads(self.cpus)
+            keep_freed_memory()
 
     def check_alike(self) -> None:
         """Raises ValueError where `auto` means another precision on another node."""
