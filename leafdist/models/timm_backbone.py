@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from leafdist.config.networks import Network
 from leafdist.models.batchnorm import BatchNorm
+from leafdist.models.depthwise import use_fp32_depthwise
 from leafdist.models.dropout import PlannedDropout, PlannedDropPath, dropout_layers, seek_step
 from leafdist.models.freezing import KeepsFrozen
 from leafdist.models.timm_import import timm
@@ -50,6 +51,7 @@ def build(
     if drop_path and not any(isinstance(module, timm.layers.drop.DropPath) for module in model.modules()):
         raise ValueError(f"model.drop_path={drop_path}: {row.name} has no blocks to skip; set it to 0")
     plan_draws(model, row.head, dropout)
+    use_fp32_depthwise(model)
     model.last_map = nn.Identity()
     model.__class__ = type(type(model).__name__, (TimmNetwork, type(model)), {})
     model.frozen_batchnorm, model.frozen = frozen_batchnorm, freeze_stages(model, freeze, row.head)
