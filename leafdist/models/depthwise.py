@@ -4,8 +4,6 @@ oneDNN has no fast kernel in bf16 for the gradient of the input of a strided one
 docs/performance.md has measurements.
 """
 
-from functools import cache
-
 import torch
 from torch import Tensor, nn
 
@@ -21,14 +19,10 @@ class InFp32:
             return super().forward(x.float()).to(x.dtype)  # type: ignore[misc,no-any-return]
 
 
-@cache
-def _in_fp32(kind: type[nn.Conv2d]) -> type[nn.Conv2d]:
-    return type(kind.__name__, (InFp32, kind), {})
-
-
 def use_fp32_depthwise(model: nn.Module) -> None:
     """Turn every depthwise convolution that is slow in bf16 into one in fp32; weights and their names stay."""
     for module in model.modules():
-        depthwise = isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
-        if depthwise and (max(module.stride) > 1 or max(module.kernel_size) > 3):
-            module.__class__ = _in_fp32(type(module))
+        if not isinstance(module, nn.Conv2d) or module.groups == 1 or module.groups < module.in_channels:
+            continue
+        if max(module.stride) > 1 or max(module.kernel_size) > 3:
+            module.__class__ = type(type(module).__name__, (InFp32, type(module)), {})
