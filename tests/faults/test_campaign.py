@@ -56,7 +56,7 @@ def test_resumed_on_other_numbers_of_processes(cases: Cases) -> None:
 
 def test_killed_at_the_thaw_resumes(cases: Cases, tmp_path: Path) -> None:
     settings = head_first("timm/test_efficientnet", tmp_path)
-    check(Cases(tmp_path, cases.data, 1, settings).kills(1, 1, 1, ("thaw",)), 1)
+    check(Cases(tmp_path, cases.data, 1, settings).kills(1, 1, 1, ("thawed",)), 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system: root only")
