@@ -5,16 +5,17 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import load_file
 
+from leafdist.runs.layout import generations, step_of
 from tests.faults.campaign import Job, at, kill_all, ranks, wait_for
 
-SGD: list[object] = ["--optim.name", "sgd", "--train.precision", "no"]
+SGD: list[object] = ["--optim.name", "sgd", "--train.precision", "no", "--train.sync_batchnorm", "true"]
 HARMS: dict[str, Callable[[Path], object]] = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-20]),
     "one byte flipped": lambda path: path.write_bytes(flipped(path.read_bytes())),
@@ -44,17 +45,17 @@ def flipped(content: bytes) -> bytes:
 
 
 class Cases:
-    """All on the same data; the run without faults is made once for each number of processes."""
+    """All on the same data and `settings`; the run without faults is made once for each number of processes."""
 
-    def __init__(self, folder: Path, data: Path, seed: int) -> None:
-        self.folder, self.data, self.dice = folder, data, random.Random(seed)
+    def __init__(self, folder: Path, data: Path, seed: int, settings: Sequence[object] = ()) -> None:
+        self.folder, self.data, self.dice, self.settings = folder, data, random.Random(seed), settings
         self.references: dict[tuple[int, str], Job] = {}
         self.duration: dict[int, float] = {}
         self.count = 0
 
     def job(self, world: int, extra: list[object] | None = None) -> Job:
         self.count += 1
-        return Job(self.folder / f"job{self.count:03}", self.data, world, extra or [])
+        return Job(self.folder / f"job{self.count:03}", self.data, world, [*self.settings, *(extra or [])])
 
     def reference(self, world: int, extra: list[object] | None = None) -> Job:
         """The run without faults, made when first asked for."""
@@ -80,6 +81,7 @@ class Cases:
         """SIGKILL of everything, `each` times a run, at random instants of `moments`."""
         self.reference(world)
         fallen = identical = 0
+        kept: list[int] = []
         for _ in range(runs):
             job = self.job(world)
             for _ in range(each):
@@ -91,41 +93,52 @@ class Cases:
                 wait_for(process, due, self.duration[world] + 20)
                 fallen += process.poll() is None
                 kill_all(process)
+                kept.append(self.kept(job))
             identical += self.same(job)
-        return Row(f"SIGKILL of all, {' or '.join(moments)}, {world} process(es)", fallen, runs, identical)
+        kind = f"SIGKILL of all, {' or '.join(moments)}, {world} process(es)"
+        note = f"kept: steps {', '.join(map(str, kept))}" if moments == ("thaw",) else ""
+        return Row(kind, fallen, runs, identical, note)
 
-    def signals(self, numbers: tuple[signal.Signals, ...], world: int) -> Row:
-        """To every rank of one run, in turn, at random steps: it leaves as interrupted and has lost no step."""
+    def signals(self, numbers: tuple[signal.Signals, ...], world: int, moment: str = "") -> Row:
+        """To every rank of one run, in turn, at random steps or a moment: it is interrupted and has lost no step."""
         self.reference(world)
         job, fallen, slowest, clean = self.job(world), 0, 0.0, True
         for number in numbers:
             process, wanted = job.start(), self.dice.randrange(1, 9)
-            before = self.step(job)
-            if not wait_for(process, lambda: self.step(job) >= before + wanted):  # noqa: B023 - called at once
+            due = at(job, moment, self.dice, 0.0) if moment else self.after(job, wanted)
+            if not wait_for(process, due):
                 break
             sent = time.monotonic()
             for rank in ranks(process):
                 rank.send_signal(number)
             status = process.wait(120)
             slowest, fallen = max(slowest, time.monotonic() - sent), fallen + 1
-            kept = max(int(path.name.split("-")[1]) for path in (job.run / "last").glob("step-*"))
-            clean &= status != 0 and job.record["state"] == "interrupted" and kept >= self.step(job)
+            clean &= status != 0 and job.record["state"] == "interrupted" and self.kept(job) >= self.step(job)
         note = f"{slowest:.1f} s at most to the exit" + ("" if clean else "; LOST STEPS OR WRONG STATE")
-        names = ", ".join(dict.fromkeys(number.name for number in numbers))
-        return Row(f"{names}, {world} process(es)", fallen, 1, int(self.same(job) and clean), note)
+        names = [*dict.fromkeys(number.name for number in numbers), *filter(None, [moment])]
+        return Row(f"{', '.join(names)}, {world} process(es)", fallen, 1, int(self.same(job) and clean), note)
 
     def step(self, job: Job) -> int:
         """Last step in metrics.jsonl."""
         path = job.run / "metrics.jsonl"
         return max((event["step"] for event in job.events()), default=0) if path.exists() else 0
 
+    def after(self, job: Job, steps: int) -> Callable[[], bool]:
+        """A condition that becomes true when `steps` more are in metrics.jsonl."""
+        wanted = self.step(job) + steps
+        return lambda: self.step(job) >= wanted
+
+    def kept(self, job: Job) -> int:
+        """Step of the newest checkpoint, 0 without one."""
+        return max(map(step_of, generations(job.run / "last")), default=0)
+
     def one_rank_killed(self, each: int, world: int = 2) -> Row:
         """SIGKILL of one rank: the launch ends by itself, with a message that names that rank."""
         self.reference(world)
         job, fallen, slowest, named = self.job(world), 0, 0.0, True
         for _ in range(each):
-            process, wanted = job.start(), self.step(job) + self.dice.randrange(1, 7)
-            if not wait_for(process, lambda: self.step(job) >= wanted):  # noqa: B023 - called at once
+            process, due = job.start(), self.after(job, self.dice.randrange(1, 7))
+            if not wait_for(process, due):
                 break
             victim = self.dice.randrange(world)
             found = [rank for rank in ranks(process) if rank.environ().get("RANK") == str(victim)]
@@ -155,12 +168,12 @@ class Cases:
         return Row(f"newest checkpoint damaged, each file {', '.join(harms)}", runs, runs, identical)
 
     def other_worlds(self, worlds: tuple[int, ...] = (1, 2, 3, 1)) -> Row:
-        """Stopped and resumed on other numbers of processes: SGD in fp32 within 1e-5 of one process."""
+        """Stopped, first at the thaw if there is one, and resumed on others: SGD in fp32 within 1e-5 of one process."""
         one, job = self.reference(1, SGD), self.job(1, SGD)
         for world in worlds[:-1]:
             job.world = world
-            process, before = job.start(), self.step(job)
-            wait_for(process, lambda: self.step(job) >= before + 8)  # noqa: B023 - called at once
+            process, thaws = job.start(), self.settings and not self.step(job)
+            wait_for(process, at(job, "thaw", self.dice, 0.0) if thaws else self.after(job, 8))
             for rank in ranks(process):
                 rank.send_signal(signal.SIGTERM)
             process.wait(120)
