@@ -153,7 +153,8 @@ class Runtime:
     def unwrap(self, model: nn.Module) -> None:
         """Undo `wrap`, so that `model` can be wrapped again, once nothing refers to what was returned."""
         self.accelerator._models.clear()
-        for name in ("forward", "_original_forward"):  # Accelerate's, of mixed precision
+        # Accelerate's: of mixed precision, and without the last it would return one process's model as it is, uncast
+        for name in ("forward", "_original_forward", "_is_accelerate_prepared"):
             model.__dict__.pop(name, None)
 
     def autocast(self, precision: str) -> torch.autocast:
