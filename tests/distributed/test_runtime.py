@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from leafdist.distributed.devices import check_devices, check_own
 from leafdist.distributed.runtime import Runtime
@@ -20,6 +21,16 @@ def test_mixed_precisions_across_nodes_are_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(runtime, "gather", lambda mine: [mine, "bf16"])
     with pytest.raises(ValueError, match=r"no on rank 0, bf16 on rank 1.*Set it to no or bf16"):
         runtime.check_alike()
+
+
+def test_model_wrapped_anew_is_cast_alike() -> None:
+    """As at a thaw; Accelerate marks what it has wrapped, on one process the model itself."""
+    runtime, model, types = Runtime(precision="bf16"), nn.Sequential(nn.Linear(4, 2)), list[torch.dtype]()
+    model[0].register_forward_hook(lambda _, __, answer: types.append(answer.dtype))
+    for _ in range(2):
+        assert runtime.wrap(model)(torch.ones(1, 4, device=runtime.device)).dtype == torch.float32
+        runtime.unwrap(model)
+    assert types == [torch.bfloat16] * 2
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
