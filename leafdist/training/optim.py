@@ -31,10 +31,12 @@ def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
     """Set the head's learning rate of the next step; tensors stay where they are, for a captured step to read."""
     groups = optimizer.param_groups
     own = [rate * group["factor"] for group in groups]
-    if isinstance(groups[0]["lr"], Tensor):
-        tensors = [group["lr"] for group in groups]
-        torch._foreach_zero_(tensors)  # two launches, however many groups there are
+    tensors = [group["lr"] for group in groups if isinstance(group["lr"], Tensor)]
+    if len(tensors) > 1:  # two launches, however many groups there are
+        torch._foreach_zero_(tensors)
         torch._foreach_add_(tensors, own)
+    elif tensors:
+        tensors[0].fill_(own[0])
     else:
         for group, value in zip(groups, own, strict=True):
             group["lr"] = value
