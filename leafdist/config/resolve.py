@@ -37,6 +37,8 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
     fixed = f"{size}: {row.name} takes {row.fixed_side} pixels and no others; set data.crop to that"
     head_first, left = train.head_epochs > 0, train.epochs - train.head_epochs
+    rates, alone = (config.optim.backbone_factor, decay), model.freeze == "all" or left == 0
+    slower = f"optim.backbone_factor={rates[0]}, optim.layer_decay={decay}"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
         (data.normalize == "auto", f"data.normalize=auto: that of {row.name} is none of ours; choose one"),
@@ -52,10 +54,8 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (train.head_epochs > train.epochs, f"{head}: more than train.epochs={train.epochs}; lower it"),
         (head_first and weights == "none", f"{head} would freeze random weights; set it to 0, or name model.weights"),
         (head_first and model.freeze == "all", f"{head}: {freeze} trains nothing but the head; set one to 0 or none"),
-        (
-            decay < 1 and len(row.stages) < 2,
-            f"optim.layer_decay={decay}: {row.name} has no layers to count; set it to 1",
-        ),
+        (alone and rates != (1, 1), f"{slower}: nothing but the head is trained; set both to 1"),
+        (decay < 1 and len(row.stages) < 2, f"{slower}: {row.name} has no layers to count; set the second to 1"),
         (warmup > left, f"optim.warmup_epochs={warmup}: longer than the {left} epochs that it begins; lower it"),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]

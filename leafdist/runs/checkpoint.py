@@ -146,10 +146,9 @@ def read_state(path: Path) -> dict[str, Any]:
     return dict(files.read_json(path / "state.json"))
 
 
-def load_last(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Load the tensors of `path` into `model` and `optimizer`."""
+def load_model(path: Path, model: nn.Module) -> None:
+    """Load the parameters and buffers of `path` into `model`."""
     model.load_state_dict(load_file(path / "model.safetensors"))
-    load_optimizer(optimizer, load_file(path / "optimizer.safetensors"))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -163,10 +162,10 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     }
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Load what `optimizer_tensors` returned; rates and other settings stay those of the configuration."""
+def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    """Load what `optimizer_tensors` gave; rates and other settings stay those of the configuration."""
     state: dict[int, dict[str, Tensor]] = {}
-    for key, value in tensors.items():
+    for key, value in load_file(path / "optimizer.safetensors").items():
         number, name = key.split(".", 1)
         state.setdefault(int(number), {})[name] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

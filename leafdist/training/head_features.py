@@ -1,5 +1,6 @@
 """The features before the head, computed once for each photo, where no epoch flips or crops it otherwise."""
 
+from functools import partial
 from threading import get_ident
 from typing import Any
 
@@ -12,6 +13,7 @@ from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
+from leafdist.system import signals
 
 MOST = 2**30  # bytes of features
 
@@ -45,19 +47,35 @@ class BeforeHead(nn.Module):
         self.seen[get_ident()] = inputs[0]
 
 
-def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: Runtime) -> Tensor | None:
-    """Return the features (N,F) of all photos, on each rank; None where photos are drawn anew, or are too many."""
+def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: Runtime) -> tuple[Tensor | None, str]:
+    """Return the features (N,F) of all photos, on each rank, None where they cannot be; and in words how it is then.
+
+    Raises Interrupted.
+    """
     data, augment = config.data, Augment.from_config(config.data)
     head = model.get_submodule(network(config.model.name).head)
     assert isinstance(head, nn.Linear)
     index, columns = loader.source.index, head.in_features
-    drawn = augment.hflip or augment.vflip or data.crop not in (0, data.resize)
-    if drawn or columns < head.out_features or 8 * len(index) * columns > MOST:
-        return None
+    reasons = {
+        "photos are flipped or cropped anew in each epoch": augment.hflip
+        or augment.vflip
+        or data.crop not in (0, data.resize),
+        "there are fewer features than classes": columns < head.out_features,
+        "the features of all photos take too much memory": 8 * len(index) * columns > MOST,
+    }
+    if why_not := next((reason for reason, applies in reasons.items() if applies), None):
+        return None, f"behind the whole network: {why_not}"
     before = BeforeHead(model.to(runtime.device), head)
     judging = Judging(runtime.precision, keep_logits=True, columns=columns)
-    plain, beat = augment.for_evaluation(), runtime.watchdog.beat
-    found = evaluate(before, loader, plain, runtime, judging, between=beat).logits
+    found = evaluate(before, loader, augment.for_evaluation(), runtime, judging, between=partial(_poll, runtime)).logits
     before.hook.remove()
     assert found is not None
-    return torch.from_numpy(found[: len(index)]).to(runtime.device, head.weight.dtype)
+    features = torch.from_numpy(found[: len(index)]).to(runtime.device, head.weight.dtype)
+    return features, "on features that were computed once"
+
+
+def _poll(runtime: Runtime) -> None:
+    """Leave, all ranks together, when one was told to."""
+    runtime.watchdog.beat()
+    if any(runtime.highest(signals.received() is not None)):
+        raise signals.Interrupted("interrupted while features were computed: no step is lost")

@@ -22,9 +22,9 @@ class Phases:
     def __init__(
         self, config: Config, model: nn.Module, loader: Loader, runtime: Runtime, steps_per_epoch: int
     ) -> None:
-        self.runtime, self.head_epochs = runtime, config.train.head_epochs
+        self.model, self.runtime, self.train = model, runtime, config.train
         self.alone: HeadOnly | None = None
-        if self.head_epochs:
+        if self.train.head_epochs:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
             self.alone = HeadOnly(model, network(config.model.name).head)
         resident = loader.pack is not None
@@ -39,23 +39,28 @@ class Phases:
 
     def enter(self, epoch: int) -> TrainStep:
         """Return the step of `epoch`. At the thaw it is a new one, with a new optimizer; the one before is gone."""
-        if self.alone and epoch >= self.head_epochs:
+        if self.alone and epoch >= self.train.head_epochs:
             self.alone.thaw()
             self.alone = None
             self._drop()
         if self._step is None:
-            features = self._features() if self.alone else None
+            features, how = self._features() if self.alone else (None, "")
             self._step = self._make(features=features)
-            self._announce(on_features=features is not None)
+            if epoch < self.train.epochs:
+                self._announce(how)
         return self._step
 
-    def _announce(self, *, on_features: bool) -> None:
+    def release(self) -> None:
+        """Give back what must go before the process group."""
+        if self._step:
+            self._step.release()
+
+    def _announce(self, how: str) -> None:
         """Say what a user would not see in the losses: what is trained, and at which rates."""
         if self.alone:
-            how = ", on features that were computed once" if on_features else ""
-            self.runtime.say(f"only the head is trained through epoch {self.head_epochs}{how}")
-        elif self.head_epochs:
-            self.runtime.say(f"all layers are trained from epoch {self.head_epochs + 1} on")
+            self.runtime.say(f"only the head is trained through epoch {self.train.head_epochs}, {how}")
+        elif self.train.head_epochs:
+            self.runtime.say(f"all layers are trained from epoch {self.train.head_epochs + 1} on")
         if rates := describe(self.step.groups):
             self.runtime.say(rates)
 

@@ -35,7 +35,9 @@ def group_parameters(model: nn.Module, config: OptimConfig, head: str) -> list[G
             named.append((f"layer{len(layers) - depth}", factor, [name for name in names if name in set(body)]))
     else:
         named.append(("backbone", config.backbone_factor, body))
-    return [Group(name, factor, [trained[one] for one in names]) for name, factor, names in named if names]
+    groups = [Group(name, factor, [trained[one] for one in names]) for name, factor, names in named if names]
+    assert sum(len(group.parameters) for group in groups) == len(trained), "a parameter is in no layer"
+    return groups
 
 
 def describe(groups: list[Group]) -> str:

@@ -60,9 +60,11 @@ class Trainer:
         path = self.runtime.once(lambda: checkpoint.newest(self.layout.last, self.runtime.say))
         if path is not None:
             self.state = from_plain(TrainState, self.runtime.everywhere(partial(checkpoint.read_state, path)), path)
+            # before the features are computed that the head is trained on
+            self.runtime.everywhere(partial(checkpoint.load_model, path, self.phases.model))
         step = self.phases.enter(self.state.epoch)
         if path is not None:
-            self.runtime.everywhere(partial(checkpoint.load_last, path, step.model, step.optimizer))
+            self.runtime.everywhere(partial(checkpoint.load_optimizer, path, step.optimizer))
             if self.state.scaler is not None:
                 step.scaler.load_state_dict(self.state.scaler)
             self.saved_position = self.state.position
@@ -108,7 +110,7 @@ class Trainer:
             step = error.step
             raise FloatingPointError(self.runtime.once(lambda: self._explain(step))) from None
         finally:
-            self.step.release()
+            self.phases.release()
         self.runtime.once(self.writer.wait, patient=False)
         self.progress.close()
 

@@ -34,7 +34,8 @@ def test_checkpoint_restores_weights_optimizer_and_state(tmp_path: Path) -> None
     path = checkpoint.newest(tmp_path, print)
     assert path is not None
     assert checkpoint.read_state(path) == {"epoch": 1}
-    checkpoint.load_last(path, other, other_optimizer)
+    checkpoint.load_model(path, other)
+    checkpoint.load_optimizer(path, other_optimizer)
     for first, second in zip(model.state_dict().values(), other.state_dict().values(), strict=True):
         assert torch.equal(first, second)
     for key, value in checkpoint.optimizer_tensors(optimizer).items():
@@ -50,7 +51,7 @@ def test_loaded_tensors_hold_no_file(tmp_path: Path) -> None:
         model(torch.ones(1, 3)).sum().backward()
         optimizer.step()
         checkpoint.save_last(tmp_path, 1, Snapshot.of(model, optimizer, {}))
-        checkpoint.load_last(tmp_path / "step-000000001", model, optimizer)
+        checkpoint.load_optimizer(tmp_path / "step-000000001", optimizer)
         assert str(tmp_path) not in Path("/proc/self/maps").read_text()
 
 
