@@ -13,7 +13,7 @@ class InFp32:
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (B,C,H,W) in fp32 while training on a CPU; the result has the type of `x`."""
-        if not self.training or x.device.type != "cpu":  # type: ignore[attr-defined]
+        if not (self.training and torch.is_autocast_enabled("cpu")):  # type: ignore[attr-defined]
             return super().forward(x)  # type: ignore[misc,no-any-return]
         with torch.autocast("cpu", enabled=False):
             return super().forward(x.float()).to(x.dtype)  # type: ignore[misc,no-any-return]
