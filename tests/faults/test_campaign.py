@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import head_first, make_data
+from tests.faults.campaign import make_data
 from tests.faults.cases import Cases, Row
 from tests.faults.terminals import stops
 
@@ -52,11 +52,6 @@ def test_a_damaged_checkpoint_is_passed_over(cases: Cases) -> None:
 
 def test_resumed_on_other_numbers_of_processes(cases: Cases) -> None:
     check(cases.other_worlds((1, 2, 3, 1)), 3)
-
-
-def test_killed_at_the_thaw_resumes(cases: Cases, tmp_path: Path) -> None:
-    settings = head_first("timm/test_efficientnet", tmp_path)
-    check(Cases(tmp_path, cases.data, 1, settings).kills(1, 1, 1, ("thawed",)), 1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a small file system: root only")

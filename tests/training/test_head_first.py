@@ -119,7 +119,7 @@ def test_thaw_resumes_bit_for_bit(world: int, program: Program, photos: Path, pr
     flip = 0.0 if world == 1 else 0.5
     common += ["--data.hflip", flip, "--data.vflip", 0]
     common += ["--train.batch_size", 6, "--train.save_every", 1, "--optim.layer_decay", 0.7]
-    common += ["--optim.backbone_factor", 0.5]
+    common += ["--optim.backbone_factor", 0.5, "--train.precision", "bf16"]  # which a network wrapped anew must keep
     done = program("train.py", *common, "--run.name", "whole", processes=world)
     assert done.returncode == 0, done.stderr
     how = "on features that were computed once" if flip == 0 else "behind the whole network: photos are flipped"
