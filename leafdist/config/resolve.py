@@ -1,4 +1,4 @@
-"""What a configuration comes to for its network, and what in it contradicts itself."""
+"""Settles each auto of a configuration by its network; refuses settings that contradict each other."""
 
 from dataclasses import replace
 from importlib.util import find_spec
@@ -53,10 +53,13 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (model.drop_path > 0 and not row.timm, f"model.drop_path={model.drop_path}: {row.name} has none; set it to 0"),
         (train.head_epochs > train.epochs, f"{head}: more than train.epochs={train.epochs}; lower it"),
         (head_first and weights == "none", f"{head} would freeze random weights; set it to 0, or name model.weights"),
-        (head_first and model.freeze == "all", f"{head}: {freeze} trains nothing but the head; set one to 0 or none"),
+        (
+            head_first and model.freeze == "all",
+            f"{head}: {freeze} trains nothing but the head; set either to 0 or none",
+        ),
         (alone and rates != (1, 1), f"{slower}: nothing but the head is trained; set both to 1"),
-        (decay < 1 and len(row.stages) < 2, f"{slower}: {row.name} has no layers to count; set the second to 1"),
-        (warmup > left, f"optim.warmup_epochs={warmup}: longer than the {left} epochs that it begins; lower it"),
+        (decay < 1 and len(row.stages) < 2, f"{slower}: {row.name} has no layers to count; set optim.layer_decay to 1"),
+        (warmup > left, f"optim.warmup_epochs={warmup}: longer than the {left} epochs of the schedule; lower it"),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]
 

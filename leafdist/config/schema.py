@@ -1,4 +1,4 @@
-"""The settings of a run: each key with its default, range and meaning; which contradict each other. No slow import."""
+"""The settings of a run: each key with its default, range and meaning. No slow import."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, asdict, dataclass, field, fields
@@ -71,7 +71,9 @@ class TrainConfig(Section):
     """Length of the training, its steps, checkpoints and arithmetic."""
 
     epochs: int = key(30, "passes over the training photos", low=1)
-    head_epochs: int = key(0, "epochs, of train.epochs, that train the head alone; lr's schedule follows them", low=0)
+    head_epochs: int = key(
+        0, "first epochs, of train.epochs, that train the head alone; lr's schedule begins then", low=0
+    )
     batch_size: int = key(256, "global batch size: photos per step, over all processes", low=1)
     accumulate: int = key(1, "least number of micro-batches per step", low=1)
     max_rows: int | None = key(None, "most photos per device at a time; adds micro-batches as needed", low=1)

@@ -31,8 +31,8 @@ class Judging:
     """How photos are judged.
 
     crop_seed: each photo gets its own random crop, always the same one, instead of the center's. flips: the mean
-    probabilities of four views: the photo as it is, mirrored, upside down, and both. columns: how many a network
-    answers that has more than one for each class, such as the features before its head.
+    probabilities of four views: the photo as it is, mirrored, upside down, and both. columns: the width
+    of a network's output where it is not one per class, as with features.
     """
 
     precision: str

@@ -30,9 +30,9 @@ def build_model(
     weights: Path | None = None,
     rows: Sequence[int] | None = None,
 ) -> nn.Module:
-    """Build the network `name`, its weights drawn from `seed`, then load `weights`, of whose head those `rows`.
+    """Build the network `name`, its weights drawn from `seed`, then load `weights`.
 
-    Raises ValueError if they are unfit. `load_weights` says what `rows` are.
+    `rows`: the row of each class in their head, as `load_weights` has it. Raises ValueError if they are unfit.
     """
     row = network(name)
     torch.manual_seed(seed)

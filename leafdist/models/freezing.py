@@ -32,6 +32,7 @@ class HeadOnly:
         self.parameters = [
             value for name, value in model.named_parameters() if value.requires_grad and not in_head(name, head)
         ]
+        # neither what contains the head nor what is in it
         before = [name for name, _ in model.named_modules() if not in_head(head, name) and not in_head(name, head)]
         self._set(tuple(before), "eval")
         for parameter in self.parameters:

@@ -84,7 +84,7 @@ def locations(backbone: str, found: Pretrained) -> dict[str, str]:
 
 
 def groups(model: nn.Module, *, coarse: bool = True) -> list[list[str]]:
-    """Return the names of the parameters by timm's own stages, or by its layers: the stem first, the head last."""
+    """Return the names of the parameters by timm's stages or, not `coarse`, layers; the head is last."""
     try:
         matcher = model.group_matcher(coarse=coarse)  # type: ignore[operator]
     except (AssertionError, AttributeError):  # networks without groups, or without coarse ones

@@ -31,7 +31,9 @@ def find_weights(name: str, network: Network) -> Path:
     if name not in network.weights:
         known = ", ".join([*network.weights, "none"])
         whose = "timm" if network.timm else "torchvision"
-        raise ValueError(f"model.weights={name}: neither a file nor one of {whose}'s for {network.title} ({known})")
+        raise ValueError(
+            f"model.weights={name}: neither a file, nor a run, nor one of {whose}'s for {network.title} ({known})"
+        )
     url = network.weights[name]
     path = cached(url)
     if not path.exists():

@@ -89,7 +89,7 @@ class RunFolder:
             rf"\.{GENERATION.pattern}\.tmp|{files.temporary_of('.+', '(?:' + '|'.join(map(re.escape, hosts)) + ')')}"
         )
         for path in [path for path in self.path.rglob(".*.tmp") if ours.fullmatch(path.name)]:
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)  # gone with its folder
 
     def is_complete(self, steps: int) -> bool:
         """Whether a run without checkpoints needs none, having finished all `steps`.

@@ -1,4 +1,4 @@
-"""Helper processes, for packing and loading: they ignore stop signals and exit with their parent."""
+"""This process's cores and memory; helper processes, which ignore stop signals and exit with their parent."""
 
 import ctypes
 import multiprocessing
@@ -108,9 +108,9 @@ def end_all() -> None:
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next step: given back, each of its pages is cleared anew every step.
+    """Tell glibc to keep freed memory for the next step. Does nothing under another libc.
 
-    It gives back every piece above 32 MiB at once. Another libc stays as it is.
+    By default it returns blocks above 32 MiB to the kernel, which clears their pages again in each step.
     """
     if "glibc" in platform.libc_ver()[0]:
         libc = ctypes.CDLL(None)

@@ -17,8 +17,10 @@ from leafdist.runs.layout import RunLayout
 def find_start(config: Config) -> Path | None:
     """Return the file of `model.weights`, which may be the folder of a run; None for none. Raises ValueError."""
     name = config.model.weights
+    if name == "none":
+        return None
     best = RunLayout(Path(name)).best_model
-    return None if name == "none" else best if best.is_file() else find_weights(name, network(config.model.name))
+    return best if best.is_file() else find_weights(name, network(config.model.name))
 
 
 def rows_by_name(path: Path, classes: Sequence[str]) -> list[int] | None:
@@ -38,7 +40,8 @@ def read_head(config: Config, classes: Sequence[str], say: Callable[[str], None]
         say(f"warning: {path} was trained with data.normalize={given}, this run has {own}")
     rows = match(tuple(classes), tuple(meta.classes))
     copied = [name for name, row in zip(classes, rows, strict=True) if row >= 0]
-    return HeadFacts(str(path), copied, [name for name in classes if name not in copied])
+    drawn = [name for name, row in zip(classes, rows, strict=True) if row < 0]
+    return HeadFacts(str(path), copied, drawn)
 
 
 def _meta_of(path: Path) -> CheckpointMeta | None:

@@ -48,7 +48,7 @@ class BeforeHead(nn.Module):
 
 
 def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: Runtime) -> tuple[Tensor | None, str]:
-    """Return the features (N,F) of all photos, on each rank, None where they cannot be; and in words how it is then.
+    """Return the features (N,F) of all photos, on each rank, or None; and for the log, how the head is trained.
 
     Raises Interrupted.
     """
@@ -56,6 +56,7 @@ def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: 
     head = model.get_submodule(network(config.model.name).head)
     assert isinstance(head, nn.Linear)
     index, columns = loader.source.index, head.in_features
+    # evaluate takes features for logits: its loss looks up the column of the label, so there must be as many
     reasons = {
         "photos are flipped or cropped anew in each epoch": augment.hflip
         or augment.vflip

@@ -28,7 +28,7 @@ def build_optimizer(groups: list[Group], config: OptimConfig) -> torch.optim.Opt
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Set the head's learning rate of the next step; tensors stay where they are, for a captured step to read."""
+    """Set all rates of the next step, given the head's; tensors change in place, for a captured step to read."""
     groups = optimizer.param_groups
     own = [rate * group["factor"] for group in groups]
     tensors = [group["lr"] for group in groups if isinstance(group["lr"], Tensor)]

@@ -46,7 +46,7 @@ class Phases:
         if self._step is None:
             features, how = self._features() if self.alone else (None, "")
             self._step = self._make(features=features)
-            if epoch < self.train.epochs:
+            if epoch < self.train.epochs:  # else for its optimizer alone, with which a higher train.epochs goes on
                 self._announce(how)
         return self._step
 

@@ -76,8 +76,10 @@ class TrainStep:
 
     def rates(self, step: int) -> dict[str, float] | None:
         """Learning rates in optimizer step `step` by group; None where all have one."""
-        several = len(self.groups) > 1
-        return {group.name: group.factor * self.rate(step) for group in self.groups} if several else None
+        if len(self.groups) == 1:
+            return None
+        rate = self.rate(step)
+        return {group.name: group.factor * rate for group in self.groups}
 
     def __call__(self, step: int, batch: Batch) -> Tensor:
         """Update the weights as optimizer step `step`; returns this rank's sums of loss, hits and rows, (3,)."""

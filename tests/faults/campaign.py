@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from leafdist.config.networks import network
 from leafdist.models.build import build_model
 from leafdist.models.timm_row import PACKAGED
-from leafdist.runs.layout import generations, step_of
+from leafdist.runs.layout import generations
 from tests.helpers.paths import REPO, SHARED
 
 VOLATILE = ("seconds", "images_per_second", "epoch_seconds")
@@ -225,8 +225,6 @@ def at(job: Job, moment: str, dice: random.Random, duration: float) -> Callable[
 
         return happened
     steps = PER_SPLIT["train"] * CLASSES // 16
-    if moment == "thawed":
-        return lambda: any(step_of(path) >= HEAD_EPOCHS * steps for path in generations(job.run / "last"))
     log, reached, started = job.run / "metrics.jsonl", list[float](), time.time()
     if moment == "thaw":
         line, pause = f'"event": "epoch", "epoch": {HEAD_EPOCHS - 1},', delay * 2

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from leafdist.runs.layout import generations, step_of
 from tests.faults.campaign import Job, at, kill_all, ranks, wait_for
 
-SGD: list[object] = ["--optim.name", "sgd", "--train.precision", "no", "--train.sync_batchnorm", "true"]
+SGD: list[object] = ["--optim.name", "sgd", "--train.precision", "no"]
 HARMS: dict[str, Callable[[Path], object]] = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-20]),
     "one byte flipped": lambda path: path.write_bytes(flipped(path.read_bytes())),

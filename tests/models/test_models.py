@@ -186,7 +186,7 @@ def test_offline_error_names_file_and_folder(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(ValueError, match=r"Put that file at .*resnet50-0676ba61\.pth"):
         find_weights("IMAGENET1K_V1", RESNET50)
-    with pytest.raises(ValueError, match="neither a file nor one of torchvision's"):
+    with pytest.raises(ValueError, match="neither a file, nor a run, nor one of torchvision's"):
         find_weights("IMAGENET9", RESNET50)
 
 

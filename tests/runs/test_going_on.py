@@ -1,5 +1,6 @@
 """What a run goes on from, and what of its folder is ours to remove."""
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +40,9 @@ def test_copies_are_no_checkpoints(program: Program, photos: Path, tmp_path: Pat
     for name in (*COPIES, *KEPT):
         shutil.copytree(run / "last" / "step-000000003", run / "last" / name)
     shutil.copy(run / "run.json", run / ".mine.tmp")
+    torn = run / "last" / ".step-000000006.tmp"  # as left by a kill while it wrote a file in there
+    torn.mkdir()
+    (torn / f".state.json.{os.uname().nodename}.123.tmp").touch()
     assert [path.name for path in generations(run / "last")] == ["step-000000003"]
     done = program("train.py", "--data.root", photos, *TINY, "--train.epochs", 4, "--train.save_every", 3)
     assert "step-000000003: epoch 2" in done.stdout, done.stderr
