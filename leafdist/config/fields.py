@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Literal
 from unicodedata import category
 
-Value = bool | int | float | str | list[str] | None  # of a setting
+Value = bool | int | float | str | list[str] | list[float] | None  # of a setting
 LIMITS = {
     "low": ("at least", operator.ge),
     "above": ("above", operator.gt),

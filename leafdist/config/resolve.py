@@ -39,6 +39,8 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     head_first, left = train.head_epochs > 0, train.epochs - train.head_epochs
     rates, alone = (config.optim.backbone_factor, decay), model.freeze == "all" or left == 0
     slower = f"optim.backbone_factor={rates[0]}, optim.layer_decay={decay}"
+    augment, patience, (shortest, widest) = config.augment, f"train.patience={train.patience}", config.augment.ratio
+    smallest, largest = augment.scale or (1, 1)
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
         (data.normalize == "auto", f"data.normalize=auto: that of {row.name} is none of ours; choose one"),
@@ -60,6 +62,23 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (alone and rates != (1, 1), f"{slower}: nothing but the head is trained; set both to 1"),
         (decay < 1 and len(row.stages) < 2, f"{slower}: {row.name} has no layers to count; set optim.layer_decay to 1"),
         (warmup > left, f"optim.warmup_epochs={warmup}: longer than the {left} epochs of the schedule; lower it"),
+        (
+            not 0 < smallest <= largest <= 1,
+            f"augment.scale={augment.scale}: must be two shares of the area, 0 < low <= high <= 1",
+        ),
+        (not 0 < shortest <= widest, f"augment.ratio={augment.ratio}: must be two numbers, 0 < low <= high"),
+        (
+            augment.mix_off_epochs > train.epochs,
+            f"augment.mix_off_epochs={augment.mix_off_epochs}: above the {train.epochs} of train.epochs; lower it",
+        ),
+        (
+            augment.mix_off_epochs > 0 and not augment.mixes,
+            f"augment.mix_off_epochs={augment.mix_off_epochs}: nothing is mixed; set augment.mixup or augment.cutmix",
+        ),
+        (
+            train.patience > 0 and train.max_steps is not None,
+            f"{patience}: counts epochs, max_steps={train.max_steps} steps; unset one",
+        ),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]
 

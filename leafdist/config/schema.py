@@ -35,6 +35,9 @@ class DataConfig(Section):
     crop: int | Auto = key("auto", "pixels per side of the crop; 0: none; auto: timm's, 52 for resnet50, else 0", low=0)
     hflip: float | Auto = key("auto", "chance of a left-right flip; auto: 0 for the baseline, else 0.5", low=0, high=1)
     vflip: float | Auto = key("auto", "chance of an upside-down flip; auto: as for hflip", low=0, high=1)
+    sampling: Literal["all", "balanced", "sqrt"] = key(
+        "all", "photos of an epoch: all once; balanced: as many of each class; sqrt: by the root of a class's count"
+    )
     normalize: Literal["auto", "imagenet", "half", "clip", "none"] = key("auto", "auto: what the network was made for")
     interpolation: Literal["auto", "bilinear", "bicubic"] = key("auto", "filter of resize; auto: timm's, else bilinear")
     eval_crop: Literal["center", "random"] = key("center", "crop in evaluation")
@@ -48,6 +51,32 @@ class DataConfig(Section):
     def side(self) -> int:
         """Pixels per side of what the network sees, once `resolve` has settled the crop."""
         return int(self.crop) or int(self.resize)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig(Section):
+    """What is done to the photos in training, beside flips and crops."""
+
+    scale: list[float] | None = key(None, "least and most area of a random resized crop, as shares; null: data.crop's")
+    ratio: list[float] = field(
+        default_factory=lambda: [0.75, 1.333], metadata={"help": "least and most width by height of that crop"}
+    )
+    rotate: float = key(0.0, "most degrees of a rotation", low=0, high=180)
+    color: float = key(
+        0.0, "most change of brightness, contrast and saturation, as a share; hue: a quarter of it", low=0, high=1
+    )
+    gray: float = key(0.0, "chance of no colour", low=0, high=1)
+    blur: float = key(0.0, "chance of a Gaussian blur", low=0, high=1)
+    erase: float = key(0.0, "chance of an erased rectangle", low=0, high=1)
+    trivial: bool = key(False, "TrivialAugment: one operation per photo, of any strength")
+    mixup: float = key(0.0, "alpha of mixup's Beta distribution; 0: off", low=0)
+    cutmix: float = key(0.0, "alpha of CutMix's; 0: off; with mixup each batch gets one of the two", low=0)
+    mix_off_epochs: int = key(0, "last epochs, of train.epochs, without mixup and CutMix", low=0)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether photos are mixed in some epoch."""
+        return self.mixup > 0 or self.cutmix > 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +116,13 @@ class TrainConfig(Section):
     log_every: int = key(10, "steps between lines of metrics.jsonl", low=1)
     save_every: int = key(0, "steps between checkpoints, beside those of save_minutes and epochs; 0: none", low=0)
     save_minutes: float = key(10.0, "minutes between checkpoints", above=0)
+    ema: float = key(
+        0.0, "decay per step of an average of the weights, which is validated and kept; 0: off", low=0, below=1
+    )
+    patience: int = key(0, "stop after so many epochs without a better one; 0: never", low=0)
+    select: Literal["accuracy", "macro_f1", "balanced_accuracy", "loss"] = key(
+        "accuracy", "what decides on val which epoch is best"
+    )
     max_steps: int | None = key(None, "stop after so many steps; null: after train.epochs", low=1)
     deterministic: bool = key(False, "deterministic kernels: resume bit for bit on GPUs too; slower")
     evaluate_train: bool = key(False, "after each epoch, evaluate the training photos too")
@@ -106,6 +142,7 @@ class OptimConfig(Section):
     gamma: float = key(0.1, "factor of each drop, for schedule=step", above=0)
     warmup_epochs: float = key(0.0, "epochs of linear warm-up", low=0)
     label_smoothing: float = key(0.0, "share of each target that is spread over all classes", low=0, below=1)
+    class_weights: str = key("none", "weights of the classes in the loss: none, balanced, sqrt or a file", kind="path")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +165,7 @@ class Config(Section):
     seed: int = key(0, "random seed", low=0, high=2**32 - 1)
     run: RunConfig = field(default_factory=RunConfig)
     data: DataConfig = field(default_factory=DataConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)

@@ -18,8 +18,10 @@ KINDS = {  # type of a key: how --help and how messages name it
     str: ("TEXT", "a text"),
     type(None): ("null", "null"),
     list[str]: ("[a,b]", "a list of texts, such as [a,b]"),
+    list[float]: ("[LOW,HIGH]", "two numbers, such as [0.5,1]"),
 }
 BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+PAIR = 2  # numbers of a range
 NULLS = ("null", "Null", "NULL", "~")
 EARLIER = {("data.source", "auto"): "pack"}  # values of earlier releases, and what they meant
 # no 010, 0x10, 1_000 or 1:30: YAML 1.1 reads them in other bases, YAML 1.2 does not
@@ -60,6 +62,11 @@ def read_value(name: str, given: object) -> Any:
         items = read_list(given) if isinstance(given, str) else given
         if isinstance(items, list) and all(isinstance(item, str) for item in items):
             return items
+    elif list[float] in kinds and given not in NULLS:
+        items = read_list(given) if isinstance(given, str) else given
+        numbers = [read_word(str(item).strip(), [float]) for item in items] if isinstance(items, list) else []
+        if len(numbers) == PAIR and None not in numbers:
+            return numbers
     elif isinstance(given, str):
         if path and given == "~":
             raise ValueError(f"{name}=~: write null for none, or ~/ for your home folder")

@@ -32,7 +32,7 @@ TICK = 5.0  # seconds without a batch from the workers after which `idle` is cal
 class Batch:
     """The photos of a share: images uint8 (B,H,W,3), labels and indices int64 (B,), draws, on one device.
 
-    draws: float64 (B,4), those of the share; (0,4) in evaluation.
+    draws: float64 (B,4 or more), those of the share; (0,4) in evaluation.
     """
 
     share: Share

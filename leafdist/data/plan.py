@@ -6,13 +6,14 @@ in O(batch), without the ones before it and with nothing held, however many samp
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.config.schema import AugmentConfig
 from leafdist.data.shuffle import Shuffle
 
 DRAWS = 4  # columns of a row of draws: horizontal flip, vertical flip, crop y, crop x
@@ -26,6 +27,24 @@ class Purpose(IntEnum):
     AUGMENT = 1
     EVALUATE = 2
     DROPOUT = 3
+    GEOMETRY = 4
+    COLOR = 5
+    EFFECTS = 6
+    ERASE = 7
+    TRIVIAL = 8
+    MIX = 9
+
+
+def streams(augment: AugmentConfig) -> tuple[Purpose, ...]:
+    """Streams of draws that `augment` needs beside AUGMENT, in the order of their columns."""
+    wanted = {
+        Purpose.GEOMETRY: augment.scale or augment.rotate,  # area, ratio, angle, -; where the crop lies: as ever
+        Purpose.COLOR: augment.color,  # brightness, contrast, saturation, hue
+        Purpose.EFFECTS: augment.gray or augment.blur,  # gray, blur, how strong a blur, -
+        Purpose.ERASE: augment.erase,  # whether, area, ratio, where (of one number)
+        Purpose.TRIVIAL: augment.trivial,  # which operation, how strong, its sign, -
+    }
+    return tuple(purpose for purpose, applies in wanted.items() if applies)
 
 
 def stream_key(seed: int, *stream: int) -> NDArray[np.uint64]:
@@ -43,8 +62,9 @@ def uniform_rows(key: NDArray[np.uint64], first: int, count: int) -> NDArray[np.
 class Share:
     """One rank's part of one global batch.
 
-    indices (b,) int64: samples to read; draws (b, 4) float64; first: position of the first row in the global batch;
-    total: rows of the global batch; empty: True where the one row is a stand-in of weight zero.
+    indices (b,) int64: samples to read; draws (b, 4 + 4 for each of the plan's streams) float64; first: position of
+    the first row in the global batch; total: rows of the global batch; empty: True where the one row is a stand-in of
+    weight zero.
     """
 
     indices: NDArray[np.int64]
@@ -83,12 +103,14 @@ class EpochPlan:
     (4, 232)
     """
 
-    def __init__(self, num_samples: int, global_batch: int, seed: int, epoch: int) -> None:
+    def __init__(
+        self, num_samples: int, global_batch: int, seed: int, epoch: int, streams: Sequence[Purpose] = ()
+    ) -> None:
         assert num_samples > 0
         assert global_batch > 0
         self.num_samples, self.global_batch = num_samples, global_batch
         self.order = Shuffle(num_samples, stream_key(seed, epoch, Purpose.ORDER))
-        self._draws = stream_key(seed, epoch, Purpose.AUGMENT)
+        self._draws = [stream_key(seed, epoch, purpose) for purpose in (Purpose.AUGMENT, *streams)]
 
     def __len__(self) -> int:
         """Batches per epoch; the last, partial one counts."""
@@ -102,7 +124,8 @@ class EpochPlan:
         empty = rows.start == rows.stop
         first, stop = (0, 1) if empty else (rows.start, rows.stop)
         indices = self.order(np.arange(start + first, start + stop))
-        return Share(indices, uniform_rows(self._draws, start + first, stop - first), first, total, empty)
+        draws = np.concatenate([uniform_rows(key, start + first, stop - first) for key in self._draws], 1)
+        return Share(indices, draws, first, total, empty)
 
     def shares(self, rank: int, world: int, start: int = 0) -> Iterator[Share]:
         """The rank's shares of batches `start` and later: resuming skips without reading."""

@@ -13,7 +13,7 @@ from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
 from leafdist.data.open import counts
-from leafdist.data.plan import EpochPlan
+from leafdist.data.plan import EpochPlan, streams
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.predictions import Predictions
@@ -244,4 +244,5 @@ class Trainer:
         self.sums.collect(self.runtime, self.state.epoch_totals, self.state.log_totals)
 
     def _plan(self) -> EpochPlan:
-        return EpochPlan(len(self.index), self.config.train.batch_size, self.config.seed, self.state.epoch)
+        config, extra = self.config, streams(self.config.augment)
+        return EpochPlan(len(self.index), config.train.batch_size, config.seed, self.state.epoch, extra)

@@ -73,6 +73,12 @@ def test_range_errors_name_key_and_rule(key: str, value: Any, rule: str) -> None
         ({"train": {"head_epochs": 1}, "model": {"freeze": "all"}}, "trains nothing but the head"),
         ({"model": {"freeze": "all"}, "optim": {"backbone_factor": 0.1}}, "nothing but the head is trained; set both"),
         ({"model": {"name": "baseline"}, "optim": {"layer_decay": 0.7}}, r"layer_decay=0\.7: baseline has no layers"),
+        ({"augment": {"scale": [0.5, 2.0]}}, r"augment\.scale=\[0\.5, 2\.0\]: must be two shares"),
+        ({"augment": {"scale": [0.9, 0.5]}}, r"augment\.scale=\[0\.9, 0\.5\]: must be two shares"),
+        ({"augment": {"ratio": [0.0, 1.0]}}, r"augment\.ratio=\[0\.0, 1\.0\]: must be two numbers"),
+        ({"augment": {"mixup": 0.2, "mix_off_epochs": 31}}, r"mix_off_epochs=31: above the 30"),
+        ({"augment": {"mix_off_epochs": 3}}, r"mix_off_epochs=3: nothing is mixed"),
+        ({"train": {"patience": 3, "max_steps": 5}}, r"train\.patience=3: counts epochs, max_steps=5 steps"),
     ],
 )
 def test_contradictions_are_refused(sections: dict[str, Any], message: str) -> None:
@@ -107,7 +113,7 @@ def test_runs_of_old_releases_resized_bilinearly() -> None:
         ({"optim": {"warmup": 1}}, r"did you mean optim\.warmup_epochs\?"),
         ({"train": {"max": 1}}, r"did you mean train\.max_rows or train\.max_steps\?"),
         ({"data": {"epoch": 1}}, r"did you mean train\.epochs\?"),
-        ({"train": {"class_weights": 1}}, "unknown key. Known"),
+        ({"train": {"photo_weights": 1}}, "unknown key. Known"),
         ({"model": {"size": 1}}, "unknown key. Known"),
         ({"optim": {"learning_rate": 1}}, "unknown key. Known"),
         ({"confg": "a.yaml"}, "unknown key. Known"),  # in a file there is no such key
