@@ -12,25 +12,28 @@ from torch import Tensor
 
 from leafdist.augmentation.chosen import on_chosen
 
+Row = tuple[Tensor, Tensor, Tensor]
 
-def affine(xx: Tensor, xy: Tensor, dx: Tensor, yx: Tensor, yy: Tensor, dy: Tensor) -> Tensor:
-    """Return the map (x, y) -> (xx x + xy y + dx, yx x + yy y + dy), of entries (B,)."""
-    zero, one = torch.zeros_like(xx), torch.ones_like(xx)
-    return torch.stack((xx, xy, dx, yx, yy, dy, zero, zero, one), 1).view(-1, 3, 3)
+
+def affine(across: Row, down: Row) -> Tensor:
+    """Return the map (x, y) -> (a x + b y + c, d x + e y + f) of across = a, b, c and down = d, e, f, (B,) each."""
+    zero, one = torch.zeros_like(across[0]), torch.ones_like(across[0])
+    return torch.stack((*across, *down, zero, zero, one), 1).view(-1, 3, 3)
 
 
 def turned(across: Tensor, down: Tensor, degrees: Tensor) -> Tensor:
     """Flip photos where `across` and `down` (B,) are true, then rotate them against the clock."""
     x, y = (1 - 2 * flip.to(degrees.dtype) for flip in (across, down))
     cosine, sine, zero = torch.cos(degrees.deg2rad()), torch.sin(degrees.deg2rad()), torch.zeros_like(degrees)
-    return affine(x * cosine, -x * sine, zero, y * sine, y * cosine, zero)
+    return affine((x * cosine, -x * sine, zero), (y * sine, y * cosine, zero))
 
 
 def windows(draws: Tensor, sizes: tuple[Tensor, Tensor], photo: int, side: int) -> Tensor:
     """Crop heights and widths (B,) of photos of `photo` pixels per side, at draws (B,2), and resize to `side`."""
     (height, width), zero = sizes, torch.zeros_like(draws[:, 0])
     top, left = ((draw * (photo - size + 1)).floor() for draw, size in zip(draws.unbind(1), sizes, strict=True))
-    return affine(width / side, zero, left + (width - photo) / 2, zero, height / side, top + (height - photo) / 2)
+    middle_x, middle_y = left + (width - photo) / 2, top + (height - photo) / 2
+    return affine((width / side, zero, middle_x), (zero, height / side, middle_y))
 
 
 def crop_sizes(draws: Tensor, scale: list[float], ratio: list[float], photo: int) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ class Draws:
     """Uniform numbers in [0, 1), (B,4) each; None: that part is off.
 
     places: flip across, flip down, crop y, crop x; geometry: area, ratio, angle; color: brightness, contrast,
-    saturation, hue; effects: gray, blur, how much; erase: whether, area, ratio, where; trivial: which, how strong, sign.
+    saturation, hue; effects: gray, blur, how much; erase: whether, area, ratio, where; trivial: which, level, sign.
     """
 
     places: Tensor
@@ -29,7 +29,7 @@ class Draws:
     trivial: Tensor | None = None
 
     def part(self, rows: slice) -> "Draws":
-        """Those of some photos."""
+        """Return those of some photos."""
         every = {item.name: getattr(self, item.name) for item in fields(self)}
         return Draws(**{name: None if draws is None else draws[rows] for name, draws in every.items()})
 

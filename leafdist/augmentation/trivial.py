@@ -1,7 +1,7 @@
 """TrivialAugment wide (Müller and Hutter 2021, arXiv 2103.10158): one operation per photo, of any strength.
 
-Operations, their order and their strengths are torchvision's. Those that move pixels are maps of geometry.py; the others
-run for their photos. Posterize and equalize need 256 levels: they round to them.
+Operations, their order and their strengths are torchvision's. Those that move pixels are maps of geometry.py; the
+others run for their photos. Posterize and equalize need 256 levels: they round to them.
 """
 
 from collections.abc import Callable
@@ -14,8 +14,22 @@ from leafdist.augmentation.chosen import each, on_chosen
 from leafdist.augmentation.color import brightness, contrast, saturation
 from leafdist.augmentation.geometry import affine
 
-OPERATIONS = "identity shear_x shear_y translate_x translate_y rotate brightness color contrast sharpness".split()
-OPERATIONS += "posterize solarize autocontrast equalize".split()
+OPERATIONS = [
+    "identity",
+    "shear_x",
+    "shear_y",
+    "translate_x",
+    "translate_y",
+    "rotate",
+    "brightness",
+    "color",
+    "contrast",
+    "sharpness",
+    "posterize",
+    "solarize",
+    "autocontrast",
+    "equalize",
+]
 LEVELS = 31
 SLOPE, PIXELS, DEGREES, FACTOR = 0.99, 32, 135.0, 0.99  # at the highest level
 
@@ -35,7 +49,7 @@ class Chosen:
         return cls(operation, level, torch.where(draws[:, 2] < 0.5, -1.0, 1.0).to(draws.dtype))
 
     def part(self, rows: slice) -> "Chosen":
-        """Those of some photos."""
+        """Return those of some photos."""
         return Chosen(self.operation[rows], self.level[rows], self.sign[rows])
 
     def is_(self, name: str) -> Tensor:
@@ -57,7 +71,7 @@ def moved(chosen: Chosen, side: int) -> Tensor:
     right, down = strength("translate_x", PIXELS).trunc(), strength("translate_y", PIXELS).trunc()
     angle = strength("rotate", DEGREES).deg2rad()
     cosine, sine, half = torch.cos(angle), torch.sin(angle), side / 2
-    return affine(cosine, slope_x - sine, slope_x * half - right, sine + slope_y, cosine, slope_y * half - down)
+    return affine((cosine, slope_x - sine, slope_x * half - right), (sine + slope_y, cosine, slope_y * half - down))
 
 
 def colored(images: Tensor, chosen: Chosen) -> Tensor:
@@ -111,7 +125,8 @@ def equalize(images: Tensor) -> Tensor:
     """Spread the levels of each channel of each photo evenly over 0 to 255, by PIL's rule."""
     levels = (images * 255).round_().long().flatten(2)
     ones = torch.ones(1, dtype=torch.int64, device=images.device).expand_as(levels)
-    counts = torch.zeros((*levels.shape[:2], 256), dtype=torch.int64, device=images.device).scatter_add_(2, levels, ones)
+    counts = torch.zeros((*levels.shape[:2], 256), dtype=torch.int64, device=images.device)
+    counts.scatter_add_(2, levels, ones)
     brightest = counts.gather(2, levels.amax(2, keepdim=True))
     step = (levels.shape[2] - brightest) // 255
     below = counts.cumsum(2) - counts

@@ -49,7 +49,7 @@ def test_rows_are_the_same_however_cut(more: AugmentConfig, monkeypatch: pytest.
 def test_gpus_way_gives_the_same(more: AugmentConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     augment, (images, draws) = drawn(more), batch(more)
     by_rows = augment(images, draws)
-    monkeypatch.setattr(chosen.on_chosen, "__kwdefaults__", {"whole": True})
+    monkeypatch.setattr(chosen, "_on_few", chosen._on_all)
     assert torch.equal(augment(images, draws), by_rows)
 
 

@@ -1,50 +1,32 @@
 """Each operation against torchvision's functional one for the same draw, in float32 and float64."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
-from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import TrivialAugmentWide
 from torchvision.transforms.v2 import functional as reference
 
-from leafdist.augmentation import color, effects, geometry, trivial
+from benchmarks.augmentation import COLORS, color_difference, inside, pictures, trivial_difference
+from leafdist.augmentation import effects, geometry, trivial
 
 BILINEAR = InterpolationMode.BILINEAR
-FACTORS = [0.0, 0.3, 1.0, 1.9]
-BOUND = 2e-6
 
 
-def pictures(count: int = 4, side: int = 37) -> Tensor:
-    """Levels (count,3,side,side) uint8: noise, a flat one, a dark one and a gray one first."""
-    levels = torch.randint(0, 256, (count, 3, side, side), generator=torch.Generator().manual_seed(0))
-    levels[0], levels[1], levels[2] = 77, levels[1] // 5, levels[2, :1]
-    return levels.to(torch.uint8)
+@pytest.mark.parametrize("name", COLORS)
+def test_colors_equal_torchvisions(name: str) -> None:
+    assert color_difference(name, torch.float32) < 2e-6
+    assert color_difference(name, torch.float64) < 2e-6  # torchvision's hue is float32 inside
 
 
-@pytest.mark.parametrize(
-    ("ours", "theirs", "values"),
-    [
-        (color.brightness, reference.adjust_brightness, FACTORS),
-        (color.contrast, reference.adjust_contrast, FACTORS),
-        (color.saturation, reference.adjust_saturation, FACTORS),
-        (color.hue, reference.adjust_hue, [-0.25, -0.1, 0.0, 0.25]),
-        (trivial.sharpness, reference.adjust_sharpness, FACTORS),
-        (trivial.solarize, reference.solarize, [0.0, 0.3, 0.7, 1.0]),
-        (lambda images, _: trivial.autocontrast(images), lambda image, _: reference.autocontrast(image), FACTORS),
-        (effects.blur, lambda image, sigma: reference.gaussian_blur(image, [3, 3], [sigma]), [0.1, 0.5, 1.0, 2.0]),
-    ],
-)
-def test_equals_torchvision(ours: Callable[..., Tensor], theirs: Callable[..., Tensor], values: list[float]) -> None:
-    for dtype in (torch.float32, torch.float64):
-        images = pictures().to(dtype) / 255
-        before = images.clone()
-        found = ours(images, torch.tensor(values, dtype=torch.float64))
-        assert found.dtype == dtype
-        assert torch.equal(images, before)  # on GPUs the photos that were not chosen are taken from it
-        for image, value, one in zip(images, values, found, strict=True):
-            assert (one - theirs(image, value)).abs().max() < BOUND
+def test_operations_leave_their_input() -> None:
+    """On GPUs the photos that were not chosen are taken from it."""
+    images = pictures() / 255
+    before = images.clone()
+    for ours, _, values in COLORS.values():
+        ours(images, torch.tensor(values))
+    trivial.posterize(images, torch.tensor([2.0, 3.0, 7.0, 8.0]))
+    trivial.equalize(images)
+    assert torch.equal(images, before)
 
 
 def test_levels_equal_torchvisions() -> None:
@@ -71,34 +53,11 @@ def test_erased_rectangle_is_torchvisions() -> None:
     assert share.mean().item() == pytest.approx((0.02 + 0.33) / 2, abs=0.02)
 
 
-def inside(dtype: torch.dtype, side: int, maps: Tensor) -> Tensor:
-    """Whether a pixel of the result lies a pixel or more inside the photo (side, side); torchvision fades its edge."""
-    ones = torch.ones(1, side, side, 3, dtype=torch.uint8)
-    ones[:, 1:-1, 1:-1] = 255
-    return geometry.look_up(ones, maps, side, 1)[0, 0].to(dtype) == 1
-
-
 def test_trivial_equals_torchvision_throughout() -> None:
-    """All operations at the lowest, a middle and the highest level, both signs, torchvision's own strengths."""
-    space, side = TrivialAugmentWide._AUGMENTATION_SPACE, 40
-    assert [name.lower() for name in space] == [name.replace("_", "") for name in trivial.OPERATIONS]
-    levels = pictures(4, side)[3:]
-    for number, (name, (strengths, signed)) in enumerate(space.items()):
-        for level in (0, 1, 15, 30):
-            for sign in (-1.0, 1.0) if signed else (1.0,):
-                draws = torch.tensor([[(number + 0.5) / 14, (level + 0.5) / 31, (sign + 1.5) / 3, 0.0]]).double()
-                chosen = trivial.Chosen.of(draws)
-                maps = trivial.moved(chosen, side)
-                rows = levels.permute(0, 2, 3, 1).contiguous()
-                ours = trivial.colored(geometry.look_up(rows, maps, side, 1), chosen)[0]
-                every = strengths(31, side, side)
-                strength = 0.0 if every is None else sign * float(every[level])
-                one = levels[0] if name in ("Posterize", "Equalize") else levels[0] / 255
-                how = TrivialAugmentWide()._apply_image_or_video_transform
-                theirs = how(one, name, strength, BILINEAR, {torch.Tensor: None})
-                theirs = theirs / 255 if theirs.dtype == torch.uint8 else theirs
-                differs = (ours - theirs).abs() * inside(ours.dtype, side, maps)
-                assert differs.max() < 2e-5, (name, level, sign)
+    names = [name.lower() for name in TrivialAugmentWide._AUGMENTATION_SPACE]
+    assert names == [name.replace("_", "") for name in trivial.OPERATIONS]
+    for number, name in enumerate(names):
+        assert trivial_difference(number) < 2e-5, name
 
 
 def test_flip_rotation_and_crop_compose() -> None:
@@ -111,7 +70,7 @@ def test_flip_rotation_and_crop_compose() -> None:
         theirs = reference.hflip(image) if across else image
         theirs = reference.vflip(theirs) if down else theirs
         theirs = reference.crop(reference.rotate(theirs, degrees, BILINEAR), 4, 8, 30, 30)
-        differs = (geometry.look_up(rows, maps, 30, 1)[0] - theirs).abs() * inside(theirs.dtype, 30, maps * 0 + maps)
+        differs = (geometry.look_up(rows, maps, 30, 1)[0] - theirs).abs() * inside(30, maps, 40)
         assert differs.max() < 2e-5
 
 

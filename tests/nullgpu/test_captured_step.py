@@ -7,6 +7,8 @@ import pytest
 from tests.helpers.null_gpu import NullGpu
 
 pytestmark = [pytest.mark.slow, pytest.mark.nullgpu]
+AUGMENTED = ("--augment.scale", "[0.3,1]", "--augment.rotate", 15, "--augment.color", 0.4, "--augment.gray", 0.1)
+AUGMENTED += ("--augment.blur", 0.2, "--augment.erase", 0.25, "--augment.trivial", "true")
 SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
 
 
@@ -17,6 +19,7 @@ SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
         ("resnet50", "fp16", 1, SGD),
         ("resnet50", "bf16", 2, SGD),
         ("baseline", "bf16", 2, ()),
+        ("baseline", "bf16", 1, AUGMENTED),
         ("timm/tf_efficientnet_lite0", "bf16", 1, ("--data.resize", 74)),
         ("timm/convnext_atto", "bf16", 1, ("--data.resize", 74, "--model.drop_path", 0.1, "--optim.layer_decay", 0.8)),
     ],
