@@ -20,7 +20,8 @@ from leafdist.data.augment import Augment
 from leafdist.data.plan import EpochPlan, streams
 
 FACTORS = (0.0, 0.3, 1.0, 1.9)
-LEVELS = (0, 1, 14, 30)  # of TrivialAugment; at 15 it would translate by 16 pixels, but its table holds 15.999999
+LEVELS = (0, 1, 13, 30)  # torchvision translates by 15.999999 at 15, and even ones solarize from a level of 255 on
+MOVES = range(1, 6)  # operations of TrivialAugment
 Pair = tuple[Callable[..., Tensor], Callable[..., Tensor], Sequence[float]]
 COLORS: dict[str, Pair] = {  # ours for a batch and its values, torchvision's for a photo and its value, values
     "brightness": (color.brightness, functional.adjust_brightness, FACTORS),
@@ -80,7 +81,8 @@ def trivial_difference(number: int, side: int = 40) -> float:
             draws = torch.tensor([[(number + 0.5) / 14, (level + 0.5) / 31, (sign + 1.5) / 3]], dtype=torch.float64)
             chosen = trivial.Chosen.of(draws)
             maps = trivial.moved(chosen, side)
-            ours = trivial.colored(geometry.look_up(rows, maps, side, 1), chosen)[0]
+            seen = geometry.look_up(rows, maps, side, 1) if number in MOVES else levels / 255
+            ours = trivial.colored(seen, chosen)[0]
             every = strengths(31, side, side)
             one = levels[0] if name in {"Posterize", "Equalize"} else levels[0] / 255
             how = TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR)

@@ -17,7 +17,8 @@ ERASED = AugmentConfig(erase=1.0)
 
 def test_command_draws_eight_by_nine(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, settings = tmp_path / "p" / "preview.png", ["--model.name", "baseline", "--augment.erase", "1"]
-    assert main(["augment-preview", "--data.root", str(photos), "--data.resize", "24", "--out", str(out), *settings]) == 0
+    settings += ["--data.root", str(photos), "--data.resize", "24"]
+    assert main(["augment-preview", "--out", str(out), *settings]) == 0
     assert f"wrote {out}" in capsys.readouterr().out
     pixels, cell = np.asarray(Image.open(out)), 24 + GAP
     assert pixels.shape == (8 * cell - GAP, 9 * cell - GAP, 3)
