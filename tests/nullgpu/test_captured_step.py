@@ -5,10 +5,9 @@ import json
 import pytest
 
 from tests.helpers.null_gpu import NullGpu
+from tests.helpers.programs import AUGMENTED
 
 pytestmark = [pytest.mark.slow, pytest.mark.nullgpu]
-AUGMENTED = ("--augment.scale", "[0.3,1]", "--augment.rotate", 15, "--augment.color", 0.4, "--augment.gray", 0.1)
-AUGMENTED += ("--augment.blur", 0.2, "--augment.erase", 0.25, "--augment.trivial", "true")
 SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
 
 
