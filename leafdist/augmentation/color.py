@@ -54,8 +54,9 @@ def hue(images: Tensor, turns: Tensor) -> Tensor:
     chroma = most - least
     step = chroma * 2
     # the brightest channel says in which third of the circle the hue lies; of equals the first
-    sector = torch.where(most == green, (blue - red).add_(step), (red - green).add_(step).add_(step))
-    sector = torch.where(most == red, green - blue, sector)
+    sector = (red - green).add_(step).add_(step)
+    for channel, other in ((green, (blue - red).add_(step)), (red, green - blue)):  # by factors of 0 and 1: on CPUs
+        sector.add_(other.sub_(sector).mul_(torch.eq(most, channel, out=torch.empty_like(most))))  # torch.where is slow
     sector.div_(step.mul_(3).clamp_min_(torch.finfo(images.dtype).tiny))  # where chroma is 0 the hue does not matter
     distance = sector + (each(turns, images) - _darkest(images.dtype, images.device))
     distance.sub_(distance.round()).abs_().mul_(-6).add_(2).clamp_(0, 1).mul_(chroma)
