@@ -9,6 +9,7 @@ import ctypes
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -16,7 +17,7 @@ import torch
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import Config
 from leafdist.data.loader import Batch
-from leafdist.data.plan import DRAWS, EpochPlan, Share
+from leafdist.data.plan import EpochPlan, Purpose, Share, streams
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
 from leafdist.training.graph import WARM_UP
@@ -40,14 +41,15 @@ HAZARDS = (
 def main() -> None:
     """Print the counts per step of one rank as a line of JSON, from rank 0."""
     step, runtime, config = make_step(sys.argv[1:])
+    extra = streams(config.augment)
     size, side, sums, library = config.train.batch_size, int(config.data.resize), StepSums(), ctypes.CDLL(None)
     for number in range(WARM):
-        sums.push(step(number, batch(size, side, runtime, number)))
+        sums.push(step(number, batch(size, side, runtime, number, extra)))
     hazards = sum(library.nullcuda_count(name.encode()) for name in HAZARDS)
     library.nullcuda_reset()
     began = time.process_time()
     for number in range(WARM, WARM + STEPS):
-        sums.push(step(number, batch(size, side, runtime, number)))
+        sums.push(step(number, batch(size, side, runtime, number, extra)))
     spent = time.process_time() - began
     counts = {name: library.nullcuda_count(name.encode()) / STEPS for name in (*COUNTS, *WAITS)}
     runtime.say(json.dumps(counts | {"hazards": hazards, "host ms": round(1000 * spent / STEPS, 2)}))
@@ -66,16 +68,16 @@ def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
     return step, runtime, config
 
 
-def batch(size: int, side: int, runtime: Runtime, number: int) -> Batch:
-    """Make this rank's share of the batch of `size` with that number."""
-    return batch_of(EpochPlan(size, size, 0, number).share(0, runtime.rank, runtime.world), side, runtime)
+def batch(size: int, side: int, runtime: Runtime, number: int, extra: Sequence[Purpose] = ()) -> Batch:
+    """Make this rank's share of the batch of `size` with that number; extra: streams of draws beside the first."""
+    return batch_of(EpochPlan(size, size, 0, number, extra).share(0, runtime.rank, runtime.world), side, runtime)
 
 
 def batch_of(share: Share, side: int, runtime: Runtime) -> Batch:
     """Make the batch of a share on the device, without a copy."""
     images = torch.empty((len(share), side, side, 3), dtype=torch.uint8, device=runtime.device)
     numbers = torch.empty(len(share), dtype=torch.int64, device=runtime.device)
-    draws = torch.empty((len(share), DRAWS), dtype=torch.float64, device=runtime.device)
+    draws = torch.empty(share.draws.shape, dtype=torch.float64, device=runtime.device)
     return Batch(share, images, numbers, numbers, draws)
 
 

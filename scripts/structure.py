@@ -22,6 +22,7 @@ LAYERS = (
     "config",
     "models",
     "distributed",
+    "augmentation",
     "data",
     "runs",
     "evaluation",

@@ -20,7 +20,7 @@ from leafdist.data.decode import decode
 from leafdist.data.index import Index
 from leafdist.data.loader import Loader
 from leafdist.data.open import open_loaders
-from leafdist.data.plan import EpochPlan, Share
+from leafdist.data.plan import EpochPlan, Share, streams
 from leafdist.distributed.runtime import Runtime
 from leafdist.system.console import counted
 
@@ -32,7 +32,7 @@ def loading(config: Config, runtime: Runtime, counts: Sequence[int]) -> list[Cas
         feed = Feed(config, replace(config.data, source="folder", workers=workers), runtime)
         cases.append(Case(f"folder, {counted(workers, 'worker')}", feed.read))
     feed = Feed(config, replace(config.data, source="pack", placement="host"), runtime)
-    augment = Augment.from_config(config.data)
+    augment = Augment.from_config(config.data, config.augment)
     cases.append(Case("pack, gather", feed.read))
     cases.append(Case("pack, gather and augment", lambda batches: feed.augmented(batches, augment)))
     if runtime.device.type == "cuda":  # on a CPU it is copies, not arithmetic
@@ -46,7 +46,7 @@ class Feed:
 
     def __init__(self, config: Config, data: DataConfig, runtime: Runtime) -> None:
         self.loader: Loader = open_loaders(data, ("train",), runtime)["train"]
-        self.plan = EpochPlan(len(self.loader.source.index), config.train.batch_size, 0, 0)
+        self.plan = EpochPlan(len(self.loader.source.index), config.train.batch_size, 0, 0, streams(config.augment))
 
     def shares(self, batches: int) -> list[Share]:
         """Return the shares of this many batches, from the first on."""

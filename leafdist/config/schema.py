@@ -74,6 +74,12 @@ class AugmentConfig(Section):
     mix_off_epochs: int = key(0, "last epochs, of train.epochs, without mixup and CutMix", low=0)
 
     @property
+    def draws_anew(self) -> bool:
+        """Whether each epoch shows a photo otherwise, flips, crops and mixing apart."""
+        every = self.scale, self.rotate, self.color, self.gray, self.blur, self.erase, self.trivial
+        return any(every)
+
+    @property
     def mixes(self) -> bool:
         """Whether photos are mixed in some epoch."""
         return self.mixup > 0 or self.cutmix > 0

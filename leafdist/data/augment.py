@@ -1,37 +1,44 @@
 """Flip, crop and normalise a batch on its device, driven by the plan's draws; equal to torchvision's own transforms."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from leafdist.augmentation.pipeline import Draws, Pipeline
 from leafdist.config.networks import MEANS
-from leafdist.config.schema import DataConfig
+from leafdist.config.schema import AugmentConfig, DataConfig
+from leafdist.data.plan import DRAWS, Purpose, streams
 
 PIXEL = np.dtype("V3")  # three bytes that stay together
+OFF = AugmentConfig()
 
 
 @dataclass(frozen=True)
 class Augment:
-    """Uint8 (B,H,W,3) and draws (B,4) -> float (B,3,h,w), in channels_last strides.
+    """Uint8 (B,H,W,3) and draws (B,4 and more) -> float (B,3,h,w), in channels_last strides where `more` is off.
 
     As `RandomHorizontalFlip, RandomVerticalFlip, RandomCrop, ToTensor, Normalize` of torchvision do for the same draws.
-    `crop=0` keeps the whole picture; without draws nothing is flipped and the crop is `CenterCrop`'s.
+    `crop=0` keeps the whole picture; without draws nothing is flipped and the crop is `CenterCrop`'s. What `more` adds
+    has its draws behind the first four, in the order of `plan.streams`.
     """
 
     crop: int = 0
     hflip: float = 0.0
     vflip: float = 0.0
     normalize: str = "none"
+    more: AugmentConfig = field(default_factory=AugmentConfig)
 
     @classmethod
-    def from_config(cls, data: DataConfig) -> "Augment":
-        """Read the settings of a resolved configuration."""
-        return cls(int(data.crop), float(data.hflip), float(data.vflip), data.normalize)
+    def from_config(cls, data: DataConfig, augment: AugmentConfig = OFF) -> "Augment":
+        """Read the settings of a resolved configuration; for evaluation those of the data are enough."""
+        return cls(int(data.crop), float(data.hflip), float(data.vflip), data.normalize, augment)
 
     def __call__(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
+        if draws is not None and self.more.draws_anew:
+            return self._more(images, draws)
         window = self.window(images, draws)
         batch, height, width, _ = window.shape
         rows = window.reshape(batch, height, 3 * width).to(torch.get_default_dtype()).div_(255)
@@ -39,6 +46,22 @@ class Augment:
             mean, deviation = _moments(self.normalize, width, rows.dtype, rows.device)
             rows = rows.sub_(mean).div_(deviation)
         return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
+
+    def _more(self, images: Tensor, draws: Tensor) -> Tensor:
+        """All that is drawn; see augmentation/pipeline.py."""
+        columns = dict(zip((Purpose.AUGMENT, *streams(self.more)), draws.split(DRAWS, 1), strict=True))
+        names = {
+            "geometry": Purpose.GEOMETRY,
+            "color": Purpose.COLOR,
+            "effects": Purpose.EFFECTS,
+            "erase": Purpose.ERASE,
+            "trivial": Purpose.TRIVIAL,
+        }
+        parts = {name: columns.get(purpose) for name, purpose in names.items()}
+        side = self.crop or images.shape[1]
+        pipeline = Pipeline(self.more, side, self.hflip, self.vflip, self.normalize)
+        photos = images if pipeline.moves else self.window(images, draws)
+        return pipeline(photos, Draws(columns[Purpose.AUGMENT], **parts))
 
     def window(self, images: Tensor, draws: Tensor | None) -> Tensor:
         """Flip and crop: uint8 (B,H,W,3) -> uint8 (B,h,w,3)."""

@@ -9,6 +9,7 @@ from leafdist.report.contents import Contents
 from leafdist.report.curves import Curve, charts
 from leafdist.report.gallery import gallery
 from leafdist.report.matrix import matrix
+from leafdist.report.preview import preview
 from leafdist.report.settings import settings
 
 
@@ -24,6 +25,7 @@ def single(contents: Contents) -> str:
         Section("classes", "Classes", "report/classes.html", contents if result and result.classes else None),
         Section("confidence", "Confidence", "report/reliability.html", contents if contents.calibration else None),
         Section("photos", "Photos", "report/gallery.html", photos),
+        Section("augmentation", "Augmentation", "report/augmentation.html", preview(contents.record.config)),
         Section("data", "Data", "report/data.html", contents),
         Section("configuration", "Configuration", "report/settings.html", settings(contents)),
         Section("environment", "Environment and cost", "report/environment.html", contents),

@@ -1,4 +1,4 @@
-"""The features before the head, computed once for each photo, where no epoch flips or crops it otherwise."""
+"""The features before the head, computed once for each photo, where no epoch shows it otherwise."""
 
 from functools import partial
 from threading import get_ident
@@ -58,6 +58,7 @@ def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: 
     index, columns = loader.source.index, head.in_features
     # evaluate takes features for logits: its loss looks up the column of the label, so there must be as many
     reasons = {
+        "photos are augmented or mixed anew in each epoch": config.augment.draws_anew or config.augment.mixes,
         "photos are flipped or cropped anew in each epoch": augment.hflip
         or augment.vflip
         or data.crop not in (0, data.resize),

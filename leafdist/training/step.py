@@ -64,7 +64,7 @@ class TrainStep:
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         # a training's shapes are fixed; evaluation turns it off
         torch.backends.cudnn.benchmark = runtime.device.type == "cuda" and not config.train.deterministic
-        self.augment = Augment.from_config(config.data)
+        self.augment = Augment.from_config(config.data, config.augment)
         self.scaler = runtime.scaler
         self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)
         self.graph = StepGraph(self.update, self.optimizer, config.train.batch_size, runtime) if captured else None

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from leafdist.models.build import build_model
-from tests.helpers.programs import Program
+from tests.helpers.programs import AUGMENTED, Program
 
 pytestmark = pytest.mark.slow
 RECORDED = "tests/helpers/recorded_train.py"
@@ -103,8 +103,8 @@ def test_resnet50_without_batch_statistics_agrees(program: Program, photos: Path
 
 
 def test_timms_random_layers_agree(program: Program, photos: Path) -> None:
-    """A network without BatchNorm, blocks of which are skipped by the plan."""
-    more = ("--model.drop_path", 0.4, "--model.dropout", 0.25, "--data.interpolation", "bilinear")
+    """A network without BatchNorm, blocks of which are skipped by the plan, and photos that are augmented."""
+    more = ("--model.drop_path", 0.4, "--model.dropout", 0.25, "--data.interpolation", "bilinear", *AUGMENTED)
     form: dict[str, Any] = {"model": "timm/test_convnext", "more": more, "steps": 6}
     one = train(program, photos, "sgd", "float64", **form)
     for world, accumulate in ((2, 1), (3, 3)):

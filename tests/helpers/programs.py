@@ -13,6 +13,8 @@ from tests.helpers.paths import REPO
 from tests.helpers.preloaded import Preloaded
 
 Program = Callable[..., subprocess.CompletedProcess[str]]
+AUGMENTED = ["--augment.scale", "[0.3,1]", "--augment.rotate", 15, "--augment.color", 0.4, "--augment.gray", 0.1]
+AUGMENTED += ["--augment.blur", 0.2, "--augment.erase", 0.25, "--augment.trivial", "true"]
 TINY = ["--model.name", "baseline", "--train.batch_size", 8, "--train.log_every", 1, "--track.wandb", "off"]
 TINY += ["--train.precision", "no"]  # auto would be another on another machine
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.helpers.null_gpu import NullGpu
+from tests.helpers.programs import AUGMENTED
 
 pytestmark = [pytest.mark.slow, pytest.mark.nullgpu]
 SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
@@ -17,6 +18,7 @@ SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
         ("resnet50", "fp16", 1, SGD),
         ("resnet50", "bf16", 2, SGD),
         ("baseline", "bf16", 2, ()),
+        ("baseline", "bf16", 1, AUGMENTED),
         ("timm/tf_efficientnet_lite0", "bf16", 1, ("--data.resize", 74)),
         ("timm/convnext_atto", "bf16", 1, ("--data.resize", 74, "--model.drop_path", 0.1, "--optim.layer_decay", 0.8)),
     ],

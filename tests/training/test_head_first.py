@@ -23,7 +23,7 @@ from leafdist.tracking.charts import row_of
 from leafdist.training import head_features as features
 from leafdist.training.phases import Phases
 from leafdist.training.rates import describe, group_parameters
-from tests.helpers.programs import TINY, Program
+from tests.helpers.programs import AUGMENTED, TINY, Program
 from tests.helpers.run_folders import events
 
 NETWORK = "timm/test_efficientnet"
@@ -112,17 +112,16 @@ def test_features_train_as_photos(name: str, precision: str, photos: Path, monke
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [1, 2])
 def test_thaw_resumes_bit_for_bit(world: int, program: Program, photos: Path, pretrained: Path, tmp_path: Path) -> None:
-    """One process computes features once; for two, photos are flipped anew."""
+    """One process computes features once; for two, photos are augmented anew."""
     whole, parts = tmp_path / "runs" / "whole", tmp_path / "runs" / "parts"
     common: list[object] = ["--data.root", photos, *TINY, "--train.epochs", 3, "--model.name", NETWORK]
     common += ["--data.resize", 40, "--data.crop", 0, "--model.weights", pretrained, "--train.head_epochs", 2]
-    flip = 0.0 if world == 1 else 0.5
-    common += ["--data.hflip", flip, "--data.vflip", 0]
+    common += ["--data.hflip", 0, "--data.vflip", 0, *(AUGMENTED if world > 1 else ())]
     common += ["--train.batch_size", 6, "--train.save_every", 1, "--optim.layer_decay", 0.7]
     common += ["--optim.backbone_factor", 0.5, "--train.precision", "bf16"]  # which a network wrapped anew must keep
     done = program("train.py", *common, "--run.name", "whole", processes=world)
     assert done.returncode == 0, done.stderr
-    how = "on features that were computed once" if flip == 0 else "behind the whole network: photos are flipped"
+    how = "on features that were computed once" if world == 1 else "behind the whole network: photos are augmented"
     assert done.stdout.count(f"only the head is trained through epoch 2, {how}") == 1
     assert done.stdout.count("all layers are trained from epoch 3 on") == 1
     assert "times 0.35 (layer6) to 0.0588 (layer1)" in done.stdout

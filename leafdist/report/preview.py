@@ -1,0 +1,71 @@
+"""What augmentation makes of photos: a few of train, as evaluation sees them and as eight epochs draw them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image
+
+from leafdist.config.schema import Config
+from leafdist.data.augment import Augment
+from leafdist.data.decode import decode
+from leafdist.data.folds import fold_name, fold_root
+from leafdist.data.photos import list_classes, list_images
+from leafdist.data.plan import EpochPlan, streams
+from leafdist.pages.pictures import Picture, picture
+from leafdist.system import files
+
+PHOTOS = EPOCHS = 8
+GAP = 2  # pixels between two pictures
+WIDTH = 640  # pixels of the picture in a report
+
+
+def write_preview(config: Config, path: Path) -> None:
+    """Write the picture of a configuration as PNG. Raises ValueError."""
+    pixels = augmented(config, fold_root(Path(config.data.root), config.data.fold) / "train")
+    with files.atomic_path(path) as temporary:
+        Image.fromarray(pixels).save(temporary, "PNG")
+
+
+def preview(config: Config) -> Picture | None:
+    """Return the same for a report, smaller; None where nothing is augmented, or the photos are not at hand."""
+    fold = "" if config.data.fold is None else fold_name(config.data.fold)
+    folder = Path(config.data.root) / fold / "train"
+    if not config.augment.draws_anew or not folder.is_dir():
+        return None
+    try:
+        whole = Image.fromarray(augmented(config, folder))
+    except ValueError:  # the photos are no longer what they were at the training
+        return None
+    small = whole.resize((WIDTH, WIDTH * whole.height // whole.width), Image.Resampling.BOX)
+    return picture(np.asarray(small), "Photos as evaluation sees them, and as eight epochs of training do")
+
+
+def augmented(config: Config, train: Path) -> NDArray[np.uint8]:
+    """One picture (h,w,3): a row per photo, first as evaluation sees it, then in epochs 0 to 7, before normalisation.
+
+    The draws are those of an epoch's first photos; mixup and CutMix are left out. Raises ValueError.
+    """
+    data = replace(config.data, normalize="none")
+    how = int(data.resize), data.fit, data.max_pixels, data.interpolation
+    photos = torch.from_numpy(np.stack([decode(path, *how) for path in _spread(train)]))
+    augment, drawn = Augment.from_config(data, config.augment), streams(config.augment)
+    plans = [EpochPlan(PHOTOS, PHOTOS, config.seed, epoch, drawn) for epoch in range(EPOCHS)]
+    seen = [augment.for_evaluation()(photos)]
+    seen += [augment(photos, torch.from_numpy(plan.share(0).draws)[: len(photos)]) for plan in plans]
+    apart = F.pad(torch.stack(seen, 1), (0, GAP, 0, GAP), value=1.0)
+    rows, columns, _, height, width = apart.shape
+    whole = apart.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, 3)[:-GAP, :-GAP]
+    return (whole * 255).round().to(torch.uint8).numpy()
+
+
+def _spread(train: Path) -> list[Path]:
+    """Return PHOTOS photos, of as many classes as there are: the first ones of each."""
+    classes = list_classes(train)
+    wanted = [classes[number * len(classes) // PHOTOS] for number in range(PHOTOS)]
+    found = {name: iter(list_images(train / name)[0]) for name in dict.fromkeys(wanted)}
+    photos = [next(found[name], None) for name in wanted]
+    return [Path(photo) for photo in photos if photo]

@@ -1,0 +1,45 @@
+"""The picture of what augmentation makes of photos: by command, and in the report of a run that augments."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leafdist.__main__ import main
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import AugmentConfig, Config, DataConfig, ModelConfig
+from leafdist.report.preview import GAP, WIDTH, preview
+
+ERASED = AugmentConfig(erase=1.0)
+
+
+def test_command_draws_eight_by_nine(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, settings = tmp_path / "p" / "preview.png", ["--model.name", "baseline", "--augment.erase", "1"]
+    settings += ["--data.root", str(photos), "--data.resize", "24"]
+    assert main(["augment-preview", "--out", str(out), *settings]) == 0
+    assert f"wrote {out}" in capsys.readouterr().out
+    pixels, cell = np.asarray(Image.open(out)), 24 + GAP
+    assert pixels.shape == (8 * cell - GAP, 9 * cell - GAP, 3)
+    black = [[(pixels[y : y + 24, x : x + 24] == 0).all(2).any() for x in range(0, 9 * cell, cell)] for y in (0, cell)]
+    assert black == [[False, *[True] * 8]] * 2  # evaluation erases nothing
+    assert not np.array_equal(pixels[:24, cell : cell + 24], pixels[:24, 2 * cell : 2 * cell + 24])
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_report_shows_it_where_photos_are(gone: bool, photos: Path) -> None:
+    config = Config(model=ModelConfig(name="baseline"), data=DataConfig(root=str(photos), resize=24), augment=ERASED)
+    config = resolve(config)
+    if gone:
+        (photos / "train").rename(photos / "elsewhere")
+    shown = preview(config)
+    assert (shown is None) if gone else (shown is not None and shown.width == WIDTH)
+    assert preview(replace(config, augment=AugmentConfig())) is None
+
+
+def test_report_stands_without_readable_photos(photos: Path) -> None:
+    for path in (photos / "train").rglob("*.png"):
+        path.write_bytes(b"not a photo")
+    config = Config(model=ModelConfig(name="baseline"), data=DataConfig(root=str(photos)), augment=ERASED)
+    assert preview(resolve(config)) is None
