@@ -16,6 +16,7 @@ def test_weights_have_mean_one(tmp_path: Path) -> None:
     expected = {"balanced": [1, 1 / 9, 1 / 90], "sqrt": [1, 1 / 3, 90**-0.5], str(tmp_path / "weights.tsv"): [2, 4, 1]}
     for setting, ratios in expected.items():
         weights = class_weights(setting, INDEX)
+        assert weights
         assert weights == pytest.approx(np.array(ratios) * weights[2] / ratios[2])
         assert np.mean(np.array(weights)[INDEX.labels]) == pytest.approx(1)
     assert class_weights("none", INDEX) is None
