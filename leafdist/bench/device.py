@@ -109,7 +109,8 @@ def ceiling(config: Config, classes: Sequence[str], runtime: Runtime, compiled: 
 
 def training(config: Config, runtime: Runtime, name: str) -> Case:
     """The trainer itself, from its loader to its logged losses."""
-    config = replace(config, train=replace(config.train, save_minutes=NEVER, epochs=1, head_epochs=0))
+    train = replace(config.train, save_minutes=NEVER, epochs=1, head_epochs=0)
+    config = replace(config, train=train, augment=replace(config.augment, mix_off_epochs=0))
     loaders = open_loaders(config.data, ("train",), runtime)
     model = make_model(config, loaders["train"].source.index.classes, runtime)
     return Case(name, Trainer(config, model, loaders, runtime, Path(tempfile.gettempdir())).train_first)

@@ -10,10 +10,15 @@ FREE = re.compile(  # what a resumed run may change
 )
 
 
+def extendable(config: Config) -> bool:
+    """Whether a finished run may go on with a higher train.epochs: nothing that it did counts epochs from the end."""
+    return config.optim.schedule != "cosine" and not config.augment.mix_off_epochs
+
+
 def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
     """Lines such as `optim.lr: 0.001 -> 0.002`: changes that a resumed run must not make, and those it may."""
     before, after = flatten(to_dict(old)), flatten(to_dict(new))
     lines = {name: f"{name}: {before[name]} -> {after[name]}" for name in KEYS if before[name] != after[name]}
-    longer = new.train.epochs > old.train.epochs and new.optim.schedule != "cosine"  # a cosine is as long as training
+    longer = new.train.epochs > old.train.epochs and extendable(new)
     free = {name for name in lines if FREE.fullmatch(name) or (longer and name == "train.epochs")}
     return [lines[name] for name in lines if name not in free], [lines[name] for name in lines if name in free]

@@ -68,6 +68,10 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         ),
         (not 0 < shortest <= widest, f"augment.ratio={augment.ratio}: must be two numbers, 0 < low <= high"),
         (
+            augment.mixes and train.batch_size == 1,
+            "train.batch_size=1: no other photo to mix with; raise it, or set augment.mixup and augment.cutmix to 0",
+        ),
+        (
             augment.mix_off_epochs > train.epochs,
             f"augment.mix_off_epochs={augment.mix_off_epochs}: above the {train.epochs} of train.epochs; lower it",
         ),

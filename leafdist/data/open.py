@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from leafdist.config.schema import DataConfig
+from leafdist.data.class_weights import class_weights
 from leafdist.data.folds import fold_root
 from leafdist.data.index import Index
 from leafdist.data.kept_index import at_hand, open_index
@@ -117,12 +118,13 @@ def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
     runtime.everywhere(check)
 
 
-def data_facts(loaders: dict[str, Loader]) -> DataFacts:
-    """The class list and the photos of each split."""
+def data_facts(loaders: dict[str, Loader], weights: str) -> DataFacts:
+    """The class list, the photos of each split, and the `weights` of the classes. Raises ValueError."""
     indexes = {split: loader.source.index for split, loader in loaders.items()}
     splits = {split: SplitFacts(len(index), index.digest) for split, index in indexes.items()}
     others = {split: dict(index.passed_over) for split, index in indexes.items() if index.passed_over}
-    return DataFacts(list(indexes["train"].classes), splits, others)
+    train = indexes["train"]
+    return DataFacts(list(train.classes), splits, others, class_weights(weights, train))
 
 
 def counts(loaders: dict[str, Loader]) -> dict[str, dict[str, int]]:

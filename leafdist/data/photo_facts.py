@@ -18,15 +18,17 @@ class SplitFacts:
 class DataFacts:
     """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos.
 
-    passed_over: files of each split that are no photos, by kind; a run is not bound to these.
+    passed_over: files of each split that are no photos, by kind; a run is not bound to these. class_weights: of the
+    classes in the loss, by label, where they are not all one.
     """
 
     classes: list[str]
     data: dict[str, SplitFacts]
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
+    class_weights: list[float] | None = None
 
     def changes(self, new: "DataFacts") -> Iterator[str]:
-        """Say in words what is otherwise in `new`: a line for the classes and one for each split."""
+        """Say in words what is otherwise in `new`: a line for the classes, one for each split, one for the weights."""
         if self.classes != new.classes:
             gone = [f"without {name}" for name in self.classes if name not in new.classes]
             added = [f"with {name}" for name in new.classes if name not in self.classes]
@@ -36,6 +38,8 @@ class DataFacts:
             if before != after:
                 old, now = (counted(one.photos if one else 0, "photo") for one in (before, after))
                 yield f"data: {split}: {old} -> {now if old != now else 'as many, with other names or sizes'}"
+        if self.class_weights != new.class_weights:
+            yield "the file of optim.class_weights: other weights"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ in O(batch), without the ones before it and with nothing held, however many samp
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist.config.schema import AugmentConfig
+from leafdist.data.mixing import Mixing
 from leafdist.data.shuffle import Shuffle
 
 DRAWS = 4  # columns of a row of draws: horizontal flip, vertical flip, crop y, crop x
@@ -33,6 +34,7 @@ class Purpose(IntEnum):
     ERASE = 7
     TRIVIAL = 8
     MIX = 9
+    SAMPLE = 10
 
 
 def streams(augment: AugmentConfig) -> tuple[Purpose, ...]:
@@ -64,7 +66,8 @@ class Share:
 
     indices (b,) int64: samples to read; draws (b, 4 + 4 for each of the plan's streams) float64; first: position of
     the first row in the global batch; total: rows of the global batch; empty: True where the one row is a stand-in of
-    weight zero.
+    weight zero; mixed: True where each row is mixed with the next one, so that indices and draws have one row more, of
+    the photo after the last, and draws the columns of a Blend, the same in each row.
     """
 
     indices: NDArray[np.int64]
@@ -72,6 +75,7 @@ class Share:
     first: int
     total: int
     empty: bool
+    mixed: bool = False
 
     @classmethod
     def undrawn(cls, indices: NDArray[np.int64]) -> "Share":
@@ -79,7 +83,12 @@ class Share:
         return cls(indices, np.empty((0, DRAWS)), 0, len(indices), empty=False)
 
     def __len__(self) -> int:
-        return len(self.indices)
+        return len(self.indices) - self.mixed
+
+    @property
+    def own(self) -> NDArray[np.int64]:
+        """Samples of the rank's own rows, (b,)."""
+        return self.indices[: len(self)]
 
 
 def chunk(total: int, part: int, parts: int) -> slice:
@@ -104,11 +113,20 @@ class EpochPlan:
     """
 
     def __init__(
-        self, num_samples: int, global_batch: int, seed: int, epoch: int, streams: Sequence[Purpose] = ()
+        self,
+        num_samples: int,
+        global_batch: int,
+        seed: int,
+        epoch: int,
+        streams: Sequence[Purpose] = (),
+        *,
+        sample: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
+        mixing: Mixing | None = None,
     ) -> None:
         assert num_samples > 0
         assert global_batch > 0
         self.num_samples, self.global_batch = num_samples, global_batch
+        self.sample, self.mixing, self._mix_key = sample, mixing, stream_key(seed, epoch, Purpose.MIX)
         self.order = Shuffle(num_samples, stream_key(seed, epoch, Purpose.ORDER))
         self._draws = [stream_key(seed, epoch, purpose) for purpose in (Purpose.AUGMENT, *streams)]
 
@@ -123,9 +141,16 @@ class EpochPlan:
         rows = chunk(total, rank, world)
         empty = rows.start == rows.stop
         first, stop = (0, 1) if empty else (rows.start, rows.stop)
-        indices = self.order(np.arange(start + first, start + stop))
-        draws = np.concatenate([uniform_rows(key, start + first, stop - first) for key in self._draws], 1)
-        return Share(indices, draws, first, total, empty)
+        spans = [(start + first, stop - first)]
+        if self.mixing:  # the last photo of a batch is mixed with its first one
+            spans.append((start + stop % total, 1))
+        indices = self.order(np.concatenate([np.arange(at, at + count) for at, count in spans]))
+        columns = [np.concatenate([uniform_rows(key, *span) for span in spans]) for key in self._draws]
+        if self.mixing:
+            blend = self.mixing.blend(uniform_rows(self._mix_key, batch, 1)[0])
+            columns.append(np.tile(blend, (len(indices), 1)))
+        chosen = self.sample(indices) if self.sample else indices
+        return Share(chosen, np.concatenate(columns, 1), first, total, empty, mixed=self.mixing is not None)
 
     def shares(self, rank: int, world: int, start: int = 0) -> Iterator[Share]:
         """The rank's shares of batches `start` and later: resuming skips without reading."""

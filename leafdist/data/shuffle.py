@@ -37,12 +37,13 @@ class Shuffle:
         moduli: NDArray[np.uint64] = np.array([self.left, self.right], np.uint64)
         high, low = values // moduli[0], values % moduli[0]
         for number, key in enumerate(self.keys):
-            low, high = high, (low + _mix(high + key)) % moduli[number % 2]
+            low, high = high, (low + scramble(high + key)) % moduli[number % 2]
         mixed: NDArray[np.uint64] = high * moduli[0] + low
         return mixed
 
 
-def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def scramble(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return a number for each of `x`, (n,) -> (n,), that looks drawn at random: splitmix64's finaliser."""
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
     return x ^ (x >> np.uint64(31))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from leafdist.config.changes import extendable
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.resolve import check_world
 from leafdist.system import console, environment, signals, streams
@@ -37,14 +38,14 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         path = Path(config.run.folder) / str(config.run.name)
         runtime.once(lambda: check_run(path, config))
         loaders = open_loaders(config.data, ("train", "val"), runtime)
-        facts = data_facts(loaders)
+        facts = runtime.once(lambda: data_facts(loaders, config.optim.class_weights))
         model, head = prepare_model(config, facts.classes, facts.data["train"].photos, runtime)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
         complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
         if complete and runtime.once(lambda: folder.facts.state) == "finished":
-            bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
+            bounded = not extendable(config) or config.train.max_steps or not trainer.finished
             steps, more = trainer.state.step or trainer.total_steps, "" if bounded else MORE
             runtime.say(f"{path} is finished: {console.counted(steps, 'step')}{more}")
             unlock_runs()

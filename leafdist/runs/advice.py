@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from leafdist.config.changes import extendable
 from leafdist.runs.photo_tables import read_predictions
 from leafdist.runs.record import RunRecord
 from leafdist.system import console
@@ -43,7 +44,7 @@ def still_improving(run: RunRecord) -> str | None:
     again = f"Train with train.epochs={longer} under another run.name"
     if config.train.max_steps:
         again = "Train with a higher train.max_steps under another run.name"
-    elif config.optim.schedule != "cosine":
+    elif extendable(config):
         again = f"The same command with --train.epochs {longer} continues it"
     return f"val still rose in the last epoch: the network can learn more. {again}"
 

@@ -59,7 +59,8 @@ class HeadFacts:
 @dataclass(frozen=True)
 class RunFacts:
     """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
-    passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint.
+    passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint;
+    class_weights: by label, of the classes in the loss.
     """
 
     state: str = "new"
@@ -68,6 +69,7 @@ class RunFacts:
     data: dict[str, SplitFacts] = field(default_factory=dict)
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     head: HeadFacts | None = None
+    class_weights: list[float] | None = None
     wandb_id: str | None = None
     reason: str | None = None
     steps: int | None = None

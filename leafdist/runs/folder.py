@@ -77,7 +77,8 @@ class RunFolder:
         )
         given = known.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
         facts = replace(known, state="running", starts=[*known.starts, start], wandb_id=given)
-        facts = replace(facts, classes=self.photos.classes, data=self.photos.data)
+        photos = self.photos
+        facts = replace(facts, classes=photos.classes, data=photos.data, class_weights=photos.class_weights)
         if head and not step:
             console.say(head.text)
         head = known.head if step else head
@@ -157,7 +158,7 @@ def check_run(path: Path, config: Config, photos: DataFacts | None = None) -> li
     fixed, free = differences(read_config(path), config)
     known = read_facts(path)
     if known.starts and photos:
-        fixed += DataFacts(known.classes, known.data).changes(photos)
+        fixed += DataFacts(known.classes, known.data, class_weights=known.class_weights).changes(photos)
     if fixed:
         raise ValueError(
             f"{path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, or undo that"

@@ -52,6 +52,9 @@ class StepGraph:
         if batch.share.total < self.size or batch.share.empty:
             self._make_room()
             return self.update(batch)
+        if self.inputs is not None and batch.images.shape != self.inputs.images.shape:  # mixing ends with an epoch
+            self.release()
+            self.until_capture = 1
         if self.graph is None:
             if self.until_capture != 0:
                 self.until_capture -= 1

@@ -8,6 +8,7 @@ from torch import nn
 
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
+from leafdist.data.class_weights import class_weights
 from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.freezing import HeadOnly, KeepsFrozen
@@ -27,9 +28,12 @@ class Phases:
         if self.train.head_epochs:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
             self.alone = HeadOnly(model, network(config.model.name).head)
-        resident = loader.pack is not None
+        resident, index = loader.pack is not None, loader.source.index
+        weights = runtime.once(lambda: class_weights(config.optim.class_weights, index))
         self._features = partial(compute_features, config, model, loader, runtime)
-        self._make = partial(TrainStep, config, model, runtime, steps_per_epoch, resident=resident)
+        self._make = partial(
+            TrainStep, config, model, runtime, steps_per_epoch, resident=resident, class_weights=weights
+        )
         self._step: TrainStep | None = None
 
     @property

@@ -10,6 +10,7 @@ from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Batch
+from leafdist.data.mixing import COLUMNS, mix
 from leafdist.data.plan import micro_batches
 from leafdist.distributed.memory import memory_for, memory_for_rows
 from leafdist.distributed.runtime import Runtime
@@ -28,7 +29,8 @@ SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, 
 class TrainStep:
     """Owns the model on its device, its wrapped form, and the optimizer.
 
-    With `features` (N,F) of all photos nothing but the head is run, on those of the batch.
+    With `features` (N,F) of all photos nothing but the head is run, on those of the batch. class_weights: (C,), of the
+    classes in the loss.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class TrainStep:
         *,
         resident: bool = False,
         features: Tensor | None = None,
+        class_weights: list[float] | None = None,
     ) -> None:
         self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
         self.resident, self.from_features = resident, features is not None
@@ -65,6 +68,9 @@ class TrainStep:
         # a training's shapes are fixed; evaluation turns it off
         torch.backends.cudnn.benchmark = runtime.device.type == "cuda" and not config.train.deterministic
         self.augment = Augment.from_config(config.data, config.augment)
+        self.class_weights = None
+        if class_weights:  # made once: the host waits for each copy to a device
+            self.class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=runtime.device)
         self.scaler = runtime.scaler
         self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)
         self.graph = StepGraph(self.update, self.optimizer, config.train.batch_size, runtime) if captured else None
@@ -126,20 +132,37 @@ class TrainStep:
 
     def _backward(self, batch: Batch, part: slice) -> tuple[Tensor, Tensor]:
         """Gradients of one micro-batch; returns its sums of loss and of hits."""
-        share, labels = batch.share, batch.labels[part]
+        share = batch.share
         logits = (self.wrapped if share.empty else self.forward)(self._inputs(batch, part))
         weight = 0.0 if share.empty else 1.0
-        smoothing = self.config.optim.label_smoothing
-        loss = F.cross_entropy(logits, labels, reduction="sum", label_smoothing=smoothing) * weight
+        loss, hits = self._scores(logits, batch.labels[part])
+        if share.mixed:
+            other, lucky = self._scores(logits, batch.labels[part.start + 1 : part.stop + 1])
+            own = batch.draws[0, -COLUMNS].to(loss.dtype)
+            loss, hits = own * loss + (1 - own) * other, own * hits + (1 - own) * lucky
+        loss = loss * weight
         # DistributedDataParallel averages over the ranks: times world, the gradient is that of the global mean
         self.scaler.scale(loss * (self.runtime.world / share.total)).backward()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum() * int(weight)
+        return loss.detach(), hits * int(weight)
+
+    def _scores(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums of the loss and of hits over rows."""
+        smoothing = self.config.optim.label_smoothing
+        loss = F.cross_entropy(logits, labels, self.class_weights, reduction="sum", label_smoothing=smoothing)
+        return loss, (logits.detach().argmax(1) == labels).sum()
 
     def _inputs(self, batch: Batch, part: slice) -> Tensor:
         """What the network is given: augmented pixels, or which photos' features."""
         if self.from_features:
+            assert not batch.share.mixed, "features cannot be mixed"
             return batch.indices[part]
-        return self.augment(batch.images[part], batch.draws[part]).contiguous(memory_format=self.memory_format)
+        images, draws = batch.images, batch.draws
+        if batch.share.mixed:
+            rows = slice(part.start, part.stop + 1)
+            pixels = mix(self.augment(images[rows], draws[rows, :-COLUMNS]), draws[0, -COLUMNS:])
+        else:
+            pixels = self.augment(images[part], draws[part])
+        return pixels.contiguous(memory_format=self.memory_format)
 
     def release(self) -> None:
         """Give back what must go before the process group: the graph, whose collectives are the group's."""

@@ -11,9 +11,10 @@ from torch import nn
 
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
+from leafdist.data.epoch import plan_of
 from leafdist.data.loader import Loader
 from leafdist.data.open import counts
-from leafdist.data.plan import EpochPlan, streams
+from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.predictions import Predictions
@@ -232,7 +233,7 @@ class Trainer:
 
     def _explain(self, step: int) -> str:
         batch = step - (self.state.step - self.state.batch)
-        names = [self.index.names[i] for i in self._plan().share(batch).indices]
+        names = [self.index.names[i] for i in self._plan().share(batch).own]
         return explain(step, self.state.epoch, self.step.rate(step), names, self.layout.not_finite)
 
     def _meta(self) -> CheckpointMeta:
@@ -244,5 +245,4 @@ class Trainer:
         self.sums.collect(self.runtime, self.state.epoch_totals, self.state.log_totals)
 
     def _plan(self) -> EpochPlan:
-        config, extra = self.config, streams(self.config.augment)
-        return EpochPlan(len(self.index), config.train.batch_size, config.seed, self.state.epoch, extra)
+        return plan_of(self.config, self.index, self.state.epoch)

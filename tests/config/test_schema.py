@@ -77,6 +77,7 @@ def test_range_errors_name_key_and_rule(key: str, value: Any, rule: str) -> None
         ({"augment": {"scale": [0.9, 0.5]}}, r"augment\.scale=\[0\.9, 0\.5\]: must be two shares"),
         ({"augment": {"ratio": [0.0, 1.0]}}, r"augment\.ratio=\[0\.0, 1\.0\]: must be two numbers"),
         ({"augment": {"mixup": 0.2, "mix_off_epochs": 31}}, r"mix_off_epochs=31: above the 30"),
+        ({"augment": {"cutmix": 1.0}, "train": {"batch_size": 1}}, r"train\.batch_size=1: no other photo to mix with"),
         ({"augment": {"mix_off_epochs": 3}}, r"mix_off_epochs=3: nothing is mixed"),
         ({"train": {"patience": 3, "max_steps": 5}}, r"train\.patience=3: counts epochs, max_steps=5 steps"),
     ],
@@ -149,6 +150,9 @@ def test_differences_allow_what_resume_may_change(section: str, changes: dict[st
     assert differences(old, new) == (([], [line]) if free else ([line], []))
 
 
-def test_cosine_fixes_the_number_of_epochs() -> None:
-    old, new = (config(optim={"schedule": "cosine"}, train={"epochs": epochs}) for epochs in (30, 31))
+@pytest.mark.parametrize(
+    "fixed", [{"optim": {"schedule": "cosine"}}, {"augment": {"mixup": 0.2, "mix_off_epochs": 2}}], ids=str
+)
+def test_counting_from_the_end_fixes_epochs(fixed: dict[str, Any]) -> None:
+    old, new = (config(**fixed, train={"epochs": epochs}) for epochs in (30, 31))
     assert differences(old, new) == (["train.epochs: 30 -> 31"], [])

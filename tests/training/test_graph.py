@@ -12,6 +12,7 @@ from torch import Tensor
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
 from leafdist.data.loader import Batch
+from leafdist.data.mixing import Mixing
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
@@ -44,8 +45,8 @@ class Replayed(StepGraph):
         self.replay = replay
 
 
-def train(wrap: Callable[[TrainStep, Runtime], None]) -> tuple[list[Tensor], TrainStep]:
-    """Three epochs with dropout, flips, and a rate that halves; returns the sums of each step."""
+def train(wrap: Callable[[TrainStep, Runtime], None], *, mixed: bool) -> tuple[list[Tensor], TrainStep]:
+    """Three epochs with dropout, flips, a rate that halves, mixed but for the last; returns the sums of each step."""
     config = Config(
         model=ModelConfig(name="baseline", dropout=0.5),
         data=DataConfig(resize=64, hflip=0.5),
@@ -57,25 +58,31 @@ def train(wrap: Callable[[TrainStep, Runtime], None]) -> tuple[list[Tensor], Tra
     wrap(step, runtime)
     sums = []
     for number in range(STEPS):
-        share = EpochPlan(PHOTOS, SIZE, seed=0, epoch=number // 3).share(number % 3)
+        mixing = Mixing(1.0, 1.0, 64) if mixed and number < 6 else None
+        share = EpochPlan(PHOTOS, SIZE, seed=0, epoch=number // 3, mixing=mixing).share(number % 3)
         torch.manual_seed(number)
-        images = torch.randint(0, 256, (len(share), 64, 64, 3), dtype=torch.uint8)
-        labels, draws = torch.randint(0, 3, (len(share),)), torch.from_numpy(share.draws)
+        rows = len(share.indices)
+        images = torch.randint(0, 256, (rows, 64, 64, 3), dtype=torch.uint8)
+        labels, draws = torch.randint(0, 3, (rows,)), torch.from_numpy(share.draws)
         sums.append(step(number, Batch(share, images, labels, torch.from_numpy(share.indices), draws)))
     return sums, step
 
 
-def test_replays_train_as_single_launches_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photos, labels, draws, the rate and the dropout's step are read anew; the short batches run as they are."""
+@pytest.mark.parametrize("mixed", [False, True])
+def test_replays_train_as_single_launches_do(mixed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Photos, labels, draws, the rate and the dropout's step are read anew; the short batches run as they are.
+
+    Where mixing ends the step is captured anew, after one batch that runs as it is.
+    """
     monkeypatch.setattr(graph, "WARM_UP", 2)
 
     def capture(step: TrainStep, runtime: Runtime) -> None:
         step.graph = Replayed(step.update, step.optimizer, SIZE, runtime)
 
-    expected, eager = train(lambda step, runtime: None)
-    found, captured = train(capture)
+    expected, eager = train(lambda step, runtime: None, mixed=mixed)
+    found, captured = train(capture, mixed=mixed)
     assert isinstance(captured.graph, Replayed)
-    assert captured.graph.replays == 4
+    assert captured.graph.replays == (3 if mixed else 4)
     assert all(torch.equal(*pair) for pair in zip(expected, found, strict=True))
     weights = [step.model.state_dict() for step in (eager, captured)]
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])

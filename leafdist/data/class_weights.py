@@ -1,0 +1,64 @@
+"""The weights of the classes in the loss."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from leafdist.data.index import Index
+from leafdist.data.sampling import photos_of_classes
+
+SHOWN = 5  # names in a message
+
+
+def class_weights(setting: str, index: Index) -> list[float] | None:
+    """Return the weights that `optim.class_weights` asks for, by label, with mean 1 over the photos of `index`.
+
+    None for `none`. Raises ValueError for a file that is not there, lacks a class or has a bad line.
+    """
+    if setting == "none":
+        return None
+    photos = photos_of_classes(index, f"optim.class_weights={setting}", "none")
+    if setting in ("balanced", "sqrt"):
+        weights = 1 / (photos if setting == "balanced" else np.sqrt(photos))
+    else:
+        weights = np.array(_read(Path(setting), index.classes))
+    return (weights * (len(index) / math.fsum(weights * photos))).tolist()  # type: ignore[no-any-return]
+
+
+def _read(path: Path, classes: Sequence[str]) -> list[float]:
+    """Read the weight of each class from a file of `class<TAB>weight` lines."""
+    what = f"optim.class_weights={path}"
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise ValueError(
+            f"{what}: {error.strerror}; must be none, balanced, sqrt, or a file of `class<TAB>weight` lines"
+        ) from error
+    found = dict[str, float]()
+    for number, line in enumerate(text.split("\n"), 1):
+        name, tab, value = line.rpartition("\t")
+        if not line.strip():
+            continue
+        if not tab or name not in classes:
+            raise ValueError(f"{what}, line {number}: {line!r} must be a class of the photos, a tab and its weight")
+        if name in found:
+            raise ValueError(f"{what}, line {number}: {name!r} has a weight already; remove one of the two lines")
+        found[name] = _number(value, f"{what}, line {number}")
+    if missing := [name for name in classes if name not in found]:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise ValueError(
+            f"{what}: no weight for {', '.join(missing[:SHOWN])}{more}; add a line `class<TAB>weight` each"
+        )
+    return [found[name] for name in classes]
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise ValueError(f"{where}: {text!r} must be a number above 0; correct it")
+    return value
