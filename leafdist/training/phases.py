@@ -34,6 +34,7 @@ class Phases:
         self._make = partial(
             TrainStep, config, model, runtime, steps_per_epoch, resident=resident, class_weights=weights
         )
+        self.average: nn.Module | None = None  # of the weights, through all phases
         self._step: TrainStep | None = None
 
     @property
@@ -41,16 +42,20 @@ class Phases:
         """The step of the epoch that was entered last, at first of epoch 0."""
         return self._step or self.enter(0)
 
-    def enter(self, epoch: int) -> TrainStep:
-        """Return the step of `epoch`. At the thaw it is a new one, with a new optimizer; the one before is gone."""
+    def enter(self, epoch: int, *, over: bool = False) -> TrainStep:
+        """Return the step of `epoch`. At the thaw it is a new one, with a new optimizer; the one before is gone.
+
+        over: training has ended; it is for its optimizer alone, with which a longer training goes on.
+        """
         if self.alone and epoch >= self.train.head_epochs:
             self.alone.thaw()
             self.alone = None
             self._drop()
         if self._step is None:
             features, how = self._features() if self.alone else (None, "")
-            self._step = self._make(features=features)
-            if epoch < self.train.epochs:  # else for its optimizer alone, with which a higher train.epochs goes on
+            self._step = self._make(features=features, average=self.average)
+            self.average = self._step.kept if self._step.average else None
+            if not over:
                 self._announce(how)
         return self._step
 

@@ -17,6 +17,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
+from leafdist.training.average import WeightAverage, copy_network
 from leafdist.training.graph import StepGraph
 from leafdist.training.head_features import HeadOnFeatures
 from leafdist.training.not_finite import FiniteWatch
@@ -30,7 +31,7 @@ class TrainStep:
     """Owns the model on its device, its wrapped form, and the optimizer.
 
     With `features` (N,F) of all photos nothing but the head is run, on those of the batch. class_weights: (C,), of the
-    classes in the loss.
+    classes in the loss. `average` of the weights is that of the step before.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class TrainStep:
         resident: bool = False,
         features: Tensor | None = None,
         class_weights: list[float] | None = None,
+        average: nn.Module | None = None,
     ) -> None:
         self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
         self.resident, self.from_features = resident, features is not None
@@ -63,6 +65,10 @@ class TrainStep:
         # made once, since walks over 161 modules cost a tenth of a step; and now: wrapping makes buffers anew
         self.statistics, self.dropouts = RunningStatistics(self.model), dropout_layers(self.model)
         self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.average: WeightAverage | None = None
+        if decay := config.train.ema:  # begun after wrapping, which gives all ranks the weights of the first
+            average = copy_network(self.model) if average is None else average
+            self.average = WeightAverage(average, self.model, self.trained + self.statistics.buffers, decay)
         # static: one graph for each of the few sizes of a share; a stand-in row runs uncompiled, in its own mode
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         # a training's shapes are fixed; evaluation turns it off
@@ -91,6 +97,8 @@ class TrainStep:
         """Update the weights as optimizer step `step`; returns this rank's sums of loss, hits and rows, (3,)."""
         set_rate(self.optimizer, self.rate(step))
         seek_step(self.dropouts, self.config.seed, step, self.runtime.device)
+        if self.average:
+            self.average.seek_step(step)
         outcome = (self.graph or self.update)(batch)
         self.watch.push(outcome[3], step)
         return outcome[:3]
@@ -115,6 +123,9 @@ class TrainStep:
         rows = 0 if share.empty else len(share)
         self.statistics.average(rows / share.total)
         self.statistics.restore(before, bad)
+        if self.average:
+            with memory_for("for the average of the weights", resident=self.resident):
+                self.average.follow(bad)
         return torch.stack([loss, hits.to(loss.dtype), torch.full_like(loss, rows), bad.to(loss.dtype)])
 
     def _accumulate(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -163,6 +174,11 @@ class TrainStep:
         else:
             pixels = self.augment(images[part], draws[part])
         return pixels.contiguous(memory_format=self.memory_format)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept as best: the average of the weights where there is one."""
+        return self.average.network if self.average else self.model
 
     def release(self) -> None:
         """Give back what must go before the process group: the graph, whose collectives are the group's."""

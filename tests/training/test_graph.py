@@ -51,7 +51,7 @@ def train(wrap: Callable[[TrainStep, Runtime], None], *, mixed: bool) -> tuple[l
         model=ModelConfig(name="baseline", dropout=0.5),
         data=DataConfig(resize=64, hflip=0.5),
         optim=OptimConfig(lr=2**-10, gamma=0.5, step_size=1),  # exact in float32
-        train=TrainConfig(batch_size=SIZE, precision="no"),
+        train=TrainConfig(batch_size=SIZE, precision="no", ema=0.9),
     )
     runtime = Runtime()
     step = TrainStep(resolve(config), build_model("baseline", 3, 64, seed=0, dropout=0.5), runtime, steps_per_epoch=3)
@@ -70,7 +70,7 @@ def train(wrap: Callable[[TrainStep, Runtime], None], *, mixed: bool) -> tuple[l
 
 @pytest.mark.parametrize("mixed", [False, True])
 def test_replays_train_as_single_launches_do(mixed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photos, labels, draws, the rate and the dropout's step are read anew; the short batches run as they are.
+    """Photos, labels, draws, rate, decay and the dropout's step are read anew; the short batches run as they are.
 
     Where mixing ends the step is captured anew, after one batch that runs as it is.
     """
@@ -84,8 +84,9 @@ def test_replays_train_as_single_launches_do(mixed: bool, monkeypatch: pytest.Mo
     assert isinstance(captured.graph, Replayed)
     assert captured.graph.replays == (3 if mixed else 4)
     assert all(torch.equal(*pair) for pair in zip(expected, found, strict=True))
-    weights = [step.model.state_dict() for step in (eager, captured)]
-    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    for networks in ((eager.model, captured.model), (eager.kept, captured.kept)):
+        first, second = (network.state_dict() for network in networks)
+        assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 @pytest.mark.parametrize(

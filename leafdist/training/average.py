@@ -1,0 +1,67 @@
+"""The average of the weights over the optimizer steps (EMA): what is validated and kept as best with `train.ema`."""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+
+def copy_network(model: nn.Module) -> nn.Module:
+    """Copy `model`, for an average that begins with its weights and is not trained itself."""
+    return deepcopy(model).eval().requires_grad_(requires_grad=False)
+
+
+def decay_of(step: int, decay: float) -> float:
+    """Return the decay in optimizer step `step` (from 0): less than `decay` at first, as in TensorFlow's EMA."""
+    return min(decay, (1 + step) / (10 + step))
+
+
+class WeightAverage:
+    """Moves `average`, a copy of `model` on its device, towards `moving`: the weights of `model` and its statistics.
+
+    What else there is in the copy stays. No value is on the host, so that a step can be captured in a graph.
+    """
+
+    def __init__(self, average: nn.Module, model: nn.Module, moving: list[Tensor], decay: float) -> None:
+        self._average, self.decay = average, decay
+        buffers = list(zip(average.buffers(), model.buffers(), strict=True))
+        pairs = [*zip(average.parameters(), model.parameters(), strict=True), *buffers]
+        known = {id(value) for value in moving}
+        self.ours = [ours for ours, theirs in pairs if id(theirs) in known]
+        self.theirs = [theirs for _, theirs in pairs if id(theirs) in known]
+        self.others = [pair for pair in buffers if id(pair[1]) not in known]
+        narrowest = min(torch.finfo(value.dtype).bits for value in self.ours)
+        assert narrowest >= 32, "a small share of a difference would vanish"
+        self.share = torch.zeros((), device=self.ours[0].device, dtype=torch.float32)
+
+    def seek_step(self, step: int) -> None:
+        """Set the share of the weights of optimizer step `step`, for a captured step to read."""
+        self.share.fill_(1 - decay_of(step, self.decay))
+
+    @torch.no_grad()
+    def follow(self, bad: Tensor) -> None:
+        """Take the share of the difference to the weights off, unless the step was refused: then `bad` is 1, else 0.
+
+        PyTorch's fused SGD does that, which leaves everything as it is where `bad` is 1, whatever the difference.
+        """
+        apart = torch._foreach_sub(self.ours, self.theirs)
+        torch._fused_sgd_(
+            self.ours,
+            apart,
+            [],
+            lr=self.share,
+            weight_decay=0,
+            momentum=0,
+            dampening=0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+            found_inf=bad,
+        )
+
+    @property
+    def network(self) -> nn.Module:
+        """The network with the average; other buffers, such as BatchNorm's counts of batches, are the newest."""
+        for ours, theirs in self.others:
+            ours.copy_(theirs)
+        return self._average
