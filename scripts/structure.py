@@ -30,6 +30,7 @@ LAYERS = (
     "pages",
     "prepare",
     "compare",
+    "average",
     "predict",
     "report",
     "export",

@@ -130,6 +130,7 @@ def contradiction(first: Answers, other: Answers, fault: str) -> ValueError:
     """Return the error of two runs whose photos cannot be told apart, or together."""
     way = command("python", "evaluate.py", first.run.path, other.run.path)
     return ValueError(
-        f"{first.run.path} and {other.run.path}: {fault}. Runs of a summary have all photos in common or none, as seeds "
-        f"and folds of one split have: name such runs, or run {way} --data ROOT and summarise that with --split test@ROOT"
+        f"{first.run.path} and {other.run.path}: {fault}. Runs of a summary have all photos in common or none, as "
+        f"seeds and folds of one split have: name such runs, or run {way} --data ROOT and summarise that with "
+        "--split test@ROOT"
     )

@@ -64,7 +64,9 @@ class Summary:
 def summarise(runs: Sequence[Path], split: str = "test", groups: Path | None = None) -> Summary:
     """Summarise evaluated runs. Raises ValueError where their answers are missing or are not of one question."""
     if len(runs) < 2:
-        raise ValueError(f"only {', '.join(map(str, runs))} given: a summary needs two runs or more, such as 'runs/fold-*'")
+        raise ValueError(
+            f"only {', '.join(map(str, runs))} given: a summary needs two runs or more, such as 'runs/fold-*'"
+        )
     several = [read(run, split) for run in check_evaluated(runs, split)]
     scores = [RunScores.of(one) for one in several]
     spreads = {name: Spread.of([getattr(one, name) for one in scores]) for name in FIGURES}

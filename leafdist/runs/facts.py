@@ -57,9 +57,25 @@ class HeadFacts:
 
 
 @dataclass(frozen=True)
+class AverageFacts:
+    """The runs that were averaged, their checkpoints' digests and val accuracies; with start, the share of the run.
+
+    batchnorm_photos: those from which BatchNorm's statistics were computed anew, 0 where they were not.
+    """
+
+    runs: list[str]
+    checkpoints: list[str]
+    val_accuracies: list[float]
+    start: str | None = None
+    share: float | None = None
+    batchnorm_photos: int = 0
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
-    passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint.
+    passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint;
+    average: of one that was not trained but averaged.
     """
 
     state: str = "new"
@@ -68,6 +84,7 @@ class RunFacts:
     data: dict[str, SplitFacts] = field(default_factory=dict)
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     head: HeadFacts | None = None
+    average: AverageFacts | None = None
     wandb_id: str | None = None
     reason: str | None = None
     steps: int | None = None

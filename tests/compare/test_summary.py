@@ -1,4 +1,4 @@
-"""Folds and seeds as one result: figures against scikit-learn, photos counted once, runs that do not belong together."""
+"""Folds and seeds as one result: figures against scikit-learn, photos counted once, runs that do not fit each other."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -107,7 +107,10 @@ def rewrite(name: str, old: str, new: str) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda run: (run / "eval-test.json").unlink(), "not evaluated on test: {1} (1 of 3 runs). Run python evaluate.py {1}"),
+        (
+            lambda run: (run / "eval-test.json").unlink(),
+            "not evaluated on test: {1} (1 of 3 runs). Run python evaluate.py {1}",
+        ),
         (rewrite("eval-test.json", '"Corn___rust": {', '"Corn___rot": {'), "have other classes ({0} lacks Corn___rot"),
         (rewrite("predictions-test.csv", ",Apple___healthy,", ",Corn___rust,"), "contradict each other"),
         (rewrite("eval-test.json", '"0-90"', '"other"'), "{0} and {1}: 90 photos of one name"),
