@@ -2,14 +2,14 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from leafdist.compare.answers import Answers
 from leafdist.data.groups import leaves_of_paths
-from leafdist.evaluation.intervals import by_leaf, wilson
+from leafdist.evaluation.intervals import by_leaf, macro_by_group, wilson
 from leafdist.evaluation.predictions import UNREADABLE
 from leafdist.evaluation.scores import by_class, mean_of_classes
 from leafdist.runs.results import ClassScores, Interval
@@ -17,11 +17,19 @@ from leafdist.system.console import command, counted
 
 
 @dataclass(frozen=True)
+class Intervals:
+    """95 % intervals: bootstraps of whole photos or leaves; of the accuracy Wilson's where each photo counts once."""
+
+    accuracy: Interval
+    macro_f1: Interval
+    balanced_accuracy: Interval
+
+
+@dataclass(frozen=True)
 class Pooled:
     """All answers as one evaluation; a class's `images` are answers here.
 
-    photos: how many different ones were answered, least to most times each. interval: of the accuracy, by photo:
-    Wilson's where each is answered once, else whole photos drawn again. leaves, interval_by_leaf: with leaf ids alone.
+    photos: how many different ones were answered, least to most times each; leaves, by_leaf: with leaf ids alone.
     """
 
     answers: int
@@ -32,20 +40,20 @@ class Pooled:
     accuracy: float
     macro_f1: float
     balanced_accuracy: float
-    interval: Interval
     classes: dict[str, ClassScores]
+    by_photo: Intervals
     leaves: int | None = None
-    interval_by_leaf: Interval | None = None
+    by_leaf: Intervals | None = None
 
     @property
     def case(self) -> str:
         """What the runs have in common, and what that means for the interval."""
         photos = counted(self.photos, "photo")
         if self.most == 1:
-            return f"no photo in common: each of {photos} is answered once, by one run (Wilson's interval)"
+            return f"no photo in common: each of {photos} is answered once, by one run (accuracy: Wilson's interval)"
         times = f"{self.most}" if self.least == self.most else f"{self.least} to {self.most}"
         return (
-            f"photos in common: each of {photos} is answered {times} times, and counts once in the interval "
+            f"photos in common: each of {photos} is answered {times} times, and counts once in an interval "
             "(bootstrap of whole photos)"
         )
 
@@ -67,6 +75,11 @@ def pool(several: Sequence[Answers], groups: Path | None = None) -> Pooled:
     each = by_class(labels, predicted, classes)
     macro, correct = mean_of_classes(each), int(hits.sum())
     leaves = leaves_of_paths(paths, groups) if groups else None
+
+    def bounds(of: Sequence[object]) -> Intervals:
+        return Intervals(by_leaf(hits, of), *macro_by_group(labels, predicted, len(classes), of))
+
+    by_photo = bounds(paths)
     return Pooled(
         answers=len(paths),
         photos=len(times),
@@ -76,10 +89,10 @@ def pool(several: Sequence[Answers], groups: Path | None = None) -> Pooled:
         accuracy=float(hits.mean()),
         macro_f1=macro.f1,
         balanced_accuracy=macro.recall,
-        interval=wilson(correct, len(paths)) if most == 1 else by_leaf(hits, paths),
         classes=each,
+        by_photo=replace(by_photo, accuracy=wilson(correct, len(paths))) if most == 1 else by_photo,
         leaves=len(set(leaves)) if leaves else None,
-        interval_by_leaf=by_leaf(hits, leaves) if leaves else None,
+        by_leaf=bounds(leaves) if leaves else None,
     )
 
 

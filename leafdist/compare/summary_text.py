@@ -37,11 +37,14 @@ def show_pooled(summary: Summary) -> None:
     pooled = summary.pooled
     console.say(f"all {pooled.answers:,} answers together", "bold")
     console.say(pooled.case)
-    rows = [("accuracy", _share(pooled.accuracy)), ("95 % interval by photo", _range(pooled.interval))]
-    if pooled.interval_by_leaf:
-        rows.append((f"95 % interval by leaf ({pooled.leaves:,} of them)", _range(pooled.interval_by_leaf)))
-    rows += [("macro F1", _share(pooled.macro_f1)), ("balanced accuracy", _share(pooled.balanced_accuracy))]
-    console.table(("figure", "value"), rows)
+    columns, kinds = ["figure", "value", "95 % interval by photo"], [pooled.by_photo]
+    if pooled.by_leaf:
+        columns, kinds = [*columns, f"by leaf ({pooled.leaves:,} of them)"], [*kinds, pooled.by_leaf]
+    rows = [
+        (NAMES[name], _share(getattr(pooled, name)), *(_range(getattr(bounds, name)) for bounds in kinds))
+        for name in FIGURES
+    ]
+    console.table(columns, rows)
 
 
 def _share(value: float) -> str:

@@ -98,7 +98,7 @@ def test_run_with_itself_answers_alike(tmp_path: Path, root: Path, capsys: pytes
 def test_start_is_mixed_by_its_share(
     classes: tuple[str, ...], known: bool, tmp_path: Path, root: Path, runtime: Runtime
 ) -> None:
-    start = made(tmp_path / "start", configured(root), 0, classes)
+    start = made(tmp_path / "start", configured(root), 5, classes)
     run = made(tmp_path / "run", configured(root, model={"name": "baseline", "weights": str(start)}), 1)
     for share in (1.0, 0.25):
         average([run], tmp_path / str(share), share, runtime)

@@ -71,7 +71,7 @@ def test_pooled_folds_equal_scikit_learn(tmp_path: Path) -> None:
     each = metrics.precision_recall_fscore_support(labels, predicted, **known)
     rows = [(row.precision, row.recall, row.f1, row.images) for row in pooled.classes.values()]
     assert rows == [pytest.approx(row) for row in zip(*each, strict=True)]
-    assert (pooled.answers, pooled.photos, pooled.interval) == (300, 300, wilson(pooled.correct, 300))
+    assert (pooled.answers, pooled.photos, pooled.by_photo.accuracy) == (300, 300, wilson(pooled.correct, 300))
     own = [np.mean(np.equal(*table([run], "val")[1:])) for run in runs]
     spread = summary.spreads["accuracy"]
     expected = np.mean(own), np.std(own, ddof=1), min(own), max(own)
@@ -83,11 +83,11 @@ def test_photo_of_three_seeds_counts_once(tmp_path: Path) -> None:
     runs = seeds(tmp_path)
     pooled, (names, labels, predicted) = summarise(runs).pooled, table(runs, "test")
     assert (pooled.answers, pooled.photos) == (270, 90)
-    assert pooled.interval == by_leaf(labels == predicted, names)
+    assert pooled.by_photo.accuracy == by_leaf(labels == predicted, names)
     assert "answered 3 times, and counts once" in pooled.case
     same = [answered(tmp_path / f"same-{copy}", range(90), 0, split="test") for copy in range(3)]
-    low, high = summarise(same).pooled.interval  # nothing is learned from the same answers again
-    assert (low, high) == pytest.approx(wilson(summarise(same).pooled.correct // 3, 90), abs=0.02)
+    again = summarise(same).pooled  # nothing is learned from the same answers
+    assert again.by_photo.accuracy == pytest.approx(wilson(again.correct // 3, 90), abs=0.02)
 
 
 def test_leaf_ids_give_evaluates_interval(tmp_path: Path) -> None:
@@ -97,7 +97,15 @@ def test_leaf_ids_give_evaluates_interval(tmp_path: Path) -> None:
     groups.write_text("\n".join(["class\tstem\tleaf_id", *lines]))
     pooled, (names, labels, predicted) = summarise(runs, "val", groups).pooled, table(runs, "val")
     leaves = [(name.split("/")[0], f"leaf{int(name.split('/')[1][:4]) // 6}") for name in names]
-    assert (pooled.leaves, pooled.interval_by_leaf) == (150, by_leaf(labels == predicted, leaves))
+    assert pooled.by_leaf
+    assert (pooled.leaves, pooled.by_leaf.accuracy) == (150, by_leaf(labels == predicted, leaves))
+    generator, groups_of = np.random.default_rng(0), sorted(set(leaves), key=repr)
+    rows = {leaf: [row for row, other in enumerate(leaves) if other == leaf] for leaf in groups_of}
+    scores = []
+    for _ in range(300):
+        drawn = [row for pick in generator.integers(0, 150, 150) for row in rows[groups_of[pick]]]
+        scores.append(metrics.f1_score(labels[drawn], predicted[drawn], labels=range(3), average="macro"))
+    assert pooled.by_leaf.macro_f1 == pytest.approx(np.quantile(scores, [0.025, 0.975]), abs=0.01)
 
 
 def rewrite(name: str, old: str, new: str) -> Callable[[Path], object]:
@@ -146,8 +154,10 @@ def test_pattern_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFix
     pooled = summarise(runs, "val").pooled
     assert [line.split()[0] for line in lines if line.startswith("fold-")] == [run.name for run in runs]
     for line in (
-        f"accuracy {100 * pooled.accuracy:.2f} %",
-        "no photo in common: each of 300 photos is answered once, by one run (Wilson's interval)",
+        "accuracy {:.2f} % {:.2f} % to {:.2f} %".format(
+            *(100 * v for v in (pooled.accuracy, *pooled.by_photo.accuracy))
+        ),
+        "no photo in common: each of 300 photos is answered once, by one run (accuracy: Wilson's interval)",
         "note: the photos of fold 11 are not among these: no run has it as data.fold",
     ):
         assert line in lines
