@@ -56,9 +56,15 @@ class Summary:
     pooled: Pooled
     remarks: list[str]
 
+    @property
+    def case(self) -> str:
+        """What the runs have in common, and what that makes of their answers."""
+        crossed = split_of(self.split) == "val" and self.pooled.most == 1
+        return f"{self.pooled.case}{': the answers of a cross-validation' if crossed else ''}"
+
     def json(self) -> object:
         """Plain values, with what the runs have in common in words."""
-        return to_plain(self) | {"case": self.pooled.case}
+        return to_plain(self) | {"case": self.case}
 
 
 def summarise(runs: Sequence[Path], split: str = "test", groups: Path | None = None) -> Summary:

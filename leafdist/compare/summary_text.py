@@ -36,7 +36,7 @@ def show_pooled(summary: Summary) -> None:
     """Print the figures of all answers together."""
     pooled = summary.pooled
     console.say(f"all {pooled.answers:,} answers together", "bold")
-    console.say(pooled.case)
+    console.say(summary.case)
     columns, kinds = ["figure", "value", "95 % interval by photo"], [pooled.by_photo]
     if pooled.by_leaf:
         columns, kinds = [*columns, f"by leaf ({pooled.leaves:,} of them)"], [*kinds, pooled.by_leaf]

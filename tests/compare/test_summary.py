@@ -43,7 +43,7 @@ def answered(run: Path, rows: Sequence[int], seed: int, *, split: str = "val", f
     return run
 
 
-def folds(folder: Path, count: int = 3) -> list[Path]:
+def folds(folder: Path, count: int = 4) -> list[Path]:
     return [answered(folder / f"fold-{k}", range(k, 300, count), k, fold=k) for k in range(count)]
 
 
@@ -157,7 +157,8 @@ def test_pattern_prints_and_writes_all(tmp_path: Path, capsys: pytest.CaptureFix
         "accuracy {:.2f} % {:.2f} % to {:.2f} %".format(
             *(100 * v for v in (pooled.accuracy, *pooled.by_photo.accuracy))
         ),
-        "no photo in common: each of 300 photos is answered once, by one run (accuracy: Wilson's interval)",
+        "no photo in common: each of 300 photos is answered once, by one run (accuracy: Wilson's interval): "
+        "the answers of a cross-validation",
         "note: the photos of fold 11 are not among these: no run has it as data.fold",
     ):
         assert line in lines
