@@ -88,6 +88,9 @@ class RunFolder:
         best checkpoint. A run that was killed before its first checkpoint has `last/.unsaved`, and starts over.
         """
         layout, known = RunLayout(self.path), self.facts
+        if known.average:
+            way = f"Set another run.name; model.weights={self.path} starts from it"
+            raise ValueError(f"{self.path} was averaged from other runs, and cannot be trained further. {way}")
         trained = known.starts or layout.metrics.exists() or layout.best_model.exists()
         if not trained or layout.unsaved.exists() or generations(layout.last):
             return False

@@ -19,6 +19,7 @@ from leafdist.config.resolve import resolve
 from leafdist.config.schema import Config, from_dict
 from leafdist.data.augment import Augment
 from leafdist.data.open import data_facts, open_loaders
+from leafdist.data.photo_facts import DataFacts
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.assess import Request, assess
@@ -26,6 +27,7 @@ from leafdist.models.build import build_model
 from leafdist.report.write import write
 from leafdist.runs.checkpoint import load_best, save_best, tensors_of
 from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunFacts, read_facts, write_facts
+from leafdist.runs.folder import RunFolder
 from leafdist.runs.load import load_run
 from leafdist.runs.saved_config import write_config
 from tests.helpers.photos import CLASSES, draw
@@ -81,6 +83,8 @@ def test_soup_is_the_mean_of_tensors(tmp_path: Path, root: Path, runtime: Runtim
     assert facts.best_val_accuracy == meta.val_accuracy
     assert (out / "best" / "predictions-val.csv").read_text() == (out / "predictions-val.csv").read_text()
     assert "of averaged weights" in write(out).read_text()
+    with pytest.raises(ValueError, match=r"soup was averaged .* Set another run\.name"):
+        RunFolder(out, meta.config, DataFacts([], {})).is_complete(1)
 
 
 def test_run_with_itself_answers_alike(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
