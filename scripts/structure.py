@@ -31,6 +31,7 @@ LAYERS = (
     "pages",
     "prepare",
     "compare",
+    "average",
     "predict",
     "report",
     "export",

@@ -1,6 +1,6 @@
 # Sourced by the job scripts.
 #   launch SCRIPT ARGUMENTS…   one process per GPU of the job, or $PROCESSES per node; LAUNCHER=srun: one task per process
-#   train_job ARGUMENTS…       launch train.py, pass warnings on, requeue the job if the run was cut off
+#   train_job ARGUMENTS…       launch train.py, pass warnings on, requeue the job if the run was cut off; else return its status
 leafdist_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ -f "$leafdist_root/.venv/bin/activate" ]; then source "$leafdist_root/.venv/bin/activate"; fi
 export PYTHONPATH=$leafdist_root${PYTHONPATH:+:$PYTHONPATH}
@@ -74,7 +74,7 @@ train_job() {
         scontrol requeue "$(this_job)" || say "Slurm refuses that: submit the same again to go on"
         exit 75
     fi
-    exit "$status"
+    return "$status"
 }
 
 this_job() { # the id of one task of an array may be that of the whole array

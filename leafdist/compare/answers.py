@@ -56,7 +56,7 @@ def read(path: Path, split: str, like: Evaluation | None = None) -> Answers:
         split = split if split in same or not same else same[0]
     if split not in run.evaluations:
         known = ", ".join(run.evaluations) or "nothing"
-        way = command_for(path, split)
+        way = command_for(split, path)
         raise ValueError(f"{path} has no eval-{split}.json; evaluated so far: {known}; run {way}")
     evaluation = run.evaluations[split]
     if missing := [name for name in ("data", "interval") if getattr(evaluation, name) is None]:
@@ -81,6 +81,16 @@ def check_same_photos(first: Answers, other: Answers, split: str) -> None:
         f"needs the same. Run {way} --data ROOT, "
         f"then compare them with --split {name}@ROOT"
     )
+
+
+def outdated(several: Sequence[Answers]) -> list[str]:
+    """A remark for each run whose answers are not those of its best checkpoint as it is now."""
+    best = [(one, one.run.meta.sha256 if one.run.meta else None) for one in several]
+    return [
+        f"the answers of {one.run.path} are of an earlier checkpoint: run evaluate.py again"
+        for one, checkpoint in best
+        if one.evaluation.checkpoint not in (None, checkpoint)
+    ]
 
 
 def names_of(several: Sequence[Answers]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leafdist.compare.answers import Answers, names_of, read_all
+from leafdist.compare.answers import Answers, names_of, outdated, read_all
 from leafdist.compare.pair import Pair, compare_two
 from leafdist.compare.significance import Ints, holm, mean_interval
 from leafdist.config.schema import KEYS, flatten, to_dict
@@ -89,10 +89,7 @@ class Comparison:
         seen = [facts.digest if facts else None for facts in data]
         other = [name for name, digest in zip(self.names, seen, strict=True) if digest != seen[0]]
         lines = [f"{name} was trained on other photos than {self.names[0]}" for name in other]
-        for one in self.answers:
-            best = one.run.meta.sha256 if one.run.meta else None
-            if one.evaluation.checkpoint not in (None, best):
-                lines.append(f"the answers of {one.run.path} are of an earlier checkpoint: run evaluate.py again")
+        lines += outdated(self.answers)
         views = [one.evaluation.tta for one in self.answers]
         if any(views):
             lines.append("evaluated with --tta" if all(views) else "some were evaluated with --tta and some without")

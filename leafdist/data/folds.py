@@ -10,6 +10,12 @@ def fold_name(number: int) -> str:
     return f"fold-{number}"
 
 
+def fold_numbers(root: Path) -> set[int]:
+    """Return the numbers of the folds in a folder; none where it is not here."""
+    names = (path.name.removeprefix("fold-") for path in root.glob("fold-*") if path.is_dir())
+    return {int(name) for name in names if name.isdecimal()}
+
+
 def fold_root(root: Path, number: int | None) -> Path:
     """Return the folder of train, val and test: `root` itself, or that of a fold.
 

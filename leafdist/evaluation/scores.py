@@ -1,5 +1,8 @@
 """What answers are worth: over all photos, by class, by crop, by health."""
 
+from collections.abc import Mapping
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,13 +15,21 @@ Labels = NDArray[np.int64]
 SHOWN = 20  # confused pairs
 
 
+class Macro(NamedTuple):
+    """Means over classes, each counting the same."""
+
+    precision: float
+    recall: float
+    f1: float
+
+
 def summarize(predictions: Predictions, split: str, classes: tuple[str, ...], fitted: Calibration | None) -> Evaluation:
     """Every score of the answers, and their calibration; the logits must have been kept."""
     labels, predicted, logits = predictions.labels, predictions.predicted, predictions.kept_logits
     correct = int(predictions.hits.sum())
     matrix = confusion_matrix(labels, predicted, len(classes))
     each = by_class(labels, predicted, classes)
-    recall = over_classes(each, "recall")
+    macro = mean_of_classes(each)
     return Evaluation(
         split=split,
         images=len(labels),
@@ -26,10 +37,10 @@ def summarize(predictions: Predictions, split: str, classes: tuple[str, ...], fi
         correct=correct,
         accuracy=predictions.accuracy,
         interval=wilson(correct, len(labels)),
-        macro_precision=over_classes(each, "precision"),
-        macro_recall=recall,
-        macro_f1=over_classes(each, "f1"),
-        balanced_accuracy=recall,
+        macro_precision=macro.precision,
+        macro_recall=macro.recall,
+        macro_f1=macro.f1,
+        balanced_accuracy=macro.recall,
         top3_accuracy=top(labels, logits, 3),
         loss=predictions.mean_loss,
         classes=each,
@@ -60,10 +71,11 @@ def by_class(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dic
     return {name: ClassScores(*row) for name, row in zip(classes, columns, strict=True)}
 
 
-def over_classes(each: dict[str, ClassScores], figure: str) -> float:
-    """Mean of a figure over the classes that have photos."""
-    present = [getattr(row, figure) for row in each.values() if row.images]
-    return float(sum(present) / len(present))
+def mean_of_classes(each: Mapping[str, ClassScores]) -> Macro:
+    """Average precision, recall (the balanced accuracy) and F1 over the classes that have photos."""
+    present = [row for row in each.values() if row.images]
+    sums = (sum(getattr(row, name) for row in present) for name in Macro._fields)
+    return Macro(*(total / len(present) for total in sums))
 
 
 def top(labels: Labels, logits: NDArray[np.float64], answers: int) -> float:

@@ -59,10 +59,25 @@ class HeadFacts:
 
 
 @dataclass(frozen=True)
+class AverageFacts:
+    """The runs that were averaged, their checkpoints' digests and val accuracies; with start, the share of the run.
+
+    batchnorm_photos: those from which BatchNorm's statistics were computed anew, 0 where they were not.
+    """
+
+    runs: list[str]
+    checkpoints: list[str]
+    val_accuracies: list[float]
+    start: str | None = None
+    share: float | None = None
+    batchnorm_photos: int = 0
+
+
+@dataclass(frozen=True)
 class RunFacts:
     """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
     passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint;
-    class_weights: by label, of the classes in the loss.
+    class_weights: by label, of the classes in the loss; average: of one that was not trained but averaged.
     """
 
     state: str = "new"
@@ -72,6 +87,7 @@ class RunFacts:
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     head: HeadFacts | None = None
     class_weights: list[float] | None = None
+    average: AverageFacts | None = None
     wandb_id: str | None = None
     reason: str | None = None
     steps: int | None = None

@@ -64,17 +64,7 @@ class RunFolder:
         if not known.starts:
             files.write_text(layout.unsaved, "")
         write_config(self.path, self.config)
-        start = Start(
-            time=now(),
-            step=step,
-            world_size=world,
-            device=device,
-            host=platform.node(),
-            folder=str(Path.cwd()),
-            slurm_job_id=os.environ.get("SLURM_JOB_ID"),
-            git_commit=git_commit(),
-            versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-        )
+        start = new_start(world, device, step)
         given = known.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
         facts = replace(known, state="running", starts=[*known.starts, start], wandb_id=given)
         photos = self.photos
@@ -99,6 +89,9 @@ class RunFolder:
         best checkpoint. A run that was killed before its first checkpoint has `last/.unsaved`, and starts over.
         """
         layout, known = RunLayout(self.path), self.facts
+        if known.average:
+            way = f"Set another run.name; model.weights={self.path} starts from it"
+            raise ValueError(f"{self.path} was averaged from other runs, and cannot be trained further. {way}")
         trained = known.starts or layout.metrics.exists() or layout.best_model.exists()
         if not trained or layout.unsaved.exists() or generations(layout.last):
             return False
@@ -203,6 +196,21 @@ def state_after(error: BaseException) -> str:
     """Return "interrupted" if a rerun may succeed (told to stop, or a rank was lost), else "failed"."""
     lost = isinstance(error, PeerError) and error.lost
     return "interrupted" if lost or isinstance(error, Interrupted) else "failed"
+
+
+def new_start(world: int, device: str, step: int) -> Start:
+    """Return what run.json says of a start that happens now, of `world` processes, at optimizer step `step`."""
+    return Start(
+        time=now(),
+        step=step,
+        world_size=world,
+        device=device,
+        host=platform.node(),
+        folder=str(Path.cwd()),
+        slurm_job_id=os.environ.get("SLURM_JOB_ID"),
+        git_commit=git_commit(),
+        versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+    )
 
 
 def now() -> str:

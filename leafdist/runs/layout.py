@@ -78,7 +78,7 @@ def split_of(name: str) -> str:
     return re.split("[@+]", name)[0]
 
 
-def command_for(run: Path, name: str) -> str:
-    """The command that makes an evaluation of this name."""
+def command_for(name: str, *runs: Path) -> str:
+    """The command that makes an evaluation of this name, of all `runs`."""
     more = " --data ROOT" * ("@" in name) + " --tta" * name.endswith(FOUR_VIEWS)
-    return command("python", "evaluate.py", run, "--split", split_of(name)) + more
+    return command("python", "evaluate.py", *runs, "--split", split_of(name)) + more

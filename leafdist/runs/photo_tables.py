@@ -72,7 +72,7 @@ def read_probabilities(path: Path) -> Probabilities:
 
 def _table(path: Path, first: Sequence[str]) -> tuple[list[str], list[list[str]]]:
     if not path.is_file():
-        raise ValueError(f"{path} is missing: run {command_for(path.parent, path.stem.partition('-')[2])}")
+        raise ValueError(f"{path} is missing: run {command_for(path.stem.partition('-')[2], path.parent)}")
     with path.open(newline="", **files.TEXT) as file:
         header, *rows = [[GUARDED.sub("", cell) for cell in row] for row in csv.reader(file)] or [[]]
     if header[: len(first)] != list(first) or any(len(row) != len(header) for row in rows):

@@ -1,10 +1,10 @@
 """Whether a SLURM job is worth another start: asked by slurm/launch.sh, answered from the run folder.
 
-python -m leafdist.runs.requeue start|end ARGUMENTS-OF-TRAIN.PY
+python -m leafdist.runs.requeue start|end|folder ARGUMENTS-OF-TRAIN.PY
 
 Launchers lose exit statuses and a killed process has none, so the answer comes from run.json and the checkpoints.
 `start` notes how far the run is and stops a job that was requeued twice without progress; `end` says whether to
-requeue. Status 0: yes, 1: no, with the reason.
+requeue. Status 0: yes, 1: no, with the reason. `folder` prints which folder the run has.
 """
 
 import json
@@ -34,11 +34,14 @@ class Note:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Answer `start` or `end`; return the exit status."""
+    """Answer `start`, `end` or `folder`; return the exit status."""
     streams.outlive()
     action, *rest = sys.argv[1:] if arguments is None else arguments
     config = parse_config(rest)
     folder = Path(config.run.folder) / str(config.run.name)
+    if action == "folder":
+        console.output(str(folder))
+        return 0
     try:
         if action == "start":
             yes, reason = start(folder)

@@ -3,26 +3,27 @@
 import math
 
 from leafdist.evaluation.predictions import Predictions
-from leafdist.evaluation.scores import by_class, over_classes
+from leafdist.evaluation.scores import by_class, mean_of_classes
 from leafdist.runs.events import EpochEvent
 from leafdist.runs.facts import CheckpointMeta
 from leafdist.system.console import counted
 
 Judged = EpochEvent | CheckpointMeta  # both have an epoch's figures on val
-FIGURES = {"macro_f1": "f1", "balanced_accuracy": "recall"}  # means over the classes, of this figure of each
+SCORES = ("macro_f1", "balanced_accuracy")  # means over the classes, of their F1 and of their recall
 
 
 def score_of(select: str, predictions: Predictions, classes: tuple[str, ...]) -> float | None:
     """Return the figure that `select` names, as in an evaluation; None for accuracy and loss, which each epoch has."""
-    if select not in FIGURES:
+    if select not in SCORES:
         return None
-    return over_classes(by_class(predictions.labels, predictions.predicted, classes), FIGURES[select])
+    macro = mean_of_classes(by_class(predictions.labels, predictions.predicted, classes))
+    return macro.f1 if select == "macro_f1" else macro.recall
 
 
 def rank(select: str, accuracy: float, loss: float, score: float | None) -> tuple[float, float]:
     """Return what is greater for a better epoch: the figure that `select` names, then the lower loss."""
     loss = math.inf if math.isnan(loss) else loss
-    if select in FIGURES:
+    if select in SCORES:
         return -1.0 if score is None else score, -loss
     return -loss if select == "loss" else accuracy, -loss
 

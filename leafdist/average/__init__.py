@@ -1,0 +1,1 @@
+"""Averages of the weights of trained runs, as runs of their own."""

@@ -1,0 +1,148 @@
+"""`leafdist average`: the weights of several runs, or of one and its start, averaged into a run of its own."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from leafdist.average.soup import Tensors, start_of, weighted_mean
+from leafdist.average.statistics_pass import recompute, trained_layers
+from leafdist.data.augment import Augment
+from leafdist.data.open import data_facts, open_loaders
+from leafdist.data.photo_facts import DataFacts
+from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.evaluate import Judging, evaluate
+from leafdist.evaluation.tables import write_predictions
+from leafdist.runs.checkpoint import load_best, save_best, tensors_of
+from leafdist.runs.facts import AverageFacts, CheckpointMeta, RunFacts, read_facts, write_facts
+from leafdist.runs.folder import new_start, now
+from leafdist.runs.layout import RunLayout
+from leafdist.runs.load import load_run
+from leafdist.runs.saved_config import write_config
+from leafdist.system import console, files
+
+
+@dataclass(frozen=True)
+class Averaged:
+    """Weights before the statistics of BatchNorm are computed, what they are of, and a line for the user."""
+
+    tensors: Tensors
+    facts: AverageFacts
+    text: str
+
+
+def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runtime) -> None:
+    """Average `runs`, or with `share` one run and what it started from; write and validate the run folder `out`.
+
+    Raises ValueError where runs do not fit each other, or where there is something at `out`.
+    """
+    check_asked(runs, out, share)
+    if runtime.world > 1:
+        raise ValueError(f"leafdist average is one process, not {runtime.world}: start it without a launcher")
+    metas = [load_best(run)[1] for run in runs]
+    check_alike(runs, metas)
+    loaded = load_run(runs[0], runtime.device)
+    config, classes = loaded.config, loaded.classes
+    loaders = open_loaders(config.data, ("train", "val"), runtime, classes)
+    photos = data_facts(loaders)
+    check_photos(runs, photos)
+    mixed = soup(runs, metas) if share is None else with_start(runs[0], metas[0], share, runtime)
+    loaded.model.load_state_dict(mixed.tensors)
+    layers = trained_layers([meta.config for meta in metas], classes, runtime)
+    used = recompute(loaded.model, layers, loaders["train"], config, runtime)
+    if used:
+        console.say(f"statistics of {console.counted(len(layers), 'BatchNorm layer')} from {used:,} training photos")
+    augment = Augment.from_config(config.data).for_evaluation()
+    judging = Judging(config.train.precision, config.crop_seed)
+    found = evaluate(loaded.model, loaders["val"], augment, runtime, judging)
+    saved = replace(metas[0].config, run=replace(config.run, folder=str(out.parent), name=out.name))
+    epoch = max(meta.epoch for meta in metas)
+    meta = replace(metas[0], epoch=epoch, val_accuracy=found.accuracy, val_loss=found.mean_loss, config=saved)
+    with files.atomic_folder(out) as folder:
+        index = loaders["val"].source.index
+        write_config(folder, saved)
+        save_best(RunLayout(folder).best, tensors_of(loaded.model), meta)
+        write_predictions(RunLayout(folder).best_predictions, index.every_name, index.classes, found)
+        write_facts(folder, facts_of(photos, meta, replace(mixed.facts, batchnorm_photos=used), runtime))
+    console.say(f"{mixed.text}; val accuracy {found.accuracy:.4f}")
+    console.say(f"wrote {out}. Next: {console.command('python', 'evaluate.py', out)}")
+
+
+def check_asked(runs: Sequence[Path], out: Path, share: float | None) -> None:
+    """Raises ValueError for what the command line alone shows to be wrong."""
+    if out.exists():
+        raise ValueError(f"{out} exists: name a new folder with --out, or remove it")
+    if share is None and len(runs) < 2:
+        raise ValueError(f"only {runs[0]} given: name two runs or more, or --with-start SHARE for one and its start")
+    if share is not None and len(runs) > 1:
+        raise ValueError(f"--with-start {share} is for one run, {len(runs)} given: average them first, or name one")
+    if share is not None and not 0 <= share <= 1:
+        raise ValueError(f"--with-start {share}: the share of the run must be from 0 to 1, such as 0.5")
+
+
+def check_alike(runs: Sequence[Path], metas: Sequence[CheckpointMeta]) -> None:
+    """Raises ValueError where networks, classes or what they are shown differ: their mean would be no network."""
+    for run, meta in zip(runs, metas, strict=True):
+        if found := list(differences(metas[0], meta)):
+            raise ValueError(
+                f"{runs[0]} and {run} cannot be averaged: {'; '.join(found)}. Name runs of one network, one list of "
+                "classes and one preprocessing"
+            )
+
+
+def differences(first: CheckpointMeta, other: CheckpointMeta) -> Iterator[str]:
+    """Say what keeps the weights of `other` from being added to those of `first`."""
+    names = first.config.model.name, other.config.model.name
+    if names[0] != names[1]:
+        yield f"model.name is {names[0]} and {names[1]}"
+    yield from DataFacts(first.classes, {}).changes(DataFacts(other.classes, {}))
+    shown = vars(other.preprocessing)
+    for key, value in vars(first.preprocessing).items():
+        if value != shown[key]:
+            yield f"data.{key} is {value} and {shown[key]}"
+
+
+def check_photos(runs: Sequence[Path], found: DataFacts) -> None:
+    """Raises ValueError where a run was trained or validated on other photos: val would not be new to the average."""
+    for run in runs:
+        known = read_facts(run)
+        if known.data and (differs := list(DataFacts(known.classes, known.data).changes(found))):
+            raise ValueError(
+                f"{run} was trained on other photos than lie there now or than {runs[0]} was ({'; '.join(differs)}): "
+                "what one run validates on, another may have trained on. Average runs of one split, such as seeds"
+            )
+
+
+def soup(runs: Sequence[Path], metas: Sequence[CheckpointMeta]) -> Averaged:
+    """Average the best checkpoints of several runs, each counting the same."""
+    tensors = weighted_mean((load_best(run)[0] for run in runs), [1.0] * len(runs))
+    return Averaged(tensors, origin(runs, metas), f"average of {len(runs)} runs")
+
+
+def with_start(run: Path, meta: CheckpointMeta, share: float, runtime: Runtime) -> Averaged:
+    """Average a run and what it started from."""
+    own, weights = load_best(run)[0], meta.config.model.weights
+    start, known = start_of(meta.config, meta.classes, own, runtime)
+    text = f"{share:g} of {run} and {1 - share:g} of {weights}, {'head too' if known else 'but for the head'}"
+    facts = replace(origin([run], [meta]), start=weights, share=share)
+    return Averaged(weighted_mean([own, start], [share, 1 - share]), facts, text)
+
+
+def origin(runs: Sequence[Path], metas: Sequence[CheckpointMeta]) -> AverageFacts:
+    """Return what run.json says of the runs that were averaged."""
+    return AverageFacts([str(run) for run in runs], [one.sha256 for one in metas], [one.val_accuracy for one in metas])
+
+
+def facts_of(photos: DataFacts, meta: CheckpointMeta, facts: AverageFacts, runtime: Runtime) -> RunFacts:
+    """Return run.json of the new run: finished, without a step of training."""
+    return RunFacts(
+        state="finished",
+        starts=[new_start(runtime.world, str(runtime.device), 0)],
+        classes=photos.classes,
+        data=photos.data,
+        passed_over=photos.passed_over,
+        average=facts,
+        best_epoch=meta.epoch,
+        best_val_accuracy=meta.val_accuracy,
+        best_val_loss=meta.val_loss,
+        ended=now(),
+    )

@@ -1,0 +1,194 @@
+"""Averaged runs: means of tensors, statistics of BatchNorm, what is left of a head, and what cannot be averaged."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from leafdist.__main__ import main
+from leafdist.average.average import average
+from leafdist.average.statistics_pass import recompute, trained_layers
+from leafdist.config.networks import NETWORKS
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, from_dict
+from leafdist.data.augment import Augment
+from leafdist.data.open import data_facts, open_loaders
+from leafdist.data.photo_facts import DataFacts
+from leafdist.data.plan import EpochPlan
+from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.assess import Request, assess
+from leafdist.models.build import build_model
+from leafdist.report.write import write
+from leafdist.runs.checkpoint import load_best, save_best, tensors_of
+from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunFacts, read_facts, write_facts
+from leafdist.runs.folder import RunFolder
+from leafdist.runs.load import load_run
+from leafdist.runs.saved_config import write_config
+from tests.helpers.photos import CLASSES, draw
+from tests.helpers.tiny_network import TINY, Tiny
+
+DATA = {"resize": 16, "crop": 0}
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    yield (found := Runtime())
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw(tmp_path_factory.mktemp("photos") / "splitted", {"train": 44, "val": 5, "test": 2})
+
+
+def configured(root: Path, **sections: Any) -> Config:
+    values = {"model": {"name": "baseline"}, "data": DATA | {"root": str(root)}, "train": {"precision": "no"}}
+    return resolve(from_dict({key: values.get(key, {}) | sections.get(key, {}) for key in {*values, *sections}}))
+
+
+def made(path: Path, config: Config, seed: int, classes: tuple[str, ...] = CLASSES) -> Path:
+    """A run whose weights are drawn from `seed`, on photos that run.json names."""
+    network = build_model(config.model.name, len(classes), config.data.side, seed=seed)
+    meta = CheckpointMeta(list(classes), Preprocessing.from_config(config.data), seed, 0.5, 1.0, config, sha256="")
+    write_config(path, config)
+    save_best(path / "best", tensors_of(network), meta)
+    write_facts(path, RunFacts("finished", classes=list(classes)))
+    return path
+
+
+def tensors(run: Path) -> dict[str, Tensor]:
+    return load_best(run)[0]
+
+
+def test_soup_is_the_mean_of_tensors(tmp_path: Path, root: Path, runtime: Runtime) -> None:
+    runs, out = [made(tmp_path / str(seed), configured(root), seed) for seed in range(3)], tmp_path / "soup"
+    average(runs, out, None, runtime)
+    given = [tensors(run) for run in runs]
+    for key, value in tensors(out).items():
+        mean = np.mean([one[key].numpy().astype(np.float64) for one in given], 0)
+        assert value.dtype == given[0][key].dtype
+        np.testing.assert_array_equal(value.numpy(), mean.astype(np.float32), key)
+    facts, meta = read_facts(out), load_best(out)[1]
+    assert facts.average
+    assert facts.average.runs == [str(run) for run in runs]
+    assert facts.average.checkpoints == [load_best(run)[1].sha256 for run in runs]
+    judged = assess(out, Request("val"), runtime).evaluation
+    assert (judged.accuracy, judged.loss) == pytest.approx((meta.val_accuracy, meta.val_loss), abs=1e-12)
+    assert facts.best_val_accuracy == meta.val_accuracy
+    assert (out / "best" / "predictions-val.csv").read_text() == (out / "predictions-val.csv").read_text()
+    assert "of averaged weights" in write(out).read_text()
+    with pytest.raises(ValueError, match=r"soup was averaged .* Set another run\.name"):
+        RunFolder(out, meta.config, DataFacts([], {})).is_complete(1)
+
+
+def test_run_with_itself_answers_alike(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run, out = made(tmp_path / "a", configured(root), 1), tmp_path / "b"
+    copy = made(tmp_path / "copy", configured(root), 1)
+    assert main(["average", str(run), str(copy), "--out", str(out)]) == 0
+    assert "average of 2 runs; val accuracy 0." in capsys.readouterr().out
+    images = torch.rand((4, 3, 16, 16), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        assert torch.equal(load_run(out).model(images), load_run(run).model(images))
+    assert load_best(out)[1].sha256 == load_best(run)[1].sha256
+
+
+@pytest.mark.parametrize(("classes", "known"), [(CLASSES, True), (CLASSES[1:], False)])
+def test_start_is_mixed_by_its_share(
+    classes: tuple[str, ...], known: bool, tmp_path: Path, root: Path, runtime: Runtime
+) -> None:
+    start = made(tmp_path / "start", configured(root), 5, classes)
+    run = made(tmp_path / "run", configured(root, model={"name": "baseline", "weights": str(start)}), 1)
+    for share in (1.0, 0.25):
+        average([run], tmp_path / str(share), share, runtime)
+        first, own, mixed = tensors(start), tensors(run), tensors(tmp_path / str(share))
+        for key, value in mixed.items():
+            if share == 1 or (key.startswith("head") and not known):
+                assert torch.equal(value, own[key]), key
+            else:
+                assert torch.equal(value, (0.25 * own[key].double() + 0.75 * first[key].double()).float()), key
+    facts = read_facts(tmp_path / "0.25").average
+    assert facts
+    assert (facts.start, facts.share) == (str(start), 0.25)
+
+
+def test_statistics_equal_a_plain_pass(monkeypatch: pytest.MonkeyPatch, root: Path, runtime: Runtime) -> None:
+    monkeypatch.setitem(NETWORKS, "tiny", TINY)
+    config = configured(root, model={"name": "tiny", "weights": "none"}, data=DATA | {"root": str(root), "crop": 16})
+    model = build_model("tiny", 3, 16)
+    assert isinstance(model, Tiny)
+    convolution, norm = model.maps[0], model.maps[1]
+    assert isinstance(norm, nn.BatchNorm2d)
+    norm.register_buffer("running_mean", torch.full((8,), 5.0))  # what was there counts for nothing
+    loader = open_loaders(config.data, ("train",), runtime)["train"]
+    layers = trained_layers([config], CLASSES, runtime)
+    assert layers == {"maps.1"}
+    assert recompute(model, layers, loader, config, runtime) == 128  # two batches of 64 of 132 photos
+    plan, augment = EpochPlan(132, 64, config.seed, 0), Augment.from_config(config.data).for_evaluation()
+    with torch.no_grad():
+        maps = [convolution(augment(torch.from_numpy(loader.source.read(plan.share(k).indices)[0]))) for k in (0, 1)]
+    mean, variance = (torch.stack([find(one, (0, 2, 3)) for one in maps]).mean(0) for find in (torch.mean, torch.var))
+    torch.testing.assert_close(norm.running_mean, mean)
+    torch.testing.assert_close(norm.running_var, variance)
+    assert not norm.training
+    assert trained_layers([replace(config, train=replace(config.train, head_epochs=30))], CLASSES, runtime) == set()
+
+
+def other_photos(folder: Path, config: Config) -> list[str]:
+    runs = [made(folder / name, config, 0) for name in "ab"]
+    write_facts(
+        runs[1],
+        replace(read_facts(runs[1]), data=data_facts(open_loaders(config.data, ("train", "val"), Runtime())).data),
+    )
+    path = runs[1] / "run.json"
+    values = json.loads(path.read_text())
+    values["data"]["val"]["photos"] += 1
+    path.write_text(json.dumps(values))
+    return list(map(str, runs))
+
+
+REFUSED: dict[str, tuple[Callable[[Path, Config], list[str]], str]] = {
+    "alone": (lambda folder, config: [str(made(folder / "a", config, 0))], "name two runs or more, or --with-start"),
+    "drawn": (
+        lambda folder, config: [str(made(folder / "a", config, 0)), "--with-start", "0.5"],
+        "started from drawn weights (model.weights=none)",
+    ),
+    "share": (
+        lambda folder, config: [str(made(folder / "a", config, 0)), "--with-start", "1.5"],
+        "--with-start 1.5: the share of the run must be from 0 to 1",
+    ),
+    "two": (
+        lambda folder, config: [*(str(made(folder / name, config, 0)) for name in "ab"), "--with-start", "0.5"],
+        "is for one run, 2 given",
+    ),
+    "classes": (
+        lambda folder, config: [str(made(folder / str(n), config, 0, CLASSES[:n])) for n in (3, 2)],
+        f"cannot be averaged: classes: without {CLASSES[2]}",
+    ),
+    "pixels": (
+        lambda folder, config: [
+            str(made(folder / str(side), replace(config, data=replace(config.data, resize=side)), 0))
+            for side in (16, 24)
+        ],
+        "data.resize is 16 and 24",
+    ),
+    "photos": (other_photos, "was trained on other photos"),
+    "existing": (
+        lambda folder, config: [*(str(made(folder / name, config, 0)) for name in ("a", "out"))],
+        "out exists: name a new folder",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_unfit_averages_are_refused(case: str, tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    make, message = REFUSED[case]
+    arguments, before = make(tmp_path, configured(root)), sorted(tmp_path.rglob("*"))
+    assert main(["average", *arguments, "--out", str(tmp_path / "out")]) == 2
+    assert message in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
