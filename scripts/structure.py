@@ -31,6 +31,7 @@ LAYERS = (
     "pages",
     "prepare",
     "compare",
+    "suspects",
     "predict",
     "report",
     "export",
