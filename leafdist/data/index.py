@@ -68,7 +68,7 @@ def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
 
 
 def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> tuple[Index, NDArray[np.int64]]:
-    """Scan as `scan` does, without labels.tsv; also return the size in bytes and the time of change in ns of each photo, (n, 2)."""
+    """Scan without labels.tsv; also return the size in bytes and the time of change in ns of each photo, (n, 2)."""
     folder, known = check_classes(root, split, classes)
     names = sorted(known)
     with ThreadPoolExecutor(THREADS) as pool:

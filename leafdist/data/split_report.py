@@ -24,8 +24,8 @@ class SplitReport:
     """split.json; fields of an older or another kind of split that it lacks have their defaults.
 
     groups: digest of the file with leaf ids, or NEAR; classes: photos of each part of each class, and those left over,
-    skipped or without leaf id; totals: their sums; digests: of the sorted lines `class/file` of each part; labels: of the
-    file that moved and dropped photos.
+    skipped or without leaf id; totals: their sums; digests: of the sorted lines `class/file` of each part; labels: the
+    file by which photos were moved and dropped.
     """
 
     groups: str | None = None

@@ -62,8 +62,8 @@ def split(
     leaf_id; the photos of a leaf stay together, and the ratios are met as well as whole leaves allow. near: so do
     photos that look alike, and those without an id whose file numbers follow each other.
     folds: a fifth goes to test, the rest to that many parts; `dest/fold-k/{train,val,test}` has part k as val, the
-    others as train. labels: a labels.tsv; its photos are moved and dropped first. An interrupted split starts over. Raises ValueError for input that it cannot split, before anything
-    is written.
+    others as train. labels: a labels.tsv; photos are moved and dropped first. An interrupted split starts over. Raises
+    ValueError for input that it cannot split, before anything is written.
     """
     if order not in ("shuffled", "listed"):
         raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")

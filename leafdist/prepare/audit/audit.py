@@ -43,8 +43,8 @@ def audit(
     """Read every photo of a raw or a split folder once, with `workers` processes, and check it.
 
     near: also look for leaves on two sides among photos without an id, as `leafdist split --groups near` does. layout:
-    of a raw folder, see `find_photos`. labels: a labels.tsv, of what was decided already. Raises ValueError for a folder
-    without photos, or a file that cannot be read.
+    of a raw folder, see `find_photos`. labels: a labels.tsv. Raises ValueError for a folder without photos, or a file
+    that cannot be read.
     """
     start = time.monotonic()
     listing = list_folder(root, layout)

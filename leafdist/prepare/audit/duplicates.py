@@ -12,6 +12,11 @@ from leafdist.prepare.audit.folder_listing import Photo
 from leafdist.prepare.features import Features
 from leafdist.prepare.near import VIEWS, near_duplicates
 
+WHAT = {
+    "exact duplicates": "groups of photos with the same content",
+    "near-duplicates": "pairs of photos that look the same",
+}
+
 
 @dataclass(frozen=True)
 class Twins:
@@ -43,18 +48,12 @@ def check_duplicates(photos: Sequence[Photo], twins: Twins, decided: Decided) ->
 
     A photo of which it was decided that it is kept or dropped has no part in a conflict of labels.
     """
-    equal = ("exact duplicates", "groups of photos with the same content", twins.equal, [])
-    near = ("near-duplicates", "pairs of photos that look the same", twins.near, twins.remarks)
-    return [finding for found in (equal, near) for finding in _sort_out(photos, decided, *found)]
+    equal = _sort_out(photos, decided, "exact duplicates", twins.equal, [])
+    return equal + _sort_out(photos, decided, "near-duplicates", twins.near, twins.remarks)
 
 
 def _sort_out(
-    photos: Sequence[Photo],
-    decided: Decided,
-    kind: str,
-    what: str,
-    groups: Sequence[tuple[int, ...]],
-    remarks: Sequence[str],
+    photos: Sequence[Photo], decided: Decided, kind: str, groups: Sequence[tuple[int, ...]], remarks: Sequence[str]
 ) -> list[Finding]:
     two_labels = "stand under two labels: one is wrong. See them with --html, move or delete that file, split again"
     two_sides = "stand on two sides of the split: the model is tested on what it has seen. Split with --groups near"
@@ -74,7 +73,7 @@ def _sort_out(
         Finding(
             f"{kind} {case}",
             level,
-            f"{len(rows)} {what} {text}",
+            f"{len(rows)} {WHAT[kind]} {text}",
             [tuple(photos[k].path for k in groups[row]) for row in rows],
             [remarks[row] for row in rows] if remarks else [],
         )
