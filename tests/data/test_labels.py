@@ -42,7 +42,6 @@ def test_train_and_val_obey_labels(photos: Path) -> None:
     del expected["val"][f"{B}/002.png"]
     assert {name: labelled(index) for name, index in after.items()} == expected
     assert after["val"].dropped == (f"{B}/002.png",)
-    assert after["test"] == before["test"] or after["test"].digest == before["test"].digest
     assert after["train"].stamp == before["train"].stamp, "the pack of a moved photo is as good as before"
     digests = {index.digest for index in (*before.values(), *after.values())}
     assert len(digests) == 5

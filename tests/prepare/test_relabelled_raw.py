@@ -48,16 +48,15 @@ def test_split_moves_and_drops(tmp_path: Path) -> None:
 
 def test_moved_photos_stay_with_their_leaf(tmp_path: Path) -> None:
     raw = make_raw(tmp_path / "raw", a=40, b=40)
-    groups = write_groups(tmp_path / "ids.tsv", [(c, f"{n:03}", f"leaf {n // 20}") for c in "ab" for n in range(40)])
     labels = write(tmp_path / "labels.tsv", "a/003.JPG move b", "a/025.JPG move b")
     groups = write_groups(tmp_path / "ids.tsv", [("a", f"{n:03}", f"leaf {n // 4}") for n in range(40)])
     for near in (False, True):
         out = tmp_path / f"out-{near}"
         report = split(raw, out, labels=labels, groups=groups, near=near, say=lambda _: None)
-        sides = {p.name if p.parent.name == "a" else f"b {p.name}": p.parts[-3] for p in out.rglob("*.jpg")}
-        sides |= {p.name if p.parent.name == "a" else f"b {p.name}": p.parts[-3] for p in out.rglob("*.JPG")}
-        assert len({sides[name] for name in ("000.jpg", "001.JPG", "002.jpg", "b a__003.JPG")}) == 1
-        assert len({sides[name] for name in ("024.jpg", "b a__025.JPG", "026.jpg", "027.JPG")}) == 1
+        photos = [path for path in out.rglob("*") if path.suffix.lower() == ".jpg"]
+        sides = {f"{path.parent.name}/{path.name}": path.parts[-3] for path in photos}
+        for leaf in (["a/000.jpg", "a/001.JPG", "a/002.jpg", "b/a__003.JPG"], ["a/024.jpg", "b/a__025.JPG", "a/026.jpg"]):
+            assert len({sides[name] for name in leaf}) == 1
         assert report.totals["without_id"] == 40
 
 
