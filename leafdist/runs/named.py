@@ -20,7 +20,8 @@ def named_runs(names: Sequence[str]) -> list[Path]:
 def _matches(name: str) -> list[Path]:
     if Path(name).exists() or not re.search(r"[*?[]", name):
         return [Path(name)]
-    runs = [Path(path) for path in glob(name) if RunLayout(Path(path)).config.is_file()]
+    found = map(Path, glob(name))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    runs = [path for path in found if RunLayout(path).config.is_file()]
     if not runs:
         raise ValueError(f"{name}: matches no run folder (one with a config.yaml). Name them such as 'runs/fold-*'")
     return sorted(runs, key=lambda path: [_natural(part) for part in path.parts])

@@ -14,7 +14,7 @@ from leafdist.data.open import origin
 from leafdist.data.photo_facts import DataFacts, SplitFacts
 from leafdist.data.stage import stage
 from leafdist.prepare.split import split
-from leafdist.runs.folder import RunFolder
+from leafdist.runs.folder import RunFolder, check_run
 from tests.helpers.photos import CLASSES
 
 A, B, C = CLASSES
@@ -66,10 +66,13 @@ def test_kept_index_obeys_and_says(photos: Path) -> None:
 
 
 def test_resuming_with_other_labels_is_refused(photos: Path, tmp_path: Path) -> None:
+    config = resolve(Config())
+
     def start() -> None:
         index = scan(photos, "train")
         facts = DataFacts(list(index.classes), {"train": SplitFacts(len(index), index.digest)})
-        RunFolder(tmp_path / "run", resolve(Config()), facts).start(1, "cpu", 0)
+        check_run(tmp_path / "run", config, facts)
+        RunFolder(tmp_path / "run", config, facts).start(1, "cpu", 0)
 
     start()
     write(photos, ROWS[2:])
