@@ -113,12 +113,13 @@ def test_rows_survive_a_spreadsheet(tmp_path: Path) -> None:
 
 
 def test_staged_copy_obeys_labels(photos: Path, tmp_path: Path) -> None:
-    first = stage(photos, tmp_path / "node")
-    write(photos, ROWS)
-    copy = stage(photos, tmp_path / "node")
-    assert copy != first
-    for part in ("train", "val"):
-        assert scan(copy, part).digest == scan(photos, part).digest != scan(first, part).digest
+    copies = [stage(photos, tmp_path / "node")]
+    for rows in (ROWS, [(MOVED, "move", C)], [(MOVED, "move", B)]):
+        write(photos, rows)
+        copies.append(stage(photos, tmp_path / "node"))
+        for part in ("train", "val"):
+            assert scan(copies[-1], part).digest == scan(photos, part).digest
+    assert len(set(copies)) == 4
 
 
 def test_dropped_photos_keep_their_origin(photos: Path, tmp_path: Path) -> None:
