@@ -31,7 +31,7 @@ def find_suspects(options: argparse.Namespace) -> None:
     if options.out and options.out.exists():
         raise ValueError(f"{options.out} exists, and may hold decisions: it is not overwritten. Name another file")
     from leafdist.runs.named import named_runs
-    from leafdist.suspects.page import page
+    from leafdist.suspects.pictured import page
     from leafdist.suspects.pooled import pool
     from leafdist.suspects.suspects import find, write
 
