@@ -32,6 +32,7 @@ LAYERS = (
     "prepare",
     "compare",
     "average",
+    "suspects",
     "predict",
     "report",
     "export",

@@ -1,9 +1,9 @@
 """Leaf ids from a file: which photos show the same leaf."""
 
-import csv
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from leafdist.data.columns import read_columns
 from leafdist.data.layouts import one_form
 
 LeafIds = dict[tuple[str, str], str]  # (class, stem) to the leaf's id; ids count within their class
@@ -12,29 +12,9 @@ LeafIds = dict[tuple[str, str], str]  # (class, stem) to the leaf's id; ids coun
 def read_groups(path: Path) -> LeafIds:
     """Read leaf ids by (class, stem), without empty ids. Raises ValueError naming the file and line."""
     ids: LeafIds = {}
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            file.seek(0)
-            mark = next((mark for mark in "\t;," if mark in head), "\t")
-            rows = csv.DictReader(file, delimiter=mark, quoting=csv.QUOTE_NONE if mark == "\t" else csv.QUOTE_MINIMAL)
-            if missing := {"class", "stem", "leaf_id"} - set(rows.fieldnames or ()):
-                raise ValueError(
-                    f"{path} lacks the column {min(missing)!r}: its first line must be class, stem, leaf_id, with "
-                    f"tabs, commas or semicolons between them. It is {', '.join(rows.fieldnames or ()) or 'empty'}"
-                )
-            for row in rows:
-                name, stem, leaf = row["class"], row["stem"], row["leaf_id"]
-                if name is None or stem is None or leaf is None:
-                    raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate all lines alike")
-                if leaf and ids.setdefault((name, stem), leaf) != leaf:
-                    raise ValueError(
-                        f"{path}, line {rows.line_num}: {name}/{stem} has a second leaf id, {leaf!r}. Keep one"
-                    )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(
-            f"{path} cannot be read ({error}): it must be a TSV or CSV in UTF-8. Check the path"
-        ) from error
+    for line, (name, stem, leaf) in read_columns(path, ("class", "stem", "leaf_id")):
+        if leaf and ids.setdefault((name, stem), leaf) != leaf:
+            raise ValueError(f"{path}, line {line}: {name}/{stem} has a second leaf id, {leaf!r}. Keep one")
     return ids
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from leafdist.data.layouts import check_spelling, check_split, refuse_other_classes
 from leafdist.data.names import Names
 from leafdist.data.photos import check_finished, in_words, list_classes, list_images
+from leafdist.data.relabel import obey_labels
 
 NEEDED = ("train", "val")  # splits in which each class needs a photo
 THREADS = 16  # folders listed at a time: a network answers slowly
@@ -34,7 +35,8 @@ class Index:
 
     names: `class/file` relative to `root/split`; labels (n,) int16 into `classes`; digest: of names and sizes, tells
     what a run is trained on; stamp: of names, sizes and times, tells what a pack was made from; set_aside: photos of
-    the folder that are not in names; passed_over: how many other files are there, by kind.
+    the folder that are not in names; passed_over: how many other files are there, by kind; dropped: names of photos
+    that labels.tsv takes out. A photo that it moves keeps its name, which tells where it lies, not its class.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class Index:
     stamp: str
     set_aside: tuple[SetAside, ...] = ()
     passed_over: dict[str, int] = field(default_factory=dict)
+    dropped: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -58,13 +61,14 @@ class Index:
 def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
     """Scan `root/split`. With `classes` (those of train) the folders must be the same; labels follow their order.
 
-    In test a class may have no photo. Raises ValueError naming the folder that is missing, empty or of another class.
+    In test a class may have no photo. Raises ValueError naming the folder that is missing, empty or of another class,
+    or the row of labels.tsv that is wrong.
     """
-    return scan_facts(root, split, classes)[0]
+    return obey_labels(scan_facts(root, split, classes)[0])
 
 
 def scan_facts(root: Path, split: str, classes: Sequence[str] | None = None) -> tuple[Index, NDArray[np.int64]]:
-    """Scan as `scan` does; also return the size in bytes and the time of change in ns of each photo, (n, 2)."""
+    """Scan without labels.tsv; also return the size in bytes and the time of change in ns of each photo, (n, 2)."""
     folder, known = check_classes(root, split, classes)
     names = sorted(known)
     with ThreadPoolExecutor(THREADS) as pool:

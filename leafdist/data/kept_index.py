@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from leafdist.data.cache import Say, alone, is_readable, new_file, prune, read_header, write_header
 from leafdist.data.index import THREADS, Index, check_classes, labels_of, scan, scan_facts
 from leafdist.data.names import Names
+from leafdist.data.relabel import obey_labels
 
 FORMAT = 2
 SAMPLE = 50_000  # photos whose size and time are compared, evenly spread: about a second on a local disk
@@ -48,10 +49,11 @@ def open_index(root: Path, split: str, classes: Sequence[str] | None, cache: Pat
     header = cache / f"index-{split}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}.index"
     try:
         with alone(cache, header.stem, say):
-            return _load(header, folder, known) or _scan_and_keep(header, root, split, known)
+            index = _load(header, folder, known) or _scan_and_keep(header, root, split, known)
     except OSError as error:
         say(f"{header}: the index is not kept ({error}); the next job scans {folder} again")
-        return scan(root, split, known)
+        index = scan_facts(root, split, known)[0]
+    return obey_labels(index, say)  # after all that is kept, since a person may change them at any time
 
 
 def at_hand(index: Index) -> Index:

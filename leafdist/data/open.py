@@ -162,7 +162,7 @@ def origin(index: Index) -> Origin:
         return Origin(None, "unknown: there is no split.json")
     report = files.read_json(path)
     digests = report.get("digests") if isinstance(report, dict) else None
-    lines = sorted(index.every_name)
+    lines = sorted([*index.every_name, *index.dropped])
     found = sha256("".join(f"{line}\n" for line in lines).encode("utf-8", "surrogateescape")).hexdigest()
     if not isinstance(digests, dict) or digests.get(index.folder.name) != found:
         return Origin(None, "unknown: the photos are not those that split.json speaks of")

@@ -37,7 +37,7 @@ class DataFacts:
             before, after = self.data.get(split), new.data.get(split)
             if before != after:
                 old, now = (counted(one.photos if one else 0, "photo") for one in (before, after))
-                yield f"data: {split}: {old} -> {now if old != now else 'as many, with other names or sizes'}"
+                yield f"data: {split}: {old} -> {now if old != now else 'as many, with other names, sizes or labels'}"
         if self.class_weights != new.class_weights:
             yield "the file of optim.class_weights: other weights"
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from leafdist.data.labels import LabelCounts
 from leafdist.system import plain
 
 NEAR = "near"  # groups by likeness and file numbers, instead of a file with leaf ids
@@ -23,7 +24,8 @@ class SplitReport:
     """split.json; fields of an older or another kind of split that it lacks have their defaults.
 
     groups: digest of the file with leaf ids, or NEAR; classes: photos of each part of each class, and those left over,
-    skipped or without leaf id; totals: their sums; digests: of the sorted lines `class/file` of each part.
+    skipped or without leaf id; totals: their sums; digests: of the sorted lines `class/file` of each part; labels: the
+    file by which photos were moved and dropped.
     """
 
     groups: str | None = None
@@ -38,6 +40,7 @@ class SplitReport:
     totals: dict[str, int] = field(default_factory=dict)
     classes: dict[str, dict[str, int]] = field(default_factory=dict)
     digests: dict[str, str] = field(default_factory=dict)
+    labels: LabelCounts | None = None
 
     @classmethod
     def read(cls, root: Path) -> "SplitReport | None":

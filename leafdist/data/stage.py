@@ -17,6 +17,7 @@ from leafdist.data import cache as caches
 from leafdist.data.cache import Say
 from leafdist.data.decode import LIMIT, Fit
 from leafdist.data.index import Index, scan
+from leafdist.data.labels import NAME
 from leafdist.data.pack import BESIDE, PACK, cache_folder, check, ensure_pack, family
 from leafdist.data.photos import below_single_folders
 from leafdist.system import console, files, plain, signals
@@ -117,9 +118,11 @@ def scan_all(root: Path) -> dict[str, Index]:
 
 
 def key(source: Path, indexes: dict[str, Index]) -> str:
-    """Return a digest of the path of the source and of the names, sizes and times of what it holds."""
+    """Return a digest of the path of the source and of the names, sizes, times and labels of what it holds."""
     status = source.stat()
     version = "".join(index.stamp for index in indexes.values()) or f"{status.st_size} {status.st_mtime_ns}"
+    if (source / NAME).is_file():
+        version += files.sha256(source / NAME)
     return hashlib.sha256(os.fsencode(f"{source.resolve()}\t{version}")).hexdigest()[:16]
 
 
@@ -174,11 +177,11 @@ def copy_archive(source: Path, new: Path, target: Path) -> str:
 
 def copy_folder(source: Path, indexes: dict[str, Index], new: Path, target: Path) -> None:
     """Copy photos, with their times, and packs into `new`. Raises ValueError where the source changes meanwhile."""
-    pairs = [(source / name, new / name) for name in ("split.json",) if (source / name).exists()]
+    pairs = [(source / name, new / name) for name in ("split.json", NAME) if (source / name).exists()]
     for split, index in indexes.items():
         for label in index.classes:
             (new / split / label).mkdir(parents=True)
-        pairs += [(index.folder / name, new / split / name) for name in index.names]
+        pairs += [(index.folder / name, new / split / name) for name in (*index.names, *index.dropped)]
         made = cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json")
         for header in filter(lambda path: caches.is_readable(path.with_suffix(".u8")), made):
             side = header.stem.rsplit("-", 3)[1]

@@ -54,6 +54,7 @@ def add(commands: Any) -> None:
             "leafdist split raw splitted --groups leaf_ids.tsv --groups near --mode hardlink",
             "leafdist split raw splitted --layout crop/disease",
             "leafdist split raw folds --groups near --folds 5",
+            "leafdist split raw splitted --labels labels.tsv",
         ),
     )
     split.add_argument("raw", metavar="RAW", type=Path, help="folder of class folders")
@@ -76,6 +77,13 @@ def _add_what_is_shared(command: argparse.ArgumentParser) -> None:
         default=[],
         help="leaf ids: a TSV or CSV file of class, stem, leaf_id; near: by file numbers and likeness; both, if given "
         "twice: near for the photos that the file leaves out",
+    )
+    command.add_argument(
+        "--labels",
+        metavar="FILE",
+        type=Path,
+        help="labels.tsv, from `leafdist suspects`: photos that a person looked at, with path, action (keep, move, "
+        "drop) and class",
     )
     command.add_argument(
         "--layout",
@@ -126,7 +134,7 @@ def audit_data(options: argparse.Namespace) -> int:
     from leafdist.system.processes import usable_cores
 
     groups, near = _groups(options.groups)
-    report = audit(options.root, groups, usable_cores(), near=near, layout=options.layout)
+    report = audit(options.root, groups, usable_cores(), near=near, layout=options.layout, labels=options.labels)
     if options.json:
         files.write_json(options.json, report.json())
         console.say_aside(f"wrote {options.json}")
@@ -144,6 +152,7 @@ def split_data(options: argparse.Namespace) -> None:
 
     groups, near = _groups(options.groups)
     given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
+    given["labels"] = options.labels
     report = split(options.raw, options.dest, groups=groups, near=near, layout=options.layout, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
     floors = " (--order listed deals whole shares, as the protocol does)" if report.totals["left_over"] else ""

@@ -25,7 +25,7 @@ class Together:
 def find_groups(
     raw: RawPhotos, names: Mapping[str, Sequence[str]], file: Path | None, say: Callable[[str], None], *, near: bool
 ) -> Together:
-    """Find which photos stay together. Raises ValueError."""
+    """Find which photos stay together, by the class and name with which they lie. Raises ValueError."""
     leaves = _leaves(raw, names, file, say) if file else {}
     without = Counter(label for label, files in names.items() for one in files if (label, one) not in leaves)
     report = SplitReport(groups=sha256(file) if file else NEAR if near else None)
@@ -34,7 +34,9 @@ def find_groups(
     from leafdist.prepare.grouping import near_groups  # noqa: PLC0415  # imports scipy
 
     photos = sorted((label, one) for label, files in names.items() for one in files)
-    numbers = near_groups([raw.root / raw.at(photo) for photo in photos], photos, leaves, usable_cores()).tolist()
+    paths, lying = ([find(photo) for photo in photos] for find in (raw.path, raw.as_given))
+    known = {raw.as_given(photo): leaf for photo, leaf in leaves.items()}
+    numbers = near_groups(paths, lying, known, usable_cores()).tolist()
     found = dict(zip(photos, numbers, strict=True))
     sizes = Counter(numbers)
     classes = Counter(number for number, _ in {(number, label) for (label, _), number in found.items()})
@@ -49,8 +51,10 @@ def _leaves(
     if unknown := unknown_classes(ids, names, file):
         say(f"{file} names {len(unknown)} classes that {raw.root} lacks: {', '.join(unknown)}")
     found: dict[Photo, tuple[str, str]] = {}
-    for label, files in names.items():
-        found |= {(label, one): (label, leaf) for one in files if (leaf := leaf_of(ids, label, one))}
+    for photo in [(label, one) for label, files in names.items() for one in files]:
+        label, one = raw.as_given(photo)
+        if leaf := leaf_of(ids, label, one):
+            found[photo] = label, leaf
     if not found:
         raise ValueError(
             f"{file} names no photo of {raw.root}: class and stem must be folder and file name without ending"

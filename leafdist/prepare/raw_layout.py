@@ -27,17 +27,27 @@ _YEAR = re.compile(r"(19|20)\d\d((0[1-9]|1[0-2])([0-2]\d|3[01])(\d{4}|\d{6})?)?"
 @dataclass
 class RawPhotos:
     """names: file names by class, as a split has them; sources: where photos lie below root if not at class/name;
-    others: entries of each class that are no photos, by kind; remarks: what is left out or renamed, a sentence each."""
+    others: entries of each class that are no photos, by kind; remarks: what is left out or renamed, a sentence each;
+    given: the class and name with which photos lie that labels.tsv moved."""
 
     root: Path
     names: dict[str, list[str]] = field(default_factory=dict)
     sources: dict[Photo, str] = field(default_factory=dict)
     others: dict[str, Counter[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    given: dict[Photo, Photo] = field(default_factory=dict)
 
     def at(self, photo: Photo) -> str:
         """Return the path of a photo below `root`."""
         return self.sources.get(photo, "/".join(photo))
+
+    def path(self, photo: Photo) -> Path:
+        """Return the file of a photo."""
+        return self.root / self.at(photo)
+
+    def as_given(self, photo: Photo) -> Photo:
+        """Return the class and name with which a photo lies."""
+        return self.given.get(photo, photo)
 
 
 def find_photos(raw: Path, layout: str | None = None) -> RawPhotos:

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Literal, cast
 
 from leafdist.data.folds import fold_name
+from leafdist.data.labels import counts_of, read_labels
 from leafdist.data.layouts import check_spelling
 from leafdist.data.photos import ending, in_words
 from leafdist.data.split_report import SplitReport
 from leafdist.prepare.keep_together import find_groups
 from leafdist.prepare.partition import RATIOS, ClassSplit, Photo, fold, split_classes
 from leafdist.prepare.raw_layout import RawPhotos, find_photos
+from leafdist.prepare.relabel_raw import relabel_raw
 from leafdist.prepare.unfinished import unfinished
 from leafdist.system.console import counted
 from leafdist.system.files import write_json
@@ -49,6 +51,7 @@ def split(
     layout: str | None = None,
     folds: int | None = None,
     mode: Mode = "copy",
+    labels: Path | None = None,
     say: Say = print,
 ) -> SplitReport:
     """Put the photos of `raw` into `dest/{train,val,test}/<class>/`; return what `split.json` holds.
@@ -59,8 +62,8 @@ def split(
     leaf_id; the photos of a leaf stay together, and the ratios are met as well as whole leaves allow. near: so do
     photos that look alike, and those without an id whose file numbers follow each other.
     folds: a fifth goes to test, the rest to that many parts; `dest/fold-k/{train,val,test}` has part k as val, the
-    others as train. An interrupted split starts over. Raises ValueError for input that it cannot split, before anything
-    is written.
+    others as train. labels: a labels.tsv; photos are moved and dropped first. An interrupted split starts over. Raises
+    ValueError for input that it cannot split, before anything is written.
     """
     if order not in ("shuffled", "listed"):
         raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")
@@ -72,14 +75,19 @@ def split(
         say(remark)
     if kinds := sum(photos.others.values(), Counter[str]()):
         say(f"passed over, since they are no photos: {in_words(kinds)}")
+    counts = None
+    if labels:
+        rows = read_labels(labels)
+        photos, counts = relabel_raw(photos, rows), counts_of(labels, rows)
+        say(f"{labels}: {counts.words()}")
     names = in_order(photos, order, seed)
     if heic := sum(ending(file) in (".heic", ".heif") for files in names.values() for file in files):
         say(f"HEIC photos, which training cannot read: {heic}. Convert them to JPEG and split again")
     together = find_groups(photos, names, groups, say, near=near)
     floors, skipped = order == "listed", {label: kinds.total() for label, kinds in photos.others.items()}
     plan = split_classes(names, skipped, together.groups, folds, floors=floors, without_id=together.without_id)
-    raw, sources = photos.root, {photo: photos.root / path for photo, path in photos.sources.items()}
-    facts = replace(together.report, format=FORMAT, seed=seed, order=order, mode=mode)
+    raw, sources = photos.root, {photo: photos.path(photo) for photo in photos.sources}
+    facts = replace(together.report, format=FORMAT, seed=seed, order=order, mode=mode, labels=counts)
     with unfinished(dest, say):
         if folds is None:
             _put(raw, dest, plan, mode, sources)

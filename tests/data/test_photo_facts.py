@@ -22,7 +22,7 @@ def facts(classes: str, **photos: int | str) -> DataFacts:
         (
             facts("ab", train="x"),
             facts("ab", train="y"),
-            ["data: train: 1 photo -> as many, with other names or sizes"],
+            ["data: train: 1 photo -> as many, with other names, sizes or labels"],
         ),
         (facts("ab", val=2), facts("ab"), ["data: val: 2 photos -> 0 photos"]),
         (facts("ab"), facts("bc"), ["classes: without a, with c"]),

@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from leafdist.data.groups import LeafIds, leaf_of, read_groups, unknown_classes
+from leafdist.data.labels import read_labels
 from leafdist.prepare.audit.audit_report import Report
+from leafdist.prepare.audit.decided import decide
 from leafdist.prepare.audit.duplicates import check_duplicates, find_twins
 from leafdist.prepare.audit.faults import check_classes, check_files, count
 from leafdist.prepare.audit.finding import Finding
@@ -36,11 +38,13 @@ def audit(
     *,
     near: bool = False,
     layout: str | None = None,
+    labels: Path | None = None,
 ) -> Report:
     """Read every photo of a raw or a split folder once, with `workers` processes, and check it.
 
     near: also look for leaves on two sides among photos without an id, as `leafdist split --groups near` does. layout:
-    of a raw folder, see `find_photos`. Raises ValueError for a folder without photos, or a file that cannot be read.
+    of a raw folder, see `find_photos`. labels: a labels.tsv. Raises ValueError for a folder without photos, or a file
+    that cannot be read.
     """
     start = time.monotonic()
     listing = list_folder(root, layout)
@@ -51,6 +55,7 @@ def audit(
         raise ValueError(
             f"{groups} names none of the {len(photos)} photos of {root}: `stem` is a name without its ending"
         )
+    decided, rows = decide(photos, labels, read_labels(labels)) if labels else ({}, [])
     features = read_features([listing.root / photo.path for photo in photos], workers)
     twins = find_twins(features, workers)
     pairs = chains(leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)
@@ -59,7 +64,8 @@ def audit(
     findings = [
         *check_files(listing, features.facts),
         *check_classes(listing),
-        *check_duplicates(photos, twins),
+        *check_duplicates(photos, twins, decided),
+        *rows,
         *(check_leaves(photos, ids, unknown) if groups else []),
         *check_neighbours(photos, neighbours or []),
         *check_shortcuts(probes),

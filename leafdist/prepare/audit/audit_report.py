@@ -23,6 +23,7 @@ PICTURELESS = {
     "other entries",
     "no leaf id",
     "imbalance",
+    "labels ignored",
 }
 MARKS = {"error": "ERROR", "warning": "warning", "note": "note"}
 

@@ -6,10 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from leafdist.prepare.audit.decided import Decided
 from leafdist.prepare.audit.finding import Finding, Level
 from leafdist.prepare.audit.folder_listing import Photo
 from leafdist.prepare.features import Features
 from leafdist.prepare.near import VIEWS, near_duplicates
+
+WHAT = {
+    "exact duplicates": "groups of photos with the same content",
+    "near-duplicates": "pairs of photos that look the same",
+}
 
 
 @dataclass(frozen=True)
@@ -37,15 +43,17 @@ def find_twins(features: Features, workers: int) -> Twins:
     )
 
 
-def check_duplicates(photos: Sequence[Photo], twins: Twins) -> list[Finding]:
-    """Report each group of duplicates, in two findings if it has two labels and is on two sides of the split."""
-    equal = _sort_out("exact duplicates", "groups of photos with the same content", photos, twins.equal, [])
-    near = _sort_out("near-duplicates", "pairs of photos that look the same", photos, twins.near, twins.remarks)
-    return equal + near
+def check_duplicates(photos: Sequence[Photo], twins: Twins, decided: Decided) -> list[Finding]:
+    """Report each group of duplicates, in two findings if it has two labels and is on two sides of the split.
+
+    A photo of which it was decided that it is kept or dropped has no part in a conflict of labels.
+    """
+    equal = _sort_out(photos, decided, "exact duplicates", twins.equal, [])
+    return equal + _sort_out(photos, decided, "near-duplicates", twins.near, twins.remarks)
 
 
 def _sort_out(
-    kind: str, what: str, photos: Sequence[Photo], groups: Sequence[tuple[int, ...]], remarks: Sequence[str]
+    photos: Sequence[Photo], decided: Decided, kind: str, groups: Sequence[tuple[int, ...]], remarks: Sequence[str]
 ) -> list[Finding]:
     two_labels = "stand under two labels: one is wrong. See them with --html, move or delete that file, split again"
     two_sides = "stand on two sides of the split: the model is tested on what it has seen. Split with --groups near"
@@ -55,15 +63,17 @@ def _sort_out(
         "within a class": ("warning", "stand in one class and split: they count double", []),
     }
     for row, group in enumerate(groups):
-        labels, splits = {photos[k].label for k in group}, {photos[k].split for k in group}
+        labels, splits = {decided.get(k, photos[k].label) for k in group} - {""}, {photos[k].split for k in group}
         found = [case for case, sides in (("across classes", labels), ("across splits", splits)) if len(sides) > 1]
-        for case in found or ["within a class"]:
+        if not found and len({photos[k].label for k in group}) == 1:
+            found = ["within a class"]
+        for case in found:
             cases[case][2].append(row)
     return [
         Finding(
             f"{kind} {case}",
             level,
-            f"{len(rows)} {what} {text}",
+            f"{len(rows)} {WHAT[kind]} {text}",
             [tuple(photos[k].path for k in groups[row]) for row in rows],
             [remarks[row] for row in rows] if remarks else [],
         )

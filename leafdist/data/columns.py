@@ -1,0 +1,34 @@
+"""Reads named columns of a TSV or CSV file that a person wrote or a spreadsheet saved."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+
+def read_columns(path: Path, names: Sequence[str], *, paths: bool = False) -> Iterator[tuple[int, list[str]]]:
+    """Yield the number of each line and its values of the columns `names`.
+
+    paths: values may be paths of files, of any bytes, and a quote then has a meaning between tabs too. Raises
+    ValueError naming the file, and the line where one is wrong.
+    """
+    errors = "surrogateescape" if paths else "strict"
+    try:
+        with path.open(encoding="utf-8-sig", errors=errors, newline="") as file:
+            head = file.readline()
+            file.seek(0)
+            mark = next((mark for mark in "\t;," if mark in head), "\t")
+            quoting = csv.QUOTE_NONE if mark == "\t" and not paths else csv.QUOTE_MINIMAL
+            rows = csv.DictReader(file, delimiter=mark, quoting=quoting)
+            if missing := set(names) - set(rows.fieldnames or ()):
+                raise ValueError(
+                    f"{path} lacks the column {min(missing)!r}: its first line must be {', '.join(names)}, with "
+                    f"tabs, commas or semicolons between them. It is {', '.join(rows.fieldnames or ()) or 'empty'}"
+                )
+            for row in rows:
+                if any(row[name] is None for name in names):
+                    raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate all lines alike")
+                yield rows.line_num, [row[name] for name in names]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}): it must be a TSV or CSV in UTF-8. Check the path"
+        ) from error

@@ -1,0 +1,83 @@
+"""What runs say of the photos of their val splits, which they never trained on: one row a photo."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from leafdist.data.folds import fold_root
+from leafdist.runs.layout import command_for
+from leafdist.runs.photo_tables import Probabilities
+from leafdist.runs.record import RunRecord
+from leafdist.system.console import counted
+
+SPLIT = "val"
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """The answers of `runs` runs: path and file of each photo, its label (n,), and the mean of the probabilities (n,C).
+
+    unreadable: answers without probabilities, which are left out.
+    """
+
+    classes: list[str]
+    paths: list[str]
+    files: list[Path]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    runs: int
+    unreadable: int
+
+    def headline(self, suspects: int) -> str:
+        """Say in one line how much was looked at, and how many labels look wrong."""
+        share = f"{suspects:,} labels look wrong ({suspects / max(1, len(self.paths)):.1%})"
+        aside = f"; left out: {counted(self.unreadable, 'answer')} on photos that cannot be read"
+        return f"{counted(len(self.paths), 'photo')} of {counted(self.runs, 'run')}: {share}" + aside * bool(
+            self.unreadable
+        )
+
+
+def pool(runs: Sequence[Path]) -> Pooled:
+    """Read the probabilities of each run on its val split.
+
+    Raises ValueError for a run that is not evaluated there, for other classes, and for a photo with two labels.
+    """
+    classes: list[str] = []
+    labels: dict[str, str] = {}
+    sums: dict[str, list[NDArray[np.float64]]] = {}
+    lie: dict[str, Path] = {}
+    unreadable = 0
+    for run in runs:
+        table, folder = _read(run)
+        classes = classes or table.classes
+        if table.classes != classes:
+            raise ValueError(f"{run} has other classes than {runs[0]}: name runs on the same classes")
+        for path, label, values in zip(table.paths, table.labels, table.values, strict=True):
+            if np.isnan(values).any():
+                unreadable += 1
+                continue
+            if labels.setdefault(path, label) != label:
+                raise ValueError(
+                    f"{path} is {labels[path]} in one run and {label} in {run}: name runs of one labels.tsv, or "
+                    "evaluate them again"
+                )
+            sums.setdefault(path, []).append(values)
+            lie.setdefault(path, folder / path)
+    if not sums:
+        raise ValueError(f"{runs[0]}: no photo of {SPLIT} could be read. Check the photos, and evaluate again")
+    number = {name: at for at, name in enumerate(classes)}
+    known = np.array([number[labels[path]] for path in sums])
+    means = np.array([np.mean(values, axis=0) for values in sums.values()])
+    return Pooled(classes, list(sums), list(lie.values()), known, means, len(runs), unreadable)
+
+
+def _read(run: Path) -> tuple[Probabilities, Path]:
+    """The answers of a run and the folder of the photos. Raises ValueError naming the command that makes them."""
+    record = RunRecord.open(run)
+    if SPLIT not in record.evaluations:
+        raise ValueError(f"{run} is not evaluated on {SPLIT}: run {command_for(run, SPLIT)}")
+    data, root = record.config.data, record.evaluations[SPLIT].root
+    return record.probabilities(SPLIT), Path(root or fold_root(Path(data.root), data.fold)) / SPLIT

@@ -1,0 +1,56 @@
+"""Photos whose label is probably wrong: confident learning (Northcutt et al. 2021, doi 10.1613/jair.1.12125)."""
+
+import csv
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from leafdist.data.labels import COLUMNS
+from leafdist.suspects.out_of_fold import Pooled
+from leafdist.system import files
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """A photo `class/file`, the class that it was given and the likeliest one; quality: the probability of the former,
+    between 0 and 1; file: where it lay when it was judged.
+    """
+
+    path: str
+    given: str
+    suggested: str
+    quality: float
+    file: Path
+
+
+def find(answers: Pooled) -> list[Suspect]:
+    """Return the photos that cleanlab calls mislabelled, those of the lowest quality first."""
+    from cleanlab.filter import find_label_issues  # noqa: PLC0415 - an extra
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "May not flag all label issues", UserWarning)  # in a class of one photo
+        rows = find_label_issues(
+            answers.labels, answers.probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
+        )
+    suggested = answers.probabilities.argmax(1)
+    return [
+        Suspect(
+            answers.paths[row],
+            answers.classes[answers.labels[row]],
+            answers.classes[suggested[row]],
+            float(answers.probabilities[row, answers.labels[row]]),
+            answers.files[row],
+        )
+        for row in rows
+    ]
+
+
+def write(path: Path, suspects: Sequence[Suspect]) -> None:
+    """Write a labels.tsv in which each is to keep its label, with the class that `move` would give it."""
+    with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
+        table = csv.writer(file, delimiter="\t", lineterminator="\n")
+        table.writerow([*COLUMNS, "comment"])
+        for one in suspects:
+            comment = f"given {one.given}, suggested {one.suggested}, quality {one.quality:.4f}"
+            table.writerow([one.path, "keep", one.suggested, comment])
