@@ -64,7 +64,7 @@ class Snapshot:
 
     @property
     def average(self) -> Tensors | None:
-        """Those of the network with the average of the weights, where there is one, once they have arrived."""
+        """Tensors of the network with the average of the weights, where there is one, once they have arrived."""
         return self.copies.tensors[2] if len(self.copies.tensors) > 2 else None
 
 

@@ -17,12 +17,12 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
-from leafdist.training.average import WeightAverage, copy_network
 from leafdist.training.graph import StepGraph
 from leafdist.training.head_features import HeadOnFeatures
 from leafdist.training.not_finite import FiniteWatch
 from leafdist.training.optim import build_optimizer, gradient_norm, guard_update, learning_rate, set_rate
 from leafdist.training.rates import group_parameters
+from leafdist.training.weight_average import WeightAverage, copy_network
 
 SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, no scale helps
 

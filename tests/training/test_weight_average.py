@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from leafdist.training.average import WeightAverage, copy_network, decay_of
+from leafdist.training.weight_average import WeightAverage, copy_network, decay_of
 from tests.helpers.programs import TINY, Program
 
 DECAY = 0.9
