@@ -31,8 +31,8 @@ def find_suspects(options: argparse.Namespace) -> None:
     if options.out and options.out.exists():
         raise ValueError(f"{options.out} exists, and may hold decisions: it is not overwritten. Name another file")
     from leafdist.runs.named import named_runs
-    from leafdist.suspects.pictured import page
     from leafdist.suspects.out_of_fold import pool
+    from leafdist.suspects.pictured import page
     from leafdist.suspects.suspects import find, write
 
     answers = pool(named_runs(options.runs))
