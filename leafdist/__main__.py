@@ -9,7 +9,18 @@ from leafdist.system import completion, console, ctrl_c, environment, streams
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT
 
-FOLDERS = ("prepare", "data", "jobs", "doctor", "bench", "runs", "compare", "average", "suspects", "report")
+FOLDERS: tuple[str, ...] = (
+    "prepare",
+    "data",
+    "jobs",
+    "doctor",
+    "bench",
+    "runs",
+    "compare",
+    "average",
+    "suspects",
+    "report",
+)
 FOLDERS += ("predict", "export", "tracking")
 
 

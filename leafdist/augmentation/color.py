@@ -40,7 +40,8 @@ def saturation(images: Tensor, factor: Tensor) -> Tensor:
 def luma(images: Tensor) -> Tensor:
     """Return the gray of each pixel (B,1,h,w), by the weights of torchvision and PIL."""
     red, green, blue = images.split(1, 1)
-    return (red * 0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)
+    gray: Tensor = (red * 0.2989).add_(green, alpha=0.587).add_(blue, alpha=0.114)
+    return gray
 
 
 def hue(images: Tensor, turns: Tensor) -> Tensor:

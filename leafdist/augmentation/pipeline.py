@@ -1,6 +1,6 @@
 """All that is drawn for the photos of a batch, in its order: moved, coloured, blurred, normalised, erased."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 
 import torch
@@ -17,11 +17,11 @@ PART = 2**19  # values of photos that a CPU works on at a time: with what is mad
 class Draws:
     """Uniform numbers in [0, 1), (B,4) each; None: that part is off.
 
-    places: flip across, flip down, crop y, crop x; geometry: area, ratio, angle; color: brightness, contrast,
+    spots: flip across, flip down, crop y, crop x; geometry: area, ratio, angle; color: brightness, contrast,
     saturation, hue; effects: gray, blur, how much; erase: whether, area, ratio, where; trivial: which, level, sign.
     """
 
-    places: Tensor
+    spots: Tensor
     geometry: Tensor | None = None
     color: Tensor | None = None
     effects: Tensor | None = None
@@ -30,8 +30,8 @@ class Draws:
 
     def part(self, rows: slice) -> "Draws":
         """Return those of some photos."""
-        every = {item.name: getattr(self, item.name) for item in fields(self)}
-        return Draws(**{name: None if draws is None else draws[rows] for name, draws in every.items()})
+        every: dict[str, Tensor | None] = {item.name: getattr(self, item.name) for item in fields(self)}
+        return replace(self, **{name: draws[rows] for name, draws in every.items() if draws is not None})
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,15 @@ class Pipeline:
 
     def maps(self, draws: Draws, photo: int) -> Tensor:
         """Compose flips, rotation, crop and TrivialAugment's operation to maps (B,3,3), see geometry.py."""
-        settings, places = self.settings, draws.places
-        degrees, size = torch.zeros_like(places[:, 0]), torch.full_like(places[:, 0], self.side)
+        settings, spots = self.settings, draws.spots
+        degrees, size = torch.zeros_like(spots[:, 0]), torch.full_like(spots[:, 0], self.side)
         sizes = size, size
         if draws.geometry is not None:
             degrees = (2 * draws.geometry[:, 2] - 1) * settings.rotate
             if settings.scale:
                 sizes = geometry.crop_sizes(draws.geometry, settings.scale, settings.ratio, photo)
-        maps = geometry.turned(places[:, 0] < self.hflip, places[:, 1] < self.vflip, degrees)
-        maps = maps @ geometry.windows(places[:, 2:], sizes, photo, self.side)
+        maps = geometry.turned(spots[:, 0] < self.hflip, spots[:, 1] < self.vflip, degrees)
+        maps = maps @ geometry.windows(spots[:, 2:], sizes, photo, self.side)
         if draws.trivial is not None:
             maps = maps @ trivial.moved(trivial.Chosen.of(draws.trivial), self.side)
         return maps

@@ -17,8 +17,8 @@ def read_columns(path: Path, names: Sequence[str], *, paths: bool = False) -> It
             head = file.readline()
             file.seek(0)
             mark = next((mark for mark in "\t;," if mark in head), "\t")
-            quoting = csv.QUOTE_NONE if mark == "\t" and not paths else csv.QUOTE_MINIMAL
-            rows = csv.DictReader(file, delimiter=mark, quoting=quoting)
+            plain = mark == "\t" and not paths
+            rows = csv.DictReader(file, delimiter=mark, quoting=csv.QUOTE_NONE if plain else csv.QUOTE_MINIMAL)
             if missing := set(names) - set(rows.fieldnames or ()):
                 raise ValueError(
                     f"{path} lacks the column {min(missing)!r}: its first line must be {', '.join(names)}, with "

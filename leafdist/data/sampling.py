@@ -17,16 +17,16 @@ GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, lie as evenly as c
 class ClassSampling:
     """Shows `shown` photos of each class per epoch, and each photo of a class equally often, up to one.
 
-    photos, shown, strides (C,) int64; keys (C,) uint64; order (N,) int64: the photos by class, None where they lie so.
-    Epochs go through a class's photos again and again, each time from another first one, a stride apart: so what an
-    epoch leaves out differs from time to time.
+    photos, shown, strides (C,) int64; keys (C,) uint64; order (n,): the photos class by class, None where that is how
+    they stand, as they do unless labels.tsv moved some. Epochs go through a class's photos again and again, each time
+    from another first one, a stride apart: so what an epoch leaves out differs from time to time.
     """
 
     photos: NDArray[np.int64]
     shown: NDArray[np.int64]
     strides: NDArray[np.int64]
     keys: NDArray[np.uint64]
-    order: NDArray[np.int64] | None
+    order: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, kind: str, index: Index, seed: int) -> "ClassSampling":
@@ -35,8 +35,8 @@ class ClassSampling:
         shown = allot(len(index), np.ones(len(photos)) if kind == "balanced" else np.sqrt(photos))
         strides = np.array([stride_of(count) for count in photos.tolist()])
         keys = np.random.Philox(key=stream_key(seed, 0, Purpose.SAMPLE)).random_raw(len(photos))
-        ordered = bool((index.labels[1:] >= index.labels[:-1]).all())  # but for those that labels.tsv has moved
-        return cls(photos, shown, strides, keys, None if ordered else np.argsort(index.labels, kind="stable"))
+        standing = bool((index.labels[1:] >= index.labels[:-1]).all())
+        return cls(photos, shown, strides, keys, None if standing else np.argsort(index.labels, kind="stable"))
 
     def __call__(self, epoch: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the photos at `positions` of an epoch that shows one class after the other, (n,) -> (n,)."""
@@ -46,7 +46,7 @@ class ClassSampling:
         turn, nth = np.divmod(epoch * shown + positions - (ends[label] - shown), count)
         offset = (scramble(self.keys[label] + turn.astype(np.uint64)) % count.astype(np.uint64)).astype(np.int64)
         first = np.cumsum(self.photos)[label] - count
-        found = first + (self.strides[label] * nth + offset) % count
+        found: NDArray[np.int64] = first + (self.strides[label] * nth + offset) % count
         return found if self.order is None else self.order[found]
 
 

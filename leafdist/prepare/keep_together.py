@@ -34,7 +34,7 @@ def find_groups(
     from leafdist.prepare.grouping import near_groups  # noqa: PLC0415  # imports scipy
 
     photos = sorted((label, one) for label, files in names.items() for one in files)
-    paths, lying = ([find(photo) for photo in photos] for find in (raw.path, raw.as_given))
+    paths, lying = [raw.path(photo) for photo in photos], [raw.as_given(photo) for photo in photos]
     known = {raw.as_given(photo): leaf for photo, leaf in leaves.items()}
     numbers = near_groups(paths, lying, known, usable_cores()).tolist()
     found = dict(zip(photos, numbers, strict=True))

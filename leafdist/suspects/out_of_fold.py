@@ -78,6 +78,6 @@ def _read(run: Path) -> tuple[Probabilities, Path]:
     """The answers of a run and the folder of the photos. Raises ValueError naming the command that makes them."""
     record = RunRecord.open(run)
     if SPLIT not in record.evaluations:
-        raise ValueError(f"{run} is not evaluated on {SPLIT}: run {command_for(run, SPLIT)}")
+        raise ValueError(f"{run} is not evaluated on {SPLIT}: run {command_for(SPLIT, run)}")
     data, root = record.config.data, record.evaluations[SPLIT].root
     return record.probabilities(SPLIT), Path(root or fold_root(Path(data.root), data.fold)) / SPLIT

@@ -84,7 +84,7 @@ def test_soup_is_the_mean_of_tensors(tmp_path: Path, root: Path, runtime: Runtim
     assert (out / "best" / "predictions-val.csv").read_text() == (out / "predictions-val.csv").read_text()
     assert "of averaged weights" in write(out).read_text()
     with pytest.raises(ValueError, match=r"soup was averaged .* Set another run\.name"):
-        RunFolder(out, meta.config, DataFacts([], {})).is_complete(1)
+        RunFolder(out, meta.config, DataFacts([], {})).is_complete(lambda step: None)
 
 
 def test_run_with_itself_answers_alike(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -143,7 +143,9 @@ def other_photos(folder: Path, config: Config) -> list[str]:
     runs = [made(folder / name, config, 0) for name in "ab"]
     write_facts(
         runs[1],
-        replace(read_facts(runs[1]), data=data_facts(open_loaders(config.data, ("train", "val"), Runtime())).data),
+        replace(
+            read_facts(runs[1]), data=data_facts(open_loaders(config.data, ("train", "val"), Runtime()), "none").data
+        ),
     )
     path = runs[1] / "run.json"
     values = json.loads(path.read_text())
