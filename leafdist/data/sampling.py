@@ -10,6 +10,7 @@ from leafdist.data.index import Index
 from leafdist.data.plan import Purpose, stream_key
 from leafdist.data.shuffle import scramble
 
+BLOCK = 1 << 20  # labels that are counted at a time: counting makes them wider
 GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, lie as evenly as can be (Knuth, vol. 3, 6.4)
 
 
@@ -17,7 +18,8 @@ GOLDEN = (math.sqrt(5) - 1) / 2  # multiples of it, modulo 1, lie as evenly as c
 class ClassSampling:
     """Shows `shown` photos of each class per epoch, and each photo of a class equally often, up to one.
 
-    photos, shown, strides (C,) int64; keys (C,) uint64. Epochs go through a class's photos again and again, each time
+    photos, shown, strides (C,) int64; keys (C,) uint64; order (n,): the photos class after class, None where they lie
+    so already, as long as labels.tsv moves none. Epochs go through a class's photos again and again, each time
     from another first one, a stride apart: so what an epoch leaves out differs from time to time.
     """
 
@@ -25,6 +27,7 @@ class ClassSampling:
     shown: NDArray[np.int64]
     strides: NDArray[np.int64]
     keys: NDArray[np.uint64]
+    order: NDArray[np.int64] | None = None
 
     @classmethod
     def of(cls, kind: str, index: Index, seed: int) -> "ClassSampling":
@@ -33,7 +36,9 @@ class ClassSampling:
         shown = allot(len(index), np.ones(len(photos)) if kind == "balanced" else np.sqrt(photos))
         strides = np.array([stride_of(count) for count in photos.tolist()])
         keys = np.random.Philox(key=stream_key(seed, 0, Purpose.SAMPLE)).random_raw(len(photos))
-        return cls(photos, shown, strides, keys)
+        by_class = (index.labels[1:] >= index.labels[:-1]).all()
+        order = None if by_class else np.argsort(index.labels, kind="stable")
+        return cls(photos, shown, strides, keys, order)
 
     def __call__(self, epoch: int, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the photos at `positions` of an epoch that shows one class after the other, (n,) -> (n,)."""
@@ -43,15 +48,14 @@ class ClassSampling:
         turn, place = np.divmod(epoch * shown + positions - (ends[label] - shown), count)
         offset = (scramble(self.keys[label] + turn.astype(np.uint64)) % count.astype(np.uint64)).astype(np.int64)
         first = np.cumsum(self.photos)[label] - count
-        return first + (self.strides[label] * place + offset) % count
+        chosen = first + (self.strides[label] * place + offset) % count
+        return chosen if self.order is None else self.order[chosen]
 
 
 def photos_of_classes(index: Index, setting: str, off: str) -> NDArray[np.int64]:
     """Return the number of photos of each class, (C,). Raises ValueError where one has none; `off` is the way out."""
-    labels = index.labels
-    assert (labels[1:] >= labels[:-1]).all(), "photos are not in the order of their classes"
-    ends = np.searchsorted(labels, np.arange(len(index.classes), dtype=labels.dtype), "right")
-    photos = np.diff(ends, prepend=0)
+    blocks = np.array_split(index.labels, len(index) // BLOCK + 1)
+    photos = sum((np.bincount(block, minlength=len(index.classes)) for block in blocks), np.zeros((), np.int64))
     if not photos.all():
         name, (key, _, _) = index.classes[int(photos.argmin())], setting.partition("=")
         raise ValueError(f"{setting}: {index.folder} has no photo of {name!r}. Add some, or set {key}={off}")
