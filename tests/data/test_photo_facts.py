@@ -1,5 +1,7 @@
 """What differs between the photos of two starts of a run, in words."""
 
+from dataclasses import replace
+
 import pytest
 
 from leafdist.data.photo_facts import DataFacts, SplitFacts
@@ -27,6 +29,11 @@ def facts(classes: str, **photos: int | str) -> DataFacts:
         (facts("ab", val=2), facts("ab"), ["data: val: 2 photos -> 0 photos"]),
         (facts("ab"), facts("bc"), ["classes: without a, with c"]),
         (facts("ab"), facts("ba"), ["classes: in another order"]),
+        (
+            facts("ab"),
+            replace(facts("ab"), class_weights=[0.5, 1.5]),
+            ["the file of optim.class_weights: other weights"],
+        ),
         (facts("a"), facts("b", test=1234), ["classes: without a, with b", "data: test: 0 photos -> 1,234 photos"]),
     ],
 )
