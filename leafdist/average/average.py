@@ -19,6 +19,7 @@ from leafdist.runs.layout import RunLayout
 from leafdist.runs.load import load_run
 from leafdist.runs.saved_config import write_config
 from leafdist.system import console, files
+from leafdist.training.selection import score_of
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
     found = evaluate(loaded.model, loaders["val"], augment, runtime, judging)
     saved = replace(metas[0].config, run=replace(config.run, folder=str(out.parent), name=out.name))
     epoch = max(meta.epoch for meta in metas)
-    meta = replace(metas[0], epoch=epoch, val_accuracy=found.accuracy, val_loss=found.mean_loss, config=saved)
+    score = score_of(config.train.select, found, classes)
+    meta = replace(
+        metas[0], epoch=epoch, val_accuracy=found.accuracy, val_loss=found.mean_loss, val_score=score, config=saved
+    )
     with files.atomic_folder(out) as folder:
         index = loaders["val"].source.index
         write_config(folder, saved)
@@ -144,5 +148,6 @@ def facts_of(photos: DataFacts, meta: CheckpointMeta, facts: AverageFacts, runti
         best_epoch=meta.epoch,
         best_val_accuracy=meta.val_accuracy,
         best_val_loss=meta.val_loss,
+        best_val_score=meta.val_score,
         ended=now(),
     )

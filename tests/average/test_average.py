@@ -67,7 +67,8 @@ def tensors(run: Path) -> dict[str, Tensor]:
 
 
 def test_soup_is_the_mean_of_tensors(tmp_path: Path, root: Path, runtime: Runtime) -> None:
-    runs, out = [made(tmp_path / str(seed), configured(root), seed) for seed in range(3)], tmp_path / "soup"
+    config, out = configured(root, train={"precision": "no", "select": "macro_f1"}), tmp_path / "soup"
+    runs = [made(tmp_path / str(seed), config, seed) for seed in range(3)]
     average(runs, out, None, runtime)
     given = [tensors(run) for run in runs]
     for key, value in tensors(out).items():
@@ -80,7 +81,8 @@ def test_soup_is_the_mean_of_tensors(tmp_path: Path, root: Path, runtime: Runtim
     assert facts.average.checkpoints == [load_best(run)[1].sha256 for run in runs]
     judged = assess(out, Request("val"), runtime).evaluation
     assert (judged.accuracy, judged.loss) == pytest.approx((meta.val_accuracy, meta.val_loss), abs=1e-12)
-    assert facts.best_val_accuracy == meta.val_accuracy
+    assert (facts.best_val_accuracy, facts.best_val_score) == (meta.val_accuracy, meta.val_score)
+    assert meta.val_score == pytest.approx(judged.macro_f1)
     assert (out / "best" / "predictions-val.csv").read_text() == (out / "predictions-val.csv").read_text()
     assert "of averaged weights" in write(out).read_text()
     with pytest.raises(ValueError, match=r"soup was averaged .* Set another run\.name"):
