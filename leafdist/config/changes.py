@@ -6,7 +6,7 @@ from leafdist.config.schema import KEYS, Config, flatten, to_dict
 
 FREE = re.compile(  # what a resumed run may change
     r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement|max_pixels)"
-    r"|train\.(graph|log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train)"
+    r"|train\.(graph|log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train|patience)"
 )
 
 

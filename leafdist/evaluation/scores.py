@@ -18,8 +18,7 @@ def summarize(predictions: Predictions, split: str, classes: tuple[str, ...], fi
     correct = int(predictions.hits.sum())
     matrix = confusion_matrix(labels, predicted, len(classes))
     each = by_class(labels, predicted, classes)
-    present = [row for row in each.values() if row.images]
-    recall = sum(row.recall for row in present) / len(present)
+    recall = over_classes(each, "recall")
     return Evaluation(
         split=split,
         images=len(labels),
@@ -27,9 +26,9 @@ def summarize(predictions: Predictions, split: str, classes: tuple[str, ...], fi
         correct=correct,
         accuracy=predictions.accuracy,
         interval=wilson(correct, len(labels)),
-        macro_precision=sum(row.precision for row in present) / len(present),
+        macro_precision=over_classes(each, "precision"),
         macro_recall=recall,
-        macro_f1=sum(row.f1 for row in present) / len(present),
+        macro_f1=over_classes(each, "f1"),
         balanced_accuracy=recall,
         top3_accuracy=top(labels, logits, 3),
         loss=predictions.mean_loss,
@@ -59,6 +58,12 @@ def by_class(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dic
     images, correct = (np.bincount(of, minlength=len(classes)).tolist() for of in (labels, labels[labels == predicted]))
     columns = zip(images, correct, recall, precision, recall, f1, strict=True)
     return {name: ClassScores(*row) for name, row in zip(classes, columns, strict=True)}
+
+
+def over_classes(each: dict[str, ClassScores], figure: str) -> float:
+    """Mean of a figure over the classes that have photos."""
+    present = [getattr(row, figure) for row in each.values() if row.images]
+    return float(sum(present) / len(present))
 
 
 def top(labels: Labels, logits: NDArray[np.float64], answers: int) -> float:

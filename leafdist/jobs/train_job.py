@@ -5,9 +5,17 @@ from pathlib import Path
 
 from leafdist.config.parse import parse_config, refusing
 from leafdist.config.resolve import check_world
+from leafdist.config.schema import Config
 from leafdist.system import console, environment, signals, streams
 
-MORE = ". A higher train.epochs continues it"
+MORE = ". A higher {} continues it"
+
+
+def to_go_on(config: Config, *, early: bool) -> str:
+    """Name what continues a finished run, which has ended `early` or not; nothing where nothing does."""
+    if early:
+        return MORE.format("train.patience")
+    return "" if config.optim.schedule == "cosine" or config.train.max_steps else MORE.format("train.epochs")
 
 
 @signals.heeded()
@@ -42,11 +50,11 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
-        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.total_steps))
-        if complete and runtime.once(lambda: folder.facts.state) == "finished":
-            bounded = config.optim.schedule == "cosine" or config.train.max_steps or not trainer.finished
-            steps, more = trainer.state.step or trainer.total_steps, "" if bounded else MORE
-            runtime.say(f"{path} is finished: {console.counted(steps, 'step')}{more}")
+        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.ending))
+        if complete and (known := runtime.once(lambda: folder.facts)).state == "finished":
+            steps = trainer.state.step or known.steps or 0
+            more = to_go_on(config, early=steps < trainer.total_steps) if trainer.finished else ""
+            runtime.say(f"{path} is finished: {trainer.ending(steps)}{more}")
             unlock_runs()
             return
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
@@ -63,9 +71,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             report.attempt(folder.path, runtime.say)
             advise(folder.path, runtime.say)
         runtime.gather(None, patient=True)  # uploads may take longer than a collective
-        best = f"best val accuracy {trainer.state.best_accuracy:.4f} in epoch {trainer.state.best_epoch + 1}"
         evaluate = "python evaluate.py" if prog == "train.py" else "leafdist evaluate"
-        runtime.say(f"done: {best}. Next: {evaluate} {console.command(path)}")
+        runtime.say(f"done: {trainer.state.best_text(config.train.select)}. Next: {evaluate} {console.command(path)}")
         unlock_runs()
 
     how = given.train

@@ -25,13 +25,14 @@ from leafdist.runs.layout import GENERATION, UNSAVED, UNVALIDATED, RunLayout, ag
 from leafdist.system import files
 
 KEEP = 2  # generations of last/
+AVERAGE = "ema.safetensors"
 DAMAGED = ".damaged"
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Copies of model and optimizer, which are written while training continues.
+    """Copies of model, optimizer and perhaps the average of the weights, which are written while training continues.
 
     state: the rest of the checkpoint, as JSON.
     """
@@ -40,9 +41,16 @@ class Snapshot:
     state: Mapping[str, object]
 
     @classmethod
-    def of(cls, model: nn.Module, optimizer: torch.optim.Optimizer, state: Mapping[str, object]) -> "Snapshot":
-        """Start to copy `model` and `optimizer` off the device. Does not wait for a GPU."""
-        return cls(HostCopies(model.state_dict(), optimizer_tensors(optimizer)), state)
+    def of(
+        cls,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        state: Mapping[str, object],
+        average: nn.Module | None = None,
+    ) -> "Snapshot":
+        """Start to copy `model`, `optimizer` and `average` off the device. Does not wait for a GPU."""
+        more = [average.state_dict()] if average else []
+        return cls(HostCopies(model.state_dict(), optimizer_tensors(optimizer), *more), state)
 
     @property
     def model(self) -> Tensors:
@@ -53,6 +61,11 @@ class Snapshot:
     def optimizer(self) -> Tensors:
         """What `optimizer_tensors` gives, once it has arrived."""
         return self.copies.tensors[1]
+
+    @property
+    def average(self) -> Tensors | None:
+        """Those of the network with the average of the weights, where there is one, once they have arrived."""
+        return self.copies.tensors[2] if len(self.copies.tensors) > 2 else None
 
 
 def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = True) -> None:
@@ -82,6 +95,8 @@ def _fill(temporary: Path, snapshot: Snapshot) -> None:
     temporary.mkdir(parents=True)
     save_tensors(snapshot.model, temporary / "model.safetensors")
     save_tensors(snapshot.optimizer, temporary / "optimizer.safetensors")
+    if snapshot.average:
+        save_tensors(snapshot.average, temporary / AVERAGE)
     files.write_json(temporary / "state.json", snapshot.state)
     sums = {path.name: files.sha256(path) for path in sorted(temporary.iterdir())}
     for name in sums:
@@ -149,6 +164,11 @@ def read_state(path: Path) -> dict[str, Any]:
 def load_model(path: Path, model: nn.Module) -> None:
     """Load the parameters and buffers of `path` into `model`."""
     model.load_state_dict(load_file(path / "model.safetensors"))
+
+
+def load_average(path: Path, average: nn.Module) -> None:
+    """Load the average of the weights in `path` into `average`."""
+    average.load_state_dict(load_file(path / AVERAGE))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

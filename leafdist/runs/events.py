@@ -33,7 +33,7 @@ class StepEvent:
 
 @dataclass(frozen=True)
 class EpochEvent:
-    """An epoch and its validation."""
+    """An epoch and its validation; val_score: what train.select names, where it is neither accuracy nor loss."""
 
     event: ClassVar[str] = "epoch"
     epoch: int
@@ -43,6 +43,7 @@ class EpochEvent:
     val_loss: float
     val_accuracy: float
     seconds: float
+    val_score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class EndEvent:
     best_epoch: int | None = None
     best_val_accuracy: float | None = None
     best_val_loss: float | None = None
+    best_val_score: float | None = None
 
 
 Event = StartEvent | StepEvent | EpochEvent | EndEvent

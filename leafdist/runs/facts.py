@@ -11,6 +11,7 @@ from leafdist.system.console import counted
 from leafdist.system.plain import from_plain, to_plain
 
 SHOWN = 5  # names in a line of the log
+SELECTED = {"macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy"}  # as people write it
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,14 @@ class Start:
 
 @dataclass(frozen=True)
 class RunResult:
-    """The run in a few numbers; best_epoch counts from 0."""
+    """The run in a few numbers; best_epoch counts from 0; best_val_score: see EpochEvent.val_score."""
 
     steps: int
     seconds: float
     best_epoch: int
     best_val_accuracy: float
     best_val_loss: float
+    best_val_score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class RunFacts:
     best_epoch: int | None = None
     best_val_accuracy: float | None = None
     best_val_loss: float | None = None
+    best_val_score: float | None = None
     ended: str | None = None
 
 
@@ -100,7 +103,7 @@ class Preprocessing:
 class CheckpointMeta:
     """The header of best/model.safetensors, repeated in best/meta.json; epoch counts from 0.
 
-    `config` is that of the training; `sha256` is the digest of the tensors.
+    `config` is that of the training; `sha256` is the digest of the tensors; `val_score`: see EpochEvent.
     """
 
     classes: list[str]
@@ -110,6 +113,17 @@ class CheckpointMeta:
     val_loss: float
     config: Config
     sha256: str
+    val_score: float | None = None
+
+    @property
+    def score_text(self) -> str:
+        """What the epoch was selected by, where it is neither accuracy nor loss: `macro F1 0.8125`; else nothing."""
+        return score_text(self.config.train.select, self.val_score)
+
+
+def score_text(select: str, score: float | None) -> str:
+    """Name a figure that epochs are selected by, with its value; nothing for None."""
+    return "" if score is None else f"{SELECTED[select]} {score:.4f}"
 
 
 def read_facts(run: Path) -> RunFacts:

@@ -91,8 +91,8 @@ class RunFolder:
         for path in [path for path in self.path.rglob(".*.tmp") if ours.fullmatch(path.name)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)  # gone with its folder
 
-    def is_complete(self, steps: int) -> bool:
-        """Whether a run without checkpoints needs none, having finished all `steps`.
+    def is_complete(self, ending: Callable[[int], str | None]) -> bool:
+        """Whether a run without checkpoints needs none, having finished; `ending` is None for a step to go on from.
 
         Raises ValueError where it has trained and there is nothing to go on from: it would be trained anew, over its
         best checkpoint. A run that was killed before its first checkpoint has `last/.unsaved`, and starts over.
@@ -101,7 +101,7 @@ class RunFolder:
         trained = known.starts or layout.metrics.exists() or layout.best_model.exists()
         if not trained or layout.unsaved.exists() or generations(layout.last):
             return False
-        if known.state == "finished" and (known.steps or 0) >= steps and layout.best_model.exists():
+        if known.state == "finished" and ending(known.steps or 0) and layout.best_model.exists():
             return True
         raise ValueError(
             f"{self.path} has trained ({known.state}), but {layout.last} has no checkpoint to go on from. Bring that "

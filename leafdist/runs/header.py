@@ -53,7 +53,8 @@ def parse_header(header: dict[str, str] | None, path: Path) -> CheckpointMeta:
 
 def header_of(meta: CheckpointMeta) -> dict[str, Any]:
     """Return the JSON object that `parse_header` reads, which best/meta.json repeats for people and scripts."""
-    return {"format": FORMAT, **to_plain(meta)}
+    values = {key: value for key, value in to_plain(meta).items() if value is not None}
+    return {"format": FORMAT, **values}
 
 
 def damaged(path: Path, error: Exception) -> ValueError:

@@ -6,7 +6,7 @@ from leafdist.system.plain import to_plain
 
 # Names that differ from `train/<key>`: an epoch's mean must not share a chart with single steps.
 NAMES = {"step": "step", "epoch": "epoch", "val_loss": "val/loss", "val_accuracy": "val/accuracy"}
-NAMES |= {"train_loss": "train/epoch_loss", "train_accuracy": "train/epoch_accuracy"}
+NAMES |= {"val_score": "val/score", "train_loss": "train/epoch_loss", "train_accuracy": "train/epoch_accuracy"}
 
 
 def row_of(event: Event) -> dict[str, float]:
@@ -15,9 +15,10 @@ def row_of(event: Event) -> dict[str, float]:
         return {}
     values = to_plain(event)
     rates = {f"lr/{group}": rate for group, rate in (values.pop("rates", None) or {}).items()}
-    return {NAMES.get(key, f"train/{key}"): value for key, value in (values | rates).items()}
+    return {NAMES.get(key, f"train/{key}"): value for key, value in (values | rates).items() if value is not None}
 
 
 def summary_of(result: RunResult | None) -> dict[str, float]:
     """Return the figures of a result, `best_epoch` as `best/epoch`."""
-    return {key.replace("best_", "best/", 1): value for key, value in to_plain(result).items()} if result else {}
+    values = to_plain(result) if result else {}
+    return {key.replace("best_", "best/", 1): value for key, value in values.items() if value is not None}

@@ -5,6 +5,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from leafdist.config.schema import TrainConfig
+from leafdist.data.index import Index
+from leafdist.evaluation.predictions import Predictions
+from leafdist.evaluation.tables import write_predictions
+from leafdist.runs import checkpoint
+from leafdist.runs.checkpoint import Snapshot
+from leafdist.runs.facts import CheckpointMeta
+from leafdist.runs.layout import RunLayout
+from leafdist.system import files
 from leafdist.system.errors import SaveError
 
 WAITING = 2  # requests that may hold tensors in memory: the one being written and the next
@@ -15,6 +23,24 @@ def is_due(config: TrainConfig, step: int, age: float) -> bool:
     """Whether an epoch that ends at `step` gets a checkpoint, the last one being `age` seconds old."""
     asked = config.save_every > 0 and step % config.save_every == 0
     return asked or age > min(OLD, 60 * config.save_minutes)
+
+
+def write_files(
+    layout: RunLayout,
+    step: int,
+    taken: Snapshot,
+    meta: CheckpointMeta,
+    val: Index,
+    *,
+    best: Predictions | None,
+    validated: bool,
+) -> None:
+    """Write `last/` of optimizer step `step`, and before it `best/` if `best`, its answers on `val`, are given."""
+    if best:
+        checkpoint.save_best(layout.best, taken.average or taken.model, meta)
+        write_predictions(layout.best_predictions, val.every_name, val.classes, best)
+    files.flush(layout.metrics)  # the checkpoint relies on its lines
+    checkpoint.save_last(layout.last, step, taken, validated=validated)
 
 
 class Writer:

@@ -11,6 +11,7 @@ from leafdist.config.schema import Config
 from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.freezing import HeadOnly, KeepsFrozen
+from leafdist.training.average import start_average
 from leafdist.training.head_features import compute_features
 from leafdist.training.rates import describe
 from leafdist.training.step import TrainStep
@@ -27,9 +28,11 @@ class Phases:
         if self.train.head_epochs:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
             self.alone = HeadOnly(model, network(config.model.name).head)
-        resident = loader.pack is not None
+        resident, self.average = loader.pack is not None, start_average(model, self.train.ema)
         self._features = partial(compute_features, config, model, loader, runtime)
-        self._make = partial(TrainStep, config, model, runtime, steps_per_epoch, resident=resident)
+        self._make = partial(
+            TrainStep, config, model, runtime, steps_per_epoch, resident=resident, average=self.average
+        )
         self._step: TrainStep | None = None
 
     @property
@@ -37,8 +40,11 @@ class Phases:
         """The step of the epoch that was entered last, at first of epoch 0."""
         return self._step or self.enter(0)
 
-    def enter(self, epoch: int) -> TrainStep:
-        """Return the step of `epoch`. At the thaw it is a new one, with a new optimizer; the one before is gone."""
+    def enter(self, epoch: int, *, over: bool = False) -> TrainStep:
+        """Return the step of `epoch`. At the thaw it is a new one, with a new optimizer; the one before is gone.
+
+        over: training has ended; it is for its optimizer alone, with which a longer training goes on.
+        """
         if self.alone and epoch >= self.train.head_epochs:
             self.alone.thaw()
             self.alone = None
@@ -46,7 +52,7 @@ class Phases:
         if self._step is None:
             features, how = self._features() if self.alone else (None, "")
             self._step = self._make(features=features)
-            if epoch < self.train.epochs:  # else for its optimizer alone, with which a higher train.epochs goes on
+            if not over:
                 self._announce(how)
         return self._step
 

@@ -5,14 +5,15 @@ import time
 from datetime import timedelta
 
 from leafdist.runs.events import EpochEvent, StepEvent
+from leafdist.runs.facts import score_text
 from leafdist.system import console
 
 
 class Progress:
     """Steps of the whole run, images per second, and the time left."""
 
-    def __init__(self, total_steps: int, start: int, *, shown: bool) -> None:
-        self.shown, self.total, self.start = shown, total_steps, start
+    def __init__(self, total_steps: int, start: int, *, select: str = "", shown: bool) -> None:
+        self.shown, self.total, self.start, self.select = shown, total_steps, start, select
         self.began = time.monotonic()
         on_terminal = shown and console.on_terminal(sys.stderr)
         self.bar = console.bar(total_steps, "step", start=start) if on_terminal else None
@@ -34,9 +35,11 @@ class Progress:
         """Show how the epoch went."""
         if not self.shown:
             return
+        score = score_text(self.select, event.val_score)
         console.say(
             f"epoch {event.epoch + 1}: train loss {event.train_loss:.4f} accuracy {event.train_accuracy:.4f}, "
-            f"val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}{' (best)' if best else ''}, "
+            f"val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}"
+            f"{score and f' {score}'}{' (best)' if best else ''}, "
             f"{event.seconds:.1f} s"
         )
 

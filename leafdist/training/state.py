@@ -2,9 +2,13 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
-from leafdist.runs.facts import RunResult
+from leafdist.config.schema import Config
+from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunResult, score_text
+from leafdist.system.plain import to_plain
+from leafdist.training.selection import Judged, rank
 from leafdist.training.sums import Totals
 
 
@@ -23,6 +27,7 @@ class TrainState:
     best_epoch: int = -1
     best_accuracy: float = -1.0
     best_loss: float = math.inf
+    best_score: float | None = None
     epoch_totals: Totals = field(default_factory=Totals)
     log_totals: Totals = field(default_factory=Totals)
     scaler: dict[str, float] | None = None
@@ -32,17 +37,18 @@ class TrainState:
         """Epoch and step."""
         return self.epoch, self.step
 
-    def better(self, accuracy: float, loss: float, epoch: int | None = None) -> bool:
-        """Whether val accuracy rose, or stayed with a lower loss; then `epoch` (default: this one) is the best now."""
-        loss = math.inf if math.isnan(loss) else loss
-        mine, best = (accuracy, -loss), (self.best_accuracy, -self.best_loss)
+    def better(self, select: str, judged: Judged) -> bool:
+        """Whether the figure that `select` names is better, or the same with a lower loss: `judged` is the best now."""
+        accuracy, loss, score = judged.val_accuracy, judged.val_loss, judged.val_score
+        mine = rank(select, accuracy, loss, score)
+        best = rank(select, self.best_accuracy, self.best_loss, self.best_score)
         again = (
             mine == best and self.epoch == self.best_epoch
         )  # its files may be half written by a start that was killed
         if mine <= best and not again:
             return False
-        epoch = self.epoch if epoch is None else epoch
-        self.best_epoch, self.best_accuracy, self.best_loss = epoch, accuracy, loss
+        loss = math.inf if math.isnan(loss) else loss
+        self.best_epoch, self.best_accuracy, self.best_loss, self.best_score = judged.epoch, accuracy, loss, score
         return True
 
     def end_epoch(self) -> None:
@@ -51,7 +57,25 @@ class TrainState:
 
     def result(self) -> RunResult:
         """The run in a few numbers."""
-        return RunResult(self.step, self.seconds, self.best_epoch, self.best_accuracy, self.best_loss)
+        best = self.best_epoch, self.best_accuracy, self.best_loss, self.best_score
+        return RunResult(self.step, self.seconds, *best)
+
+    def best_text(self, select: str) -> str:
+        """The best epoch in words; `select` names what it was selected by."""
+        score = score_text(select, self.best_score)
+        figures = f"accuracy {self.best_accuracy:.4f}" + (f", {score}," if score else "")
+        return f"best val {figures} in epoch {self.best_epoch + 1}"
+
+    def meta(self, classes: Sequence[str], config: Config) -> CheckpointMeta:
+        """The header of the best checkpoint, but for the digest of its tensors."""
+        best, preprocessing = self.result(), Preprocessing.from_config(config.data)
+        figures = best.best_epoch, best.best_val_accuracy, best.best_val_loss
+        return CheckpointMeta(list(classes), preprocessing, *figures, config, sha256="", val_score=best.best_val_score)
+
+    def saved(self, scaler: dict[str, float] | None) -> dict[str, object]:
+        """What state.json holds; no `best_score` where nothing is selected by one."""
+        plain = to_plain(replace(self, scaler=scaler))
+        return {key: value for key, value in plain.items() if value is not None or key != "best_score"}
 
 
 class Lap:

@@ -16,6 +16,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
+from leafdist.training.average import WeightAverage
 from leafdist.training.graph import StepGraph
 from leafdist.training.head_features import HeadOnFeatures
 from leafdist.training.not_finite import FiniteWatch
@@ -28,7 +29,7 @@ SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, 
 class TrainStep:
     """Owns the model on its device, its wrapped form, and the optimizer.
 
-    With `features` (N,F) of all photos nothing but the head is run, on those of the batch.
+    With `features` (N,F) of all photos nothing but the head is run, on those of the batch. average: see start_average.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class TrainStep:
         *,
         resident: bool = False,
         features: Tensor | None = None,
+        average: nn.Module | None = None,
     ) -> None:
         self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
         self.resident, self.from_features = resident, features is not None
@@ -60,6 +62,11 @@ class TrainStep:
         # made once, since walks over 161 modules cost a tenth of a step; and now: wrapping makes buffers anew
         self.statistics, self.dropouts = RunningStatistics(self.model), dropout_layers(self.model)
         self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.average = None
+        if average is not None:
+            average.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+            moving = self.trained + self.statistics.buffers
+            self.average = WeightAverage(average, self.model, moving, config.train.ema)
         # static: one graph for each of the few sizes of a share; a stand-in row runs uncompiled, in its own mode
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         # a training's shapes are fixed; evaluation turns it off
@@ -85,6 +92,8 @@ class TrainStep:
         """Update the weights as optimizer step `step`; returns this rank's sums of loss, hits and rows, (3,)."""
         set_rate(self.optimizer, self.rate(step))
         seek_step(self.dropouts, self.config.seed, step, self.runtime.device)
+        if self.average:
+            self.average.seek_step(step)
         outcome = (self.graph or self.update)(batch)
         self.watch.push(outcome[3], step)
         return outcome[:3]
@@ -109,6 +118,9 @@ class TrainStep:
         rows = 0 if share.empty else len(share)
         self.statistics.average(rows / share.total)
         self.statistics.restore(before, bad)
+        if self.average:
+            with memory_for("for the average of the weights", resident=self.resident):
+                self.average.follow(bad)
         return torch.stack([loss, hits.to(loss.dtype), torch.full_like(loss, rows), bad.to(loss.dtype)])
 
     def _accumulate(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -140,6 +152,11 @@ class TrainStep:
         if self.from_features:
             return batch.indices[part]
         return self.augment(batch.images[part], batch.draws[part]).contiguous(memory_format=self.memory_format)
+
+    @property
+    def kept(self) -> nn.Module:
+        """The network that is validated and kept as best: the average of the weights where there is one."""
+        return self.average.network if self.average else self.model
 
     def release(self) -> None:
         """Give back what must go before the process group: the graph, whose collectives are the group's."""

@@ -3,7 +3,6 @@
 import gc
 import math
 import time
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,19 +16,19 @@ from leafdist.data.plan import EpochPlan, streams
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.predictions import Predictions
-from leafdist.evaluation.tables import write_predictions
 from leafdist.runs import checkpoint
 from leafdist.runs.events import EpochEvent, StartEvent, StepEvent
-from leafdist.runs.facts import CheckpointMeta, Preprocessing
 from leafdist.runs.header import best_so_far
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import NullTracker, Tracker
-from leafdist.system import files, signals
-from leafdist.system.plain import from_plain, to_plain
-from leafdist.training.checkpoint_writer import Writer, is_due
+from leafdist.system import signals
+from leafdist.system.console import counted
+from leafdist.system.plain import from_plain
+from leafdist.training.checkpoint_writer import Writer, is_due, write_files
 from leafdist.training.not_finite import NotFiniteError, explain
 from leafdist.training.phases import Phases
 from leafdist.training.progress import Progress
+from leafdist.training.selection import no_better, score_of
 from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
 from leafdist.training.sums import StepSums, Totals
@@ -62,15 +61,17 @@ class Trainer:
             self.state = from_plain(TrainState, self.runtime.everywhere(partial(checkpoint.read_state, path)), path)
             # before the features are computed that the head is trained on
             self.runtime.everywhere(partial(checkpoint.load_model, path, self.phases.model))
-        step = self.phases.enter(self.state.epoch)
+        step = self.phases.enter(self.state.epoch, over=self.finished)
         if path is not None:
             self.runtime.everywhere(partial(checkpoint.load_optimizer, path, step.optimizer))
             if self.state.scaler is not None:
                 step.scaler.load_state_dict(self.state.scaler)
+            if self.phases.average:
+                self.runtime.everywhere(partial(checkpoint.load_average, path, self.phases.average))
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
         if best := self.runtime.once(lambda: best_so_far(self.layout.path, self.runtime.say)):
-            self.state.better(best.val_accuracy, best.val_loss, best.epoch)  # only what beats it may replace it
+            self.state.better(self.config.train.select, best)  # only what beats it may replace it
 
     @property
     def step(self) -> TrainStep:
@@ -79,8 +80,14 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """All steps are taken, and the last epoch is validated."""
-        return self.state.step >= self.total_steps and self.state.batch == 0
+        """Nothing is left to do, not even a validation."""
+        return self.state.batch == 0 and self.ending(self.state.step) is not None
+
+    def ending(self, step: int) -> str | None:
+        """Say why training is over after `step`, the last of an epoch; None while it goes on."""
+        if step >= self.total_steps:
+            return counted(step, "step")
+        return no_better(self.config.train.patience, step // self.steps_per_epoch, self.state.best_epoch)
 
     @property
     def epoch_trained(self) -> bool:
@@ -94,7 +101,8 @@ class Trainer:
         state = self.state
         aside = {split: count for split, count in counts(self.loaders)["set_aside"].items() if count}
         self.tracker, self.lap = tracker, Lap()
-        self.progress = Progress(self.total_steps, state.step, shown=self.runtime.is_main)
+        select, shown = self.config.train.select, self.runtime.is_main
+        self.progress = Progress(self.total_steps, state.step, select=select, shown=shown)
         tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
         self.poll_signals()
         if self.runtime.world == 1:  # several agree on a signal between steps only
@@ -111,6 +119,8 @@ class Trainer:
             raise FloatingPointError(self.runtime.once(lambda: self._explain(step))) from None
         finally:
             self.phases.release()
+        if state.step < self.total_steps:
+            self.runtime.say(str(self.ending(state.step)))
         self.runtime.once(self.writer.wait, patient=False)
         self.progress.close()
 
@@ -163,13 +173,15 @@ class Trainer:
         validation = self.evaluate("val")
         training = self.evaluate("train") if self.config.train.evaluate_train else state.epoch_totals
         self.lap.add(state)
-        losses = training.mean_loss, training.accuracy, validation.mean_loss, validation.accuracy
-        event = EpochEvent(state.epoch, state.step, *losses, state.epoch_seconds)
-        best = state.better(validation.accuracy, validation.mean_loss)
+        figures = training.mean_loss, training.accuracy, validation.mean_loss, validation.accuracy
+        select = self.config.train.select
+        score = score_of(select, validation, self.index.classes)
+        event = EpochEvent(state.epoch, state.step, *figures, state.epoch_seconds, score)
+        best = state.better(select, event)
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
         state.end_epoch()
-        self.phases.enter(state.epoch)
+        self.phases.enter(state.epoch, over=self.finished)
         # last/ is written right after best/: GPUs or other processes might train the epochs between to other bits, and
         # best/ be of an epoch that the run has not. Nothing in `save` is collective here: the clock of rank 0 decides
         if best or self.finished or is_due(self.config.train, state.step, time.monotonic() - self.saved_time):
@@ -178,7 +190,7 @@ class Trainer:
     def evaluate(self, split: str) -> Predictions:
         """Predict each photo of `split` once, on all processes together."""
         return evaluate(
-            self.step.model,
+            self.step.kept,
             self.loaders[split],
             self.eval_augment,
             self.runtime,
@@ -215,30 +227,16 @@ class Trainer:
         self.saved_position = state.position
         if self.runtime.is_main:
             self.writer.make_room()
-            values = to_plain(replace(state, scaler=self.step.scaler_state()))
-            snapshot = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values)
-            work = partial(self._write, state.step, snapshot, self._meta(), best, validated=not self.epoch_trained)
-            self.writer.submit(work)
-
-    def _write(
-        self, step: int, taken: checkpoint.Snapshot, meta: CheckpointMeta, best: Predictions | None, *, validated: bool
-    ) -> None:
-        if best:
-            index = self.loaders["val"].source.index
-            checkpoint.save_best(self.layout.best, taken.model, meta)
-            write_predictions(self.layout.best_predictions, index.every_name, index.classes, best)
-        files.flush(self.layout.metrics)  # the checkpoint relies on its lines
-        checkpoint.save_last(self.layout.last, step, taken, validated=validated)
+            values, average = state.saved(self.step.scaler_state()), self.step.kept if self.step.average else None
+            taken = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values, average)
+            meta, val = state.meta(self.index.classes, self.config), self.loaders["val"].source.index
+            how = {"best": best, "validated": not self.epoch_trained}
+            self.writer.submit(partial(write_files, self.layout, state.step, taken, meta, val, **how))
 
     def _explain(self, step: int) -> str:
         batch = step - (self.state.step - self.state.batch)
         names = [self.index.names[i] for i in self._plan().share(batch).indices]
         return explain(step, self.state.epoch, self.step.rate(step), names, self.layout.not_finite)
-
-    def _meta(self) -> CheckpointMeta:
-        state, preprocessing = self.state, Preprocessing.from_config(self.config.data)
-        best = state.best_epoch, state.best_accuracy, state.best_loss
-        return CheckpointMeta(list(self.index.classes), preprocessing, *best, self.config, sha256="")
 
     def _collect(self) -> None:
         self.sums.collect(self.runtime, self.state.epoch_totals, self.state.log_totals)

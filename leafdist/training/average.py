@@ -1,0 +1,53 @@
+"""The average of the weights over the optimizer steps (EMA): what is validated and kept as best with `train.ema`."""
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+
+def start_average(model: nn.Module, decay: float) -> nn.Module | None:
+    """Copy `model`, for an average that begins with its weights; None where `decay` is 0."""
+    return deepcopy(model).eval().requires_grad_(requires_grad=False) if decay else None
+
+
+def decay_of(step: int, decay: float) -> float:
+    """Return the decay in optimizer step `step` (from 0): less than `decay` at first, as in TensorFlow's EMA."""
+    return min(decay, (1 + step) / (10 + step))
+
+
+class WeightAverage:
+    """Moves `average`, a copy of `model` on its device, towards `moving`: the weights of `model` and its statistics.
+
+    What else there is in the copy stays. No value is on the host, so that a step can be captured in a graph.
+    """
+
+    def __init__(self, average: nn.Module, model: nn.Module, moving: list[Tensor], decay: float) -> None:
+        self._average, self.decay = average, decay
+        buffers = list(zip(average.buffers(), model.buffers(), strict=True))
+        pairs = [*zip(average.parameters(), model.parameters(), strict=True), *buffers]
+        known = {id(value) for value in moving}
+        self.ours = [ours for ours, theirs in pairs if id(theirs) in known]
+        self.theirs = [theirs for _, theirs in pairs if id(theirs) in known]
+        self.others = [pair for pair in buffers if id(pair[1]) not in known]
+        (kind,) = {value.dtype for value in self.ours}  # one, so that few launches do
+        assert torch.finfo(kind).bits >= 32, "a small share of a difference would vanish"
+        self.share = torch.zeros((), dtype=kind, device=self.ours[0].device)
+
+    def seek_step(self, step: int) -> None:
+        """Set the share of the weights of optimizer step `step`, for a captured step to read."""
+        self.share.fill_(1 - decay_of(step, self.decay))
+
+    @torch.no_grad()
+    def follow(self, bad: Tensor) -> None:
+        """Add the share of the difference to the weights, unless the step was refused: then `bad` is 1, else 0."""
+        apart = torch._foreach_sub(self.theirs, self.ours)
+        torch._foreach_mul_(apart, self.share * (1 - bad).to(self.share.dtype))
+        torch._foreach_add_(self.ours, apart)
+
+    @property
+    def network(self) -> nn.Module:
+        """The network with the average; other buffers, such as BatchNorm's counts of batches, are the newest."""
+        for ours, theirs in self.others:
+            ours.copy_(theirs)
+        return self._average
