@@ -60,13 +60,16 @@ def list_folder(options: argparse.Namespace) -> None:
 def cells(row: "RunRow") -> list[str]:
     """The row of a run in the table, in the order of COLUMNS."""
 
+    from leafdist.runs.facts import score_text
+
     def shown(value: float | None, form: str) -> str:
         return "-" if value is None else format(value, form)
 
     state = "dead?" if row.state == "dead" else row.state
     epochs = f"{shown(row.epoch, 'd')} of {shown(row.epochs, 'd')}"
     test = shown(row.test, ".4f") + " tta" * row.tta
-    scores = [shown(row.val, ".4f"), test, shown(row.rate, ",.0f"), shown(row.restarts, "d")]
+    val = ", ".join(text for text in (shown(row.val, ".4f"), score_text(row.select or "", row.score)) if text)
+    scores = [val, test, shown(row.rate, ",.0f"), shown(row.restarts, "d")]
     return [row.name, row.model or "-", state, epochs, *scores, "-" if row.age is None else span(row.age)]
 
 

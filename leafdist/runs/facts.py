@@ -116,8 +116,13 @@ class CheckpointMeta:
     val_score: float | None = None
 
     @property
+    def score_name(self) -> str:
+        """What epochs are selected by, as people write it; nothing where that is accuracy or loss."""
+        return SELECTED.get(self.config.train.select, "")
+
+    @property
     def score_text(self) -> str:
-        """What the epoch was selected by, where it is neither accuracy nor loss: `macro F1 0.8125`; else nothing."""
+        """What epochs are selected by, with its value in this one: `macro F1 0.8125`; nothing for accuracy and loss."""
         return score_text(self.config.train.select, self.val_score)
 
 

@@ -34,6 +34,8 @@ class RunRow:
     epoch: int | None = None
     epochs: int | None = None
     val: float | None = None
+    select: str | None = None
+    score: float | None = None  # what epochs are selected by, where it is neither accuracy nor loss
     test: float | None = None
     tta: bool = False  # test is the mean of four views
     rate: float | None = None
@@ -72,6 +74,8 @@ def glance(path: Path) -> RunRow:
         epoch=max((event.epoch + isinstance(event, EpochEvent) for event in events), default=0),
         epochs=epochs,
         val=meta.val_accuracy if meta else facts.best_val_accuracy,
+        select=meta.config.train.select if meta else None,
+        score=meta.val_score if meta else None,
         test=test.accuracy if test else None,
         tta=bool(test and test.tta),
         rate=median_rate(events),

@@ -72,7 +72,9 @@ def train(
     events = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     losses = [event["loss"] for event in events if event["event"] == "step"]
     assert len(losses) == steps
-    return Result(**merged, losses=losses, weights=load_file(run / "last" / f"step-{steps:09}" / "model.safetensors"))
+    files = sorted((run / "last" / f"step-{steps:09}").glob("[em]*.safetensors"))  # of the weights and their average
+    weights = {f"{path.stem} {key}": value for path in files for key, value in load_file(path).items()}
+    return Result(**merged, losses=losses, weights=weights)
 
 
 def test_any_process_count_trains_alike(program: Program, photos: Path) -> None:
@@ -114,10 +116,11 @@ def test_timms_random_layers_agree(program: Program, photos: Path) -> None:
 
 
 def test_thaw_is_alike_on_any_world(program: Program, photos: Path, tmp_path: Path) -> None:
-    """The head alone for two epochs, on features that were computed once, then layers with rates of their own."""
+    """The head alone for two epochs, on features that were computed once, then layers with rates of their own; both
+    averaged."""
     save_file(build_model("timm/test_convnext", 1000, 40, seed=5).state_dict(), file := tmp_path / "model.safetensors")
     more: tuple[object, ...] = ("--model.weights", file, "--train.head_epochs", 2, "--optim.layer_decay", 0.7)
-    more += ("--model.drop_path", 0.4, "--data.hflip", 0, "--data.vflip", 0, "--data.crop", 0)
+    more += ("--train.ema", 0.9, "--model.drop_path", 0.4, "--data.hflip", 0, "--data.vflip", 0, "--data.crop", 0)
     form: dict[str, Any] = {"model": "timm/test_convnext", "more": more, "steps": 9}
     one = train(program, photos, "sgd", "float64", **form)
     for world, accumulate in ((2, 1), (3, 3)):

@@ -15,7 +15,7 @@ SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
     ("network", "precision", "processes", "more"),
     [
         ("resnet50", "bf16", 1, ()),
-        ("resnet50", "fp16", 1, SGD),
+        ("resnet50", "fp16", 1, (*SGD, "--train.ema", 0.999)),
         ("resnet50", "bf16", 2, SGD),
         ("baseline", "bf16", 2, ()),
         ("baseline", "bf16", 1, AUGMENTED),
@@ -33,6 +33,6 @@ def test_step_is_one_graph(
     assert "captured as a CUDA graph" in done.stdout
     counts = json.loads(done.stdout.splitlines()[-1])
     assert counts["graph launch"] == 1
-    assert counts["launch"] <= 3
+    assert counts["launch"] <= 3 + ("--train.ema" in more)  # its decay
     assert counts["hazards"] == 0
     assert not any(counts[name] for name in counts if "wait" in name or "pageable" in name)

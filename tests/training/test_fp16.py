@@ -11,6 +11,7 @@ from leafdist.data.loader import Batch
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
+from leafdist.training.average import start_average
 from leafdist.training.not_finite import NotFiniteError
 from leafdist.training.step import SCALES, TrainStep
 
@@ -23,9 +24,10 @@ def make_step(monkeypatch: pytest.MonkeyPatch, *, scaled: bool) -> TrainStep:
     config = Config(
         model=ModelConfig(name="baseline"),
         optim=OptimConfig(name="sgd"),
-        train=TrainConfig(precision="no", clip_norm=1.0, batch_size=4),
+        train=TrainConfig(precision="no", clip_norm=1.0, batch_size=4, ema=0.5),
     )
-    return TrainStep(resolve(config), build_model("baseline", 3, 64, seed=0), Runtime(), steps_per_epoch=10)
+    model = build_model("baseline", 3, 64, seed=0)
+    return TrainStep(resolve(config), model, Runtime(), steps_per_epoch=10, average=start_average(model, 0.5))
 
 
 def take(step: TrainStep, number: int, factor: float = 1.0) -> None:
@@ -57,10 +59,14 @@ def test_overflowing_step_halves_the_scale(monkeypatch: pytest.MonkeyPatch) -> N
     step = make_step(monkeypatch, scaled=True)
     before = {key: value.clone() for key, value in step.model.state_dict().items()}
     take(step, 0, float("inf"))
-    assert all(torch.equal(before[key], value) for key, value in step.model.state_dict().items())
+    for network in (step.model, step.kept):
+        assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert step.scaler.get_scale() == SCALE / 2
     assert all(not state["momentum_buffer"].any() for state in step.optimizer.state.values())
     take(step, 1)
+    weights, average = (next(iter(network.state_dict().values())) for network in (step.model, step.kept))
+    share = 1 - 2 / 11  # of step 1
+    torch.testing.assert_close(average, torch.lerp(next(iter(before.values())), weights, share))
     step.watch.judge()
     for number in range(2, 2 + SCALES):
         take(step, number, float("inf"))

@@ -18,6 +18,7 @@ from leafdist.models.build import build_model
 from leafdist.runs.folder import continued
 from leafdist.runs.saved_config import write_config
 from leafdist.training import graph
+from leafdist.training.average import start_average
 from leafdist.training.graph import StepGraph, choose_graph
 from leafdist.training.step import TrainStep
 
@@ -50,10 +51,10 @@ def train(wrap: Callable[[TrainStep, Runtime], None]) -> tuple[list[Tensor], Tra
         model=ModelConfig(name="baseline", dropout=0.5),
         data=DataConfig(resize=64, hflip=0.5),
         optim=OptimConfig(lr=2**-10, gamma=0.5, step_size=1),  # exact in float32
-        train=TrainConfig(batch_size=SIZE, precision="no"),
+        train=TrainConfig(batch_size=SIZE, precision="no", ema=0.9),
     )
-    runtime = Runtime()
-    step = TrainStep(resolve(config), build_model("baseline", 3, 64, seed=0, dropout=0.5), runtime, steps_per_epoch=3)
+    runtime, model = Runtime(), build_model("baseline", 3, 64, seed=0, dropout=0.5)
+    step = TrainStep(resolve(config), model, runtime, steps_per_epoch=3, average=start_average(model, 0.9))
     wrap(step, runtime)
     sums = []
     for number in range(STEPS):
@@ -66,7 +67,7 @@ def train(wrap: Callable[[TrainStep, Runtime], None]) -> tuple[list[Tensor], Tra
 
 
 def test_replays_train_as_single_launches_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photos, labels, draws, the rate and the dropout's step are read anew; the short batches run as they are."""
+    """Photos, labels, draws, rate, decay and the dropout's step are read anew; the short batches run as they are."""
     monkeypatch.setattr(graph, "WARM_UP", 2)
 
     def capture(step: TrainStep, runtime: Runtime) -> None:
@@ -77,8 +78,9 @@ def test_replays_train_as_single_launches_do(monkeypatch: pytest.MonkeyPatch) ->
     assert isinstance(captured.graph, Replayed)
     assert captured.graph.replays == 4
     assert all(torch.equal(*pair) for pair in zip(expected, found, strict=True))
-    weights = [step.model.state_dict() for step in (eager, captured)]
-    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    for networks in ((eager.model, captured.model), (eager.kept, captured.kept)):
+        first, second = (network.state_dict() for network in networks)
+        assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 @pytest.mark.parametrize(

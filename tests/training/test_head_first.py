@@ -112,12 +112,13 @@ def test_features_train_as_photos(name: str, precision: str, photos: Path, monke
 @pytest.mark.slow
 @pytest.mark.parametrize("world", [1, 2])
 def test_thaw_resumes_bit_for_bit(world: int, program: Program, photos: Path, pretrained: Path, tmp_path: Path) -> None:
-    """One process computes features once; for two, photos are augmented anew."""
+    """One process computes features once; for two, photos are augmented anew, and the weights are averaged."""
     whole, parts = tmp_path / "runs" / "whole", tmp_path / "runs" / "parts"
     common: list[object] = ["--data.root", photos, *TINY, "--train.epochs", 3, "--model.name", NETWORK]
     common += ["--data.resize", 40, "--data.crop", 0, "--model.weights", pretrained, "--train.head_epochs", 2]
     common += ["--data.hflip", 0, "--data.vflip", 0, *(AUGMENTED if world > 1 else ())]
     common += ["--train.batch_size", 6, "--train.save_every", 1, "--optim.layer_decay", 0.7]
+    common += ["--train.ema", 0.9 * (world - 1)]
     common += ["--optim.backbone_factor", 0.5, "--train.precision", "bf16"]  # which a network wrapped anew must keep
     done = program("train.py", *common, "--run.name", "whole", processes=world)
     assert done.returncode == 0, done.stderr
@@ -135,6 +136,9 @@ def test_thaw_resumes_bit_for_bit(world: int, program: Program, photos: Path, pr
     assert events(parts) == events(whole)
     rates = [json.loads(line).get("rates") for line in (whole / "metrics.jsonl").read_text().splitlines()]
     assert [rate and rate["layer6"] for rate in rates if rate] == pytest.approx([3.5e-4] * 3)
-    for name in ("model", "optimizer"):
+    for name in ("model", "optimizer", *(["ema"] if world > 1 else [])):
         file = f"last/step-000000009/{name}.safetensors"
         assert (parts / file).read_bytes() == (whole / file).read_bytes()
+    assert world > 1 or not list(whole.rglob("ema.safetensors"))
+    best = [json.loads((run / "best" / "meta.json").read_text())["sha256"] for run in (whole, parts)]
+    assert best[0] == best[1]

@@ -1,0 +1,97 @@
+"""Which epoch is best by each figure, and when training stops for want of a better one."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from leafdist.config.schema import Config
+from leafdist.evaluation.predictions import UNREADABLE, Predictions
+from leafdist.runs.events import EpochEvent
+from leafdist.runs.header import header_of
+from leafdist.runs.layout import generations
+from leafdist.system.plain import from_plain
+from leafdist.training.selection import no_better, score_of
+from leafdist.training.state import TrainState
+from tests.helpers.programs import TINY, Program
+from tests.helpers.run_folders import events
+
+CLASSES = ("a", "b", "c", "d")  # no photo of the last
+LABELS = np.array([0] * 6 + [1] * 2 + [2])
+EPOCHS = (  # loss, answers; each is best by one figure
+    (0.9, [0, 0, 0, 0, 0, 0, 1, 0, 0]),  # accuracy 7/9
+    (0.8, [0, 0, 2, 2, 2, 2, 1, 1, 2]),  # recalls 1/3, 1, 1
+    (0.7, [0, 0, 0, 0, 0, 1, 1, 1, UNREADABLE]),  # F1 10/11, 4/5, 0
+    (0.6, [0] * 9),
+)
+BEST = {"accuracy": 0, "balanced_accuracy": 1, "macro_f1": 2, "loss": 3}
+
+
+def event(select: str, epoch: int) -> EpochEvent:
+    loss, answers = EPOCHS[epoch]
+    rows = np.full(len(LABELS), loss)
+    found = Predictions(LABELS, np.array(answers), rows, rows)
+    return EpochEvent(epoch, epoch, 1.0, 0.5, loss, found.accuracy, 1.0, score_of(select, found, CLASSES))
+
+
+@pytest.mark.parametrize("select", BEST)
+def test_each_figure_selects_its_epoch(select: str) -> None:
+    state = TrainState()
+    for epoch in (*range(4), *range(4)):
+        state.better(select, event(select, epoch))
+    assert state.best_epoch == BEST[select]
+    assert state.meta(CLASSES, Config()).val_score == event(select, BEST[select]).val_score
+
+
+@pytest.mark.parametrize("epoch", range(4))
+def test_scores_are_scikit_learns(epoch: int) -> None:
+    answers = EPOCHS[epoch][1]
+    f1 = f1_score(LABELS, answers, labels=[0, 1, 2], average="macro", zero_division=0)
+    recalls = [np.mean(np.array(answers)[LABELS == label] == label) for label in range(3)]
+    assert event("macro_f1", epoch).val_score == pytest.approx(f1)
+    assert event("balanced_accuracy", epoch).val_score == pytest.approx(np.mean(recalls))
+
+
+def test_files_without_a_score_stay() -> None:
+    """A run that is selected by accuracy has the keys of earlier releases, which are read as well."""
+    state = TrainState()
+    assert state.better("accuracy", event("accuracy", 0))
+    kept = state.saved(None)
+    assert "best_score" not in kept
+    assert from_plain(TrainState, kept, "state.json") == state
+    assert "val_score" not in header_of(state.meta(CLASSES, Config()))
+    assert state.better("macro_f1", event("macro_f1", 2))
+    assert from_plain(TrainState, state.saved(None), "state.json") == state
+
+
+@pytest.mark.parametrize(("patience", "epochs", "stops"), [(0, 99, False), (1, 0, False), (3, 4, False), (3, 5, True)])
+def test_patience_counts_epochs_since_best(patience: int, epochs: int, stops: bool) -> None:
+    reason = no_better(patience, epochs, 1 if epochs else -1)
+    assert reason == ("stopped after epoch 5: no better one for 3 epochs" if stops else None)
+
+
+@pytest.mark.slow
+def test_stopped_run_stays_stopped(program: Program, photos: Path, tmp_path: Path) -> None:
+    """At so low a rate no weight changes, so that the first epoch stays the best."""
+    run, command = tmp_path / "runs" / "run", ("train.py", "--data.root", photos, *TINY, "--optim.name", "sgd")
+    command = (*command, "--optim.lr", 1e-30, "--train.select", "macro_f1", "--train.epochs", 9, "--train.patience")
+    stopped = "stopped after epoch 3: no better one for 2 epochs"
+    done = program(*command, 2)
+    assert done.stdout.count(stopped) == 1, done.stderr
+    lines = events(run)
+    score = lines[-1]["val_score"]
+    assert f"macro F1 {score:.4f} (best)" in done.stdout
+    assert f"macro F1 {score:.4f}, in epoch 1" in done.stdout
+    shutil.rmtree(run / "last" / "step-000000009")  # as if killed between the validation and the save
+    assert stopped in program(*command, 2).stdout
+    assert events(run) == lines
+    assert f"is finished: {stopped}. A higher train.patience continues it" in program(*command, 2).stdout
+    assert stopped.replace("3", "4").replace("2", "3") in program(*command, 3).stdout
+    assert [path.name for path in generations(run / "last")] == ["step-000000012", "step-000000003"]
+    record = json.loads((run / "run.json").read_text())
+    assert (record["state"], record["steps"], record["best_val_score"]) == ("finished", 12, score)
+    shutil.rmtree(run / "last")
+    assert "is finished: stopped after epoch 4: no better one for 3 epochs\n" in program(*command, 3).stdout
