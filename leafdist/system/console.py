@@ -36,7 +36,7 @@ def command(*words: object) -> str:
 
 def counted(count: int, one: str) -> str:
     """`1 photo`, `2 photos`, `2 classes`."""
-    return f"{count:,} {one}" + ("" if count == 1 else "es" if one.endswith(("s", "ch")) else "s")
+    return f"{count:,} {one}" + ("" if count == 1 else "es" if one.endswith(("s", "tch")) else "s")
 
 
 def say_aside(text: str) -> None:

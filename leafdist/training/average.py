@@ -30,9 +30,9 @@ class WeightAverage:
         self.ours = [ours for ours, theirs in pairs if id(theirs) in known]
         self.theirs = [theirs for _, theirs in pairs if id(theirs) in known]
         self.others = [pair for pair in buffers if id(pair[1]) not in known]
-        (kind,) = {value.dtype for value in self.ours}  # one, so that few launches do
-        assert torch.finfo(kind).bits >= 32, "a small share of a difference would vanish"
-        self.share = torch.zeros((), dtype=kind, device=self.ours[0].device)
+        narrowest = min(torch.finfo(value.dtype).bits for value in self.ours)
+        assert narrowest >= 32, "a small share of a difference would vanish"
+        self.share = torch.zeros((), device=self.ours[0].device, dtype=torch.float32)
 
     def seek_step(self, step: int) -> None:
         """Set the share of the weights of optimizer step `step`, for a captured step to read."""
@@ -40,10 +40,13 @@ class WeightAverage:
 
     @torch.no_grad()
     def follow(self, bad: Tensor) -> None:
-        """Add the share of the difference to the weights, unless the step was refused: then `bad` is 1, else 0."""
-        apart = torch._foreach_sub(self.theirs, self.ours)
-        torch._foreach_mul_(apart, self.share * (1 - bad).to(self.share.dtype))
-        torch._foreach_add_(self.ours, apart)
+        """Take the share of the difference to the weights off, unless the step was refused: then `bad` is 1, else 0.
+
+        PyTorch's fused SGD does that, which leaves everything as it is where `bad` is 1, whatever the difference.
+        """
+        apart = torch._foreach_sub(self.ours, self.theirs)
+        how = {"weight_decay": 0, "momentum": 0, "dampening": 0, "nesterov": False, "maximize": False}
+        torch._fused_sgd_(self.ours, apart, [], lr=self.share, is_first_step=False, found_inf=bad, **how)
 
     @property
     def network(self) -> nn.Module:

@@ -32,7 +32,7 @@ def follow(model: nn.Sequential, *, bad: float = 0, steps: int = 30) -> WeightAv
     optimizer = torch.optim.SGD(moving, 0.1)
     for step in range(steps):
         average.seek_step(step)
-        model(torch.rand(5, 3, 6, 6)).pow(2).sum().backward()
+        model(torch.rand(5, 3, 6, 6)).pow(2).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
         average.follow(torch.tensor(bad))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, recall_score
 
+from leafdist.config.resolve import resolve
 from leafdist.config.schema import Config
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
 from leafdist.runs.events import EpochEvent
@@ -43,7 +44,7 @@ def test_each_figure_selects_its_epoch(select: str) -> None:
     for epoch in (*range(4), *range(4)):
         state.better(select, event(select, epoch))
     assert state.best_epoch == BEST[select]
-    assert state.meta(CLASSES, Config()).val_score == event(select, BEST[select]).val_score
+    assert state.meta(CLASSES, resolve(Config())).val_score == event(select, BEST[select]).val_score
 
 
 @pytest.mark.parametrize("epoch", range(4))
@@ -61,7 +62,7 @@ def test_files_without_a_score_stay() -> None:
     kept = state.saved(None)
     assert "best_score" not in kept
     assert from_plain(TrainState, kept, "state.json") == state
-    assert "val_score" not in header_of(state.meta(CLASSES, Config()))
+    assert "val_score" not in header_of(state.meta(CLASSES, resolve(Config())))
     assert state.better("macro_f1", event("macro_f1", 2))
     assert from_plain(TrainState, state.saved(None), "state.json") == state
 
