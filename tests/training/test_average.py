@@ -35,7 +35,7 @@ def follow(model: nn.Sequential, *, bad: float = 0, steps: int = 30) -> WeightAv
         model(torch.rand(5, 3, 6, 6)).pow(2).mean().backward()
         optimizer.step()
         optimizer.zero_grad()
-        average.follow(torch.tensor(bad))
+        average.follow(torch.tensor(float(bad)))
         reference.update_parameters(model)
         if not bad:
             near = dict(reference.module.named_parameters()) | dict(reference.module.named_buffers())
