@@ -45,8 +45,19 @@ class WeightAverage:
         PyTorch's fused SGD does that, which leaves everything as it is where `bad` is 1, whatever the difference.
         """
         apart = torch._foreach_sub(self.ours, self.theirs)
-        how = {"weight_decay": 0, "momentum": 0, "dampening": 0, "nesterov": False, "maximize": False}
-        torch._fused_sgd_(self.ours, apart, [], lr=self.share, is_first_step=False, found_inf=bad, **how)
+        torch._fused_sgd_(
+            self.ours,
+            apart,
+            [],
+            lr=self.share,
+            weight_decay=0,
+            momentum=0,
+            dampening=0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+            found_inf=bad,
+        )
 
     @property
     def network(self) -> nn.Module:

@@ -230,8 +230,8 @@ class Trainer:
             values, average = state.saved(self.step.scaler_state()), self.step.kept if self.step.average else None
             taken = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values, average)
             meta, val = state.meta(self.index.classes, self.config), self.loaders["val"].source.index
-            how = {"best": best, "validated": not self.epoch_trained}
-            self.writer.submit(partial(write_files, self.layout, state.step, taken, meta, val, **how))
+            work = partial(write_files, self.layout, state.step, taken, meta, val)
+            self.writer.submit(partial(work, best=best, validated=not self.epoch_trained))
 
     def _explain(self, step: int) -> str:
         batch = step - (self.state.step - self.state.batch)
