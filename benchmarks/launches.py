@@ -20,7 +20,6 @@ from leafdist.data.loader import Batch
 from leafdist.data.plan import EpochPlan, Purpose, Share, streams
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
-from leafdist.training.average import start_average
 from leafdist.training.graph import WARM_UP
 from leafdist.training.step import TrainStep
 from leafdist.training.sums import StepSums
@@ -63,8 +62,7 @@ def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
     config = parse_config(["--model.weights", "none", "--model.freeze", "none", *arguments])
     runtime = Runtime(precision=config.train.precision)
     config = replace(config, train=replace(config.train, precision=runtime.precision))
-    model = build_model(config.model.name, 33, config.data.side)
-    step = TrainStep(config, model, runtime, 1000, average=start_average(model, config.train.ema))
+    step = TrainStep(config, build_model(config.model.name, 33, config.data.side), runtime, 1000)
     step.watch.judge = step.watch.pending.clear  # type: ignore[method-assign]  # flags are what the memory held before
     step.wrapped.train()
     return step, runtime, config

@@ -49,7 +49,7 @@ class Snapshot:
         average: nn.Module | None = None,
     ) -> "Snapshot":
         """Start to copy `model`, `optimizer` and `average` off the device. Does not wait for a GPU."""
-        more = [average.state_dict()] if average else []
+        more = [] if average is None else [average.state_dict()]
         return cls(HostCopies(model.state_dict(), optimizer_tensors(optimizer), *more), state)
 
     @property

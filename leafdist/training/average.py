@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 
-def start_average(model: nn.Module, decay: float) -> nn.Module | None:
-    """Copy `model`, for an average that begins with its weights; None where `decay` is 0."""
-    return deepcopy(model).eval().requires_grad_(requires_grad=False) if decay else None
+def copy_network(model: nn.Module) -> nn.Module:
+    """Copy `model`, for an average that begins with its weights and is not trained itself."""
+    return deepcopy(model).eval().requires_grad_(requires_grad=False)
 
 
 def decay_of(step: int, decay: float) -> float:

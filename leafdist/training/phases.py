@@ -11,7 +11,6 @@ from leafdist.config.schema import Config
 from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.freezing import HeadOnly, KeepsFrozen
-from leafdist.training.average import start_average
 from leafdist.training.head_features import compute_features
 from leafdist.training.rates import describe
 from leafdist.training.step import TrainStep
@@ -28,11 +27,10 @@ class Phases:
         if self.train.head_epochs:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
             self.alone = HeadOnly(model, network(config.model.name).head)
-        resident, self.average = loader.pack is not None, start_average(model, self.train.ema)
+        resident = loader.pack is not None
         self._features = partial(compute_features, config, model, loader, runtime)
-        self._make = partial(
-            TrainStep, config, model, runtime, steps_per_epoch, resident=resident, average=self.average
-        )
+        self._make = partial(TrainStep, config, model, runtime, steps_per_epoch, resident=resident)
+        self.average: nn.Module | None = None  # of the weights, through all phases
         self._step: TrainStep | None = None
 
     @property
@@ -51,7 +49,8 @@ class Phases:
             self._drop()
         if self._step is None:
             features, how = self._features() if self.alone else (None, "")
-            self._step = self._make(features=features)
+            self._step = self._make(features=features, average=self.average)
+            self.average = self._step.kept if self._step.average else None
             if not over:
                 self._announce(how)
         return self._step

@@ -16,7 +16,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.sync_batchnorm import synchronize
-from leafdist.training.average import WeightAverage
+from leafdist.training.average import WeightAverage, copy_network
 from leafdist.training.graph import StepGraph
 from leafdist.training.head_features import HeadOnFeatures
 from leafdist.training.not_finite import FiniteWatch
@@ -29,7 +29,8 @@ SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, 
 class TrainStep:
     """Owns the model on its device, its wrapped form, and the optimizer.
 
-    With `features` (N,F) of all photos nothing but the head is run, on those of the batch. average: see start_average.
+    With `features` (N,F) of all photos nothing but the head is run, on those of the batch.
+    `average` of the weights is that of the step before.
     """
 
     def __init__(
@@ -62,11 +63,10 @@ class TrainStep:
         # made once, since walks over 161 modules cost a tenth of a step; and now: wrapping makes buffers anew
         self.statistics, self.dropouts = RunningStatistics(self.model), dropout_layers(self.model)
         self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
-        self.average = None
-        if average is not None:
-            average.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
-            moving = self.trained + self.statistics.buffers
-            self.average = WeightAverage(average, self.model, moving, config.train.ema)
+        self.average: WeightAverage | None = None
+        if decay := config.train.ema:  # begun after wrapping, which gives all ranks the weights of the first
+            average = copy_network(self.model) if average is None else average
+            self.average = WeightAverage(average, self.model, self.trained + self.statistics.buffers, decay)
         # static: one graph for each of the few sizes of a share; a stand-in row runs uncompiled, in its own mode
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         # a training's shapes are fixed; evaluation turns it off

@@ -66,7 +66,7 @@ class Trainer:
             self.runtime.everywhere(partial(checkpoint.load_optimizer, path, step.optimizer))
             if self.state.scaler is not None:
                 step.scaler.load_state_dict(self.state.scaler)
-            if self.phases.average:
+            if self.phases.average is not None:
                 self.runtime.everywhere(partial(checkpoint.load_average, path, self.phases.average))
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")

@@ -11,7 +11,6 @@ from leafdist.data.loader import Batch
 from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
-from leafdist.training.average import start_average
 from leafdist.training.not_finite import NotFiniteError
 from leafdist.training.step import SCALES, TrainStep
 
@@ -26,8 +25,7 @@ def make_step(monkeypatch: pytest.MonkeyPatch, *, scaled: bool) -> TrainStep:
         optim=OptimConfig(name="sgd"),
         train=TrainConfig(precision="no", clip_norm=1.0, batch_size=4, ema=0.5),
     )
-    model = build_model("baseline", 3, 64, seed=0)
-    return TrainStep(resolve(config), model, Runtime(), steps_per_epoch=10, average=start_average(model, 0.5))
+    return TrainStep(resolve(config), build_model("baseline", 3, 64, seed=0), Runtime(), steps_per_epoch=10)
 
 
 def take(step: TrainStep, number: int, factor: float = 1.0) -> None:

@@ -18,7 +18,6 @@ from leafdist.models.build import build_model
 from leafdist.runs.folder import continued
 from leafdist.runs.saved_config import write_config
 from leafdist.training import graph
-from leafdist.training.average import start_average
 from leafdist.training.graph import StepGraph, choose_graph
 from leafdist.training.step import TrainStep
 
@@ -53,8 +52,8 @@ def train(wrap: Callable[[TrainStep, Runtime], None]) -> tuple[list[Tensor], Tra
         optim=OptimConfig(lr=2**-10, gamma=0.5, step_size=1),  # exact in float32
         train=TrainConfig(batch_size=SIZE, precision="no", ema=0.9),
     )
-    runtime, model = Runtime(), build_model("baseline", 3, 64, seed=0, dropout=0.5)
-    step = TrainStep(resolve(config), model, runtime, steps_per_epoch=3, average=start_average(model, 0.9))
+    runtime = Runtime()
+    step = TrainStep(resolve(config), build_model("baseline", 3, 64, seed=0, dropout=0.5), runtime, steps_per_epoch=3)
     wrap(step, runtime)
     sums = []
     for number in range(STEPS):
