@@ -145,7 +145,9 @@ def other_photos(folder: Path, config: Config) -> list[str]:
     runs = [made(folder / name, config, 0) for name in "ab"]
     write_facts(
         runs[1],
-        replace(read_facts(runs[1]), data=data_facts(open_loaders(config.data, ("train", "val"), Runtime())).data),
+        replace(
+            read_facts(runs[1]), data=data_facts(open_loaders(config.data, ("train", "val"), Runtime()), "none").data
+        ),
     )
     path = runs[1] / "run.json"
     values = json.loads(path.read_text())
