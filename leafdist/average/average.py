@@ -44,7 +44,7 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
     loaded = load_run(runs[0], runtime.device)
     config, classes = loaded.config, loaded.classes
     loaders = open_loaders(config.data, ("train", "val"), runtime, classes)
-    photos = data_facts(loaders, "none")
+    photos = data_facts(loaders, "none")  # of the loss, which may differ
     check_photos(runs, photos)
     mixed = soup(runs, metas) if share is None else with_start(runs[0], metas[0], share, runtime)
     loaded.model.load_state_dict(mixed.tensors)

@@ -17,7 +17,7 @@ DECAY = 0.9
 
 def make() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+    return nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
 
 
 def follow(model: nn.Sequential, *, bad: float = 0, steps: int = 30) -> WeightAverage:
