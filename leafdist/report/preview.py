@@ -34,11 +34,11 @@ def preview(config: Config) -> Picture | None:
     """Return the same for a report, smaller; None where nothing is augmented, or the photos are not at hand."""
     fold = "" if config.data.fold is None else fold_name(config.data.fold)
     folder = Path(config.data.root) / fold / "train"
-    if not config.augment.draws_anew or not folder.is_dir():
+    if not config.augment.draws_anew:
         return None
     try:
         whole = Image.fromarray(augmented(config, folder))
-    except ValueError:  # the photos are no longer what they were at the training
+    except ValueError:  # the photos are gone, or no longer what they were at the training
         return None
     small = whole.resize((WIDTH, WIDTH * whole.height // whole.width), Image.Resampling.BOX)
     return picture(np.asarray(small), "Photos as evaluation sees them, and as eight epochs of training do")
