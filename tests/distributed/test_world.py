@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from tests.helpers.programs import AUGMENTED, Program
 
 pytestmark = pytest.mark.slow
 RECORDED = "tests/helpers/recorded_train.py"
-CUTS = [(world, accumulate) for world, accumulate in product((1, 2, 3), (1, 3)) if (world, accumulate) != (1, 1)]
+CUTS = ((2, 1), (3, 1), (1, 3), (3, 3))  # processes, micro-batches
 
 
 @dataclass

@@ -8,6 +8,6 @@ from tests.helpers.odd_names import chain
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", [0, 3])
+@pytest.mark.parametrize("seed", [3])
 def test_odd_names_pass_every_command(seed: int, tmp_path: Path) -> None:
     assert chain(seed, tmp_path) == []
