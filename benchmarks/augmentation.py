@@ -65,7 +65,7 @@ def color_difference(name: str, dtype: torch.dtype) -> float:
     images = pictures().to(dtype) / 255
     found = ours(images, torch.tensor(values, dtype=torch.float64))
     pairs = zip(images, values, found, strict=True)
-    return max((one - theirs(image, value)).abs().max().item() for image, value, one in pairs)
+    return max(float((one - theirs(image, value)).abs().max()) for image, value, one in pairs)
 
 
 def trivial_difference(number: int, side: int = 40) -> float:
@@ -104,8 +104,8 @@ class Launches(TorchDispatchMode):
     """Counts the operations that a GPU would launch a kernel for: all but views and allocations."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.count = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count: int = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func.overloadpacket.__name__
@@ -127,7 +127,7 @@ def launches(settings: AugmentConfig, side: int) -> int:
     augment(images, draws)  # what is made once
     with Launches() as counted:
         augment(images, draws)
-    return counted.count
+    return int(counted.count)
 
 
 def rate(settings: AugmentConfig, side: int, seconds: float) -> float:

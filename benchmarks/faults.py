@@ -1,7 +1,8 @@
 """The whole fault campaign, about 40 minutes on two cores: python benchmarks/faults.py [--seed 0] [--only kills1 …].
 
---network timm/NAME: faults around the thaw of that network. Prints the table of docs/reliability.md; status 1 when a
-run was lost or differs.
+--network timm/NAME: faults around the thaw of that network. --everything: the baseline with augmentation, mixing up to
+the third epoch, sampling, class weights, averages and selection; faults around the end of mixing. Prints the table of
+docs/reliability.md; status 1 when a run was lost or differs.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
-from tests.faults.campaign import MOMENTS, head_first, make_data
+from tests.faults.campaign import EVERYTHING, MOMENTS, head_first, make_data
 from tests.faults.cases import Cases, Row
 from tests.faults.terminals import stops
 
@@ -47,13 +48,13 @@ def plan(cases: Cases) -> Iterator[tuple[str, Callable[[], Row]]]:
         yield "disk", cases.read_only
 
 
-def plan_thaw(cases: Cases, *, batchnorm: bool) -> Iterator[tuple[str, Callable[[], Row]]]:
-    """Name and work of each row for a network whose head is trained first."""
+def plan_switch(cases: Cases, *, batchnorm: bool) -> Iterator[tuple[str, Callable[[], Row]]]:
+    """Name and work of each row for a run that changes after its second epoch."""
     for world in (1, 2, 3):
-        for moment in ("thaw", "anywhere"):
+        for moment in ("switch", "anywhere"):
             yield f"kills{world}", partial(cases.kills, world, 2 if world == 1 else 1, 3, (moment,))
     for world in (1, 2):
-        yield f"signals{world}", partial(cases.signals, (signal.SIGTERM,) * 3, world, "thaw")
+        yield f"signals{world}", partial(cases.signals, (signal.SIGTERM,) * 3, world, "switch")
     if not batchnorm:  # in training it lets rounding grow: no bound holds
         yield "worlds", cases.other_worlds
 
@@ -63,14 +64,15 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", help="kills1, kills2, kills3, signals1, signals2, rank, damage, …")
     parser.add_argument("--network", help="timm/NAME instead of the baseline, its head first")
+    parser.add_argument("--everything", action="store_true", help="all that a recipe can turn on")
     options = parser.parse_args()
     folder, began = Path(tempfile.mkdtemp(prefix="leafdist-faults-")), time.monotonic()
-    settings = head_first(options.network, folder) if options.network else ()
-    batchnorm = bool(settings) and trains_batchnorm(build_model(options.network, 2, 64))
+    settings = head_first(options.network, folder) if options.network else EVERYTHING * options.everything
+    batchnorm = bool(options.network) and trains_batchnorm(build_model(options.network, 2, 64))
     cases = Cases(folder, make_data(folder), options.seed, settings)
     rows = []
     print("| fault | injected | runs | bit-identical | lost | |\n| --- | --- | --- | --- | --- | --- |", flush=True)
-    for name, work in plan_thaw(cases, batchnorm=batchnorm) if settings else plan(cases):
+    for name, work in plan_switch(cases, batchnorm=batchnorm) if settings else plan(cases):
         if not options.only or name in options.only:
             rows.append(row := work())
             print(f"| {row.kind} | {row.faults} | {row.runs} | {row.identical} | {row.lost} | {row.note} |", flush=True)

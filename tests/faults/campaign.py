@@ -27,6 +27,7 @@ from leafdist.models.build import build_model
 from leafdist.models.timm_row import PACKAGED
 from leafdist.runs.layout import generations
 from tests.helpers.paths import REPO, SHARED
+from tests.helpers.programs import AUGMENTED
 
 VOLATILE = ("seconds", "images_per_second", "epoch_seconds")
 CLASSES, PER_SPLIT = 4, {"train": 40, "val": 10, "test": 10}
@@ -34,6 +35,10 @@ TRAINING: list[object] = ["--model.name", "baseline", "--train.batch_size", 16, 
 TRAINING += ["--train.save_every", 3, "--train.log_every", 1, "--track.wandb", "off", "--data.cache", "packs"]
 MOMENTS = ("anywhere", "start-up", "packing", "saving", "validation")
 HEAD_EPOCHS = 2
+SWITCH = HEAD_EPOCHS - 1  # the epoch, from 0, after which a run changes: its head is thawed, or mixing ends
+MIXED: list[object] = [*AUGMENTED, "--augment.mixup", 0.4, "--augment.cutmix", 1, "--augment.mix_off_epochs", 2]
+MIXED += ["--data.sampling", "sqrt", "--optim.class_weights", "balanced", "--optim.label_smoothing", 0.1]
+EVERYTHING: list[object] = [*MIXED, "--train.ema", 0.9, "--train.select", "macro_f1", "--train.patience", 3]
 HEAD_FIRST: list[object] = ["--train.head_epochs", HEAD_EPOCHS, "--optim.layer_decay", 0.8, "--model.drop_path", 0.2]
 HEAD_FIRST += ["--data.resize", 64, "--data.crop", 0]
 PATIENCE = 300.0  # seconds for one start
@@ -142,11 +147,7 @@ class Job:
         """All that must not depend on faults."""
         newest = generations(self.run / "last")[0]
         state = json.loads((newest / "state.json").read_text())
-        names = (
-            newest / "model.safetensors",
-            newest / "optimizer.safetensors",
-            self.run / "best" / "model.safetensors",
-        )
+        names = [*sorted(newest.glob("*.safetensors")), self.run / "best" / "model.safetensors"]
         return {
             "files": [hashlib.sha256(path.read_bytes()).hexdigest() for path in names],
             "newest": newest.name,
@@ -226,8 +227,8 @@ def at(job: Job, moment: str, dice: random.Random, duration: float) -> Callable[
         return happened
     steps = PER_SPLIT["train"] * CLASSES // 16
     log, reached, started = job.run / "metrics.jsonl", list[float](), time.time()
-    if moment == "thaw":
-        line, pause = f'"event": "epoch", "epoch": {HEAD_EPOCHS - 1},', delay * 2
+    if moment == "switch":
+        line, pause = f'"event": "epoch", "epoch": {SWITCH},', delay * 2
     else:
         line, pause = f'"step": {dice.randrange(1, 4) * steps},', delay * 0.15
 

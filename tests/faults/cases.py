@@ -96,7 +96,7 @@ class Cases:
                 kept.append(self.kept(job))
             identical += self.same(job)
         kind = f"SIGKILL of all, {' or '.join(moments)}, {world} process(es)"
-        note = f"kept: steps {', '.join(map(str, kept))}" if moments == ("thaw",) else ""
+        note = f"kept: steps {', '.join(map(str, kept))}" if moments == ("switch",) else ""
         return Row(kind, fallen, runs, identical, note)
 
     def signals(self, numbers: tuple[signal.Signals, ...], world: int, moment: str = "") -> Row:
@@ -168,12 +168,12 @@ class Cases:
         return Row(f"newest checkpoint damaged, each file {', '.join(harms)}", runs, runs, identical)
 
     def other_worlds(self, worlds: tuple[int, ...] = (1, 2, 3, 1)) -> Row:
-        """Stopped, first at the thaw if there is one, and resumed on others: SGD in fp32 within 1e-5 of one process."""
+        """Stopped, first at the switch if there is one, resumed on others: SGD in fp32 within 1e-5 of one process."""
         one, job = self.reference(1, SGD), self.job(1, SGD)
         for world in worlds[:-1]:
             job.world = world
             process, thaws = job.start(), self.settings and not self.step(job)
-            wait_for(process, at(job, "thaw", self.dice, 0.0) if thaws else self.after(job, 8))
+            wait_for(process, at(job, "switch", self.dice, 0.0) if thaws else self.after(job, 8))
             for rank in ranks(process):
                 rank.send_signal(signal.SIGTERM)
             process.wait(120)
