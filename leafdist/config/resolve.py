@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from leafdist.config.networks import NETWORKS, network
-from leafdist.config.schema import Config
+from leafdist.config.schema import AugmentConfig, Config
 
 
 def resolve(config: Config) -> Config:
@@ -65,6 +65,10 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (
             not 0 < smallest <= largest <= 1,
             f"augment.scale={augment.scale}: must be two shares of the area, 0 < low <= high <= 1",
+        ),
+        (
+            augment.scale is None and augment.ratio != AugmentConfig().ratio,
+            f"augment.ratio={augment.ratio}: of the crop of augment.scale, which is null; set that too",
         ),
         (not 0 < shortest <= widest, f"augment.ratio={augment.ratio}: must be two numbers, 0 < low <= high"),
         (

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from leafdist.data.index import Index
-from leafdist.data.sampling import photos_of_classes
+from leafdist.data.sampling import photos_of_classes, shown_of
 
 SHOWN = 5  # names in a message
 
 
-def class_weights(setting: str, index: Index) -> list[float] | None:
-    """Return the weights that `optim.class_weights` asks for, by label, with mean 1 over the photos of `index`.
+def class_weights(setting: str, sampling: str, index: Index) -> list[float] | None:
+    """Return the weights that `optim.class_weights` asks for, by label; their mean over what an epoch shows is 1.
 
     None for `none`. Raises ValueError for a file that is not there, lacks a class or has a bad line.
     """
@@ -24,7 +24,8 @@ def class_weights(setting: str, index: Index) -> list[float] | None:
         weights = 1 / (photos if setting == "balanced" else np.sqrt(photos))
     else:
         weights = np.array(_read(Path(setting), index.classes))
-    return (weights * (len(index) / math.fsum(weights * photos))).tolist()  # type: ignore[no-any-return]
+    shown = shown_of(sampling, photos)
+    return (weights * (len(index) / math.fsum(weights * shown))).tolist()  # type: ignore[no-any-return]
 
 
 def _read(path: Path, classes: Sequence[str]) -> list[float]:

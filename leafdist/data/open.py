@@ -118,13 +118,13 @@ def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
     runtime.everywhere(check)
 
 
-def data_facts(loaders: dict[str, Loader], weights: str) -> DataFacts:
+def data_facts(loaders: dict[str, Loader], weights: str, sampling: str = "all") -> DataFacts:
     """The class list, the photos of each split, and the `weights` of the classes. Raises ValueError."""
     indexes = {split: loader.source.index for split, loader in loaders.items()}
     splits = {split: SplitFacts(len(index), index.digest) for split, index in indexes.items()}
     others = {split: dict(index.passed_over) for split, index in indexes.items() if index.passed_over}
     train = indexes["train"]
-    return DataFacts(list(train.classes), splits, others, class_weights(weights, train))
+    return DataFacts(list(train.classes), splits, others, class_weights(weights, sampling, train))
 
 
 def counts(loaders: dict[str, Loader]) -> dict[str, dict[str, int]]:

@@ -38,7 +38,8 @@ class DataFacts:
             if before != after:
                 old, now = (counted(one.photos if one else 0, "photo") for one in (before, after))
                 yield f"data: {split}: {old} -> {now if old != now else 'as many, with other names, sizes or labels'}"
-        if self.class_weights != new.class_weights:
+        alike = self.classes == new.classes and self.data.get("train") == new.data.get("train")
+        if alike and self.class_weights != new.class_weights:
             yield "the file of optim.class_weights: other weights"
 
 

@@ -32,7 +32,7 @@ class ClassSampling:
     def of(cls, kind: str, index: Index, seed: int) -> "ClassSampling":
         """Read `data.sampling`: `balanced` or `sqrt`. Raises ValueError where a class has no photo."""
         photos = photos_of_classes(index, f"data.sampling={kind}", "all")
-        shown = allot(len(index), np.ones(len(photos)) if kind == "balanced" else np.sqrt(photos))
+        shown = shown_of(kind, photos)
         strides = np.array([stride_of(count) for count in photos.tolist()])
         keys = np.random.Philox(key=stream_key(seed, 0, Purpose.SAMPLE)).random_raw(len(photos))
         standing = bool((index.labels[1:] >= index.labels[:-1]).all())
@@ -57,6 +57,13 @@ def photos_of_classes(index: Index, setting: str, off: str) -> NDArray[np.int64]
         name, (key, _, _) = index.classes[int(photos.argmin())], setting.partition("=")
         raise ValueError(f"{setting}: {index.folder} has no photo of {name!r}. Add some, or set {key}={off}")
     return photos
+
+
+def shown_of(kind: str, photos: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many photos of each class an epoch shows, (C,), by `data.sampling`; `photos` (C,) are there."""
+    if kind == "all":
+        return photos
+    return allot(int(photos.sum()), np.ones(len(photos)) if kind == "balanced" else np.sqrt(photos))
 
 
 def allot(total: int, parts: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
-from leafdist.data.index import Index, scan
+from leafdist.data.index import Index, scan, scan_facts
 from leafdist.data.layouts import check_split, one_form, split_of
 from leafdist.data.loader import Loader
 from leafdist.data.open import has_split, open_loaders
@@ -43,7 +43,7 @@ def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
         return False
     if Path(data.root).is_file():
         return open_loaders(data, ("val",), runtime)["val"].source.index.digest == trained_on
-    return runtime.once(lambda: _digest(data, runtime)) == trained_on
+    return trained_on in runtime.once(lambda: _digests(data, runtime))
 
 
 def _trained_on(run: Path) -> str | None:
@@ -53,13 +53,17 @@ def _trained_on(run: Path) -> str | None:
     return val.digest if val else None
 
 
-def _digest(data: DataConfig, runtime: Runtime) -> str:
-    """The digest of the val photos in the folder `data.root`, without those that training would set aside."""
+def _digests(data: DataConfig, runtime: Runtime) -> list[str]:
+    """Digests of the val photos in the folder `data.root`, without those that training would set aside.
+
+    The first one is of the photos as labels.tsv beside them says, which may be younger than the run; the other without.
+    """
     root = fold_root(Path(data.root), data.fold)
-    index = scan(root, "val")
+    indexes = [scan(root, "val"), scan_facts(root, "val")[0]]
     if data.on_corrupt == "quarantine":
-        index = set_bad_aside(index, cache_folder(root, data.cache), runtime.cpus, runtime.say, data.max_pixels)
-    return index.digest
+        cache = cache_folder(root, data.cache)
+        indexes = [set_bad_aside(one, cache, runtime.cpus, runtime.say, data.max_pixels) for one in indexes]
+    return [index.digest for index in indexes]
 
 
 def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tuple[str, ...]) -> tuple[Loader, Mismatch]:

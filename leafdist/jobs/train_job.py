@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         path = Path(config.run.folder) / str(config.run.name)
         runtime.once(lambda: check_run(path, config))
         loaders = open_loaders(config.data, ("train", "val"), runtime)
-        facts = runtime.once(lambda: data_facts(loaders, config.optim.class_weights))
+        facts = runtime.once(lambda: data_facts(loaders, config.optim.class_weights, config.data.sampling))
         model, head = prepare_model(config, facts.classes, facts.data["train"].photos, runtime)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)

@@ -28,7 +28,18 @@ from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
-PACKAGES = ("leafdist", "torch", "torchvision", "timm", "accelerate", "numpy", "pillow", "safetensors", "wandb")
+PACKAGES = (
+    "leafdist",
+    "torch",
+    "torchvision",
+    "timm",
+    "accelerate",
+    "numpy",
+    "scipy",
+    "pillow",
+    "safetensors",
+    "wandb",
+)
 _held = list[FileLock]()  # after a failure to the end of the process: a checkpoint may still be being written
 
 

@@ -79,6 +79,7 @@ class StepGraph:
         cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated() - self.held
         if free + cached < self.held:
             self.release()
+            self.until_capture = 1  # the next full share may be mixed no more: it runs as it is once
             torch.cuda.empty_cache()
 
     def _capture(self, batch: Batch) -> None:

@@ -29,7 +29,7 @@ class Phases:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
             self.alone = HeadOnly(model, network(config.model.name).head)
         resident, index = loader.pack is not None, loader.source.index
-        weights = runtime.once(lambda: class_weights(config.optim.class_weights, index))
+        weights = runtime.once(lambda: class_weights(config.optim.class_weights, config.data.sampling, index))
         self._features = partial(compute_features, config, model, loader, runtime)
         self._make = partial(
             TrainStep, config, model, runtime, steps_per_epoch, resident=resident, class_weights=weights

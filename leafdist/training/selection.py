@@ -2,6 +2,7 @@
 
 import math
 
+from leafdist.config.schema import TrainConfig
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import by_class, mean_of_classes
 from leafdist.runs.events import EpochEvent
@@ -28,9 +29,12 @@ def rank(select: str, accuracy: float, loss: float, score: float | None) -> tupl
     return -loss if select == "loss" else accuracy, -loss
 
 
-def no_better(patience: int, epochs: int, best_epoch: int) -> str | None:
-    """Say why training stops after `epochs` epochs, `best_epoch` (from 0) being the best; None while it goes on."""
-    since = epochs - 1 - best_epoch
-    if patience == 0 or since < patience:
+def no_better(train: TrainConfig, epochs: int, best_epoch: int) -> str | None:
+    """Say why training stops after `epochs` epochs, `best_epoch` (from 0) being the best; None while it goes on.
+
+    Epochs of the head alone do not count: they are no reason to leave all other layers untrained.
+    """
+    since = epochs - 1 - max(best_epoch, train.head_epochs - 1)
+    if train.patience == 0 or since < train.patience:
         return None
     return f"stopped after epoch {epochs}: no better one for {counted(since, 'epoch')}"

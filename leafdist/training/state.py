@@ -45,7 +45,7 @@ class TrainState:
         again = (
             mine == best and self.epoch == self.best_epoch
         )  # its files may be half written by a start that was killed
-        if mine <= best and not again:
+        if self.best_epoch >= 0 and mine <= best and not again:
             return False
         loss = math.inf if math.isnan(loss) else loss
         self.best_epoch, self.best_accuracy, self.best_loss, self.best_score = judged.epoch, accuracy, loss, score

@@ -67,7 +67,8 @@ class TrainStep:
         self.trained = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.average: WeightAverage | None = None
         if decay := config.train.ema:  # begun after wrapping, which gives all ranks the weights of the first
-            average = copy_network(self.model) if average is None else average
+            with memory_for("for the average of the weights", resident=resident):
+                average = copy_network(self.model) if average is None else average
             self.average = WeightAverage(average, self.model, self.trained + self.statistics.buffers, decay)
         # static: one graph for each of the few sizes of a share; a stand-in row runs uncompiled, in its own mode
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped

@@ -88,7 +88,7 @@ class Trainer:
         """Say why training is over after `step`, the last of an epoch; None while it goes on."""
         if step >= self.total_steps:
             return counted(step, "step")
-        return no_better(self.config.train.patience, step // self.steps_per_epoch, self.state.best_epoch)
+        return no_better(self.config.train, step // self.steps_per_epoch, self.state.best_epoch)
 
     @property
     def epoch_trained(self) -> bool:

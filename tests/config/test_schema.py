@@ -75,7 +75,11 @@ def test_range_errors_name_key_and_rule(key: str, value: Any, rule: str) -> None
         ({"model": {"name": "baseline"}, "optim": {"layer_decay": 0.7}}, r"layer_decay=0\.7: baseline has no layers"),
         ({"augment": {"scale": [0.5, 2.0]}}, r"augment\.scale=\[0\.5, 2\.0\]: must be two shares"),
         ({"augment": {"scale": [0.9, 0.5]}}, r"augment\.scale=\[0\.9, 0\.5\]: must be two shares"),
-        ({"augment": {"ratio": [0.0, 1.0]}}, r"augment\.ratio=\[0\.0, 1\.0\]: must be two numbers"),
+        ({"augment": {"ratio": [0.5, 1.0]}}, r"augment\.ratio=\[0\.5, 1\.0\]: of the crop of augment\.scale"),
+        (
+            {"augment": {"scale": [0.5, 1.0], "ratio": [0.0, 1.0]}},
+            r"augment\.ratio=\[0\.0, 1\.0\]: must be two numbers",
+        ),
         ({"augment": {"mixup": 0.2, "mix_off_epochs": 31}}, r"mix_off_epochs=31: above the 30"),
         ({"augment": {"cutmix": 1.0}, "train": {"batch_size": 1}}, r"train\.batch_size=1: no other photo to mix with"),
         ({"augment": {"mix_off_epochs": 3}}, r"mix_off_epochs=3: nothing is mixed"),

@@ -1,4 +1,4 @@
-"""Weights of the classes: mean 1 over the photos, and files of weights that are wrong."""
+"""Weights of the classes: mean 1 over what an epoch shows, and files of weights that are wrong."""
 
 from pathlib import Path
 
@@ -15,11 +15,12 @@ def test_weights_have_mean_one(tmp_path: Path) -> None:
     (tmp_path / "weights.tsv").write_text("c\t1\r\n\r\na\t2\r\nb\t4\r\n")
     expected = {"balanced": [1, 1 / 9, 1 / 90], "sqrt": [1, 1 / 3, 90**-0.5], str(tmp_path / "weights.tsv"): [2, 4, 1]}
     for setting, ratios in expected.items():
-        weights = class_weights(setting, INDEX)
+        weights = class_weights(setting, "all", INDEX)
         assert weights
         assert weights == pytest.approx(np.array(ratios) * weights[2] / ratios[2])
         assert np.mean(np.array(weights)[INDEX.labels]) == pytest.approx(1)
-    assert class_weights("none", INDEX) is None
+    assert class_weights("none", "all", INDEX) is None
+    assert class_weights("balanced", "balanced", INDEX) == pytest.approx([2.629, 0.2921, 0.02921], rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -40,9 +41,9 @@ def test_wrong_weight_files_are_refused(text: str | None, message: str, tmp_path
     if text:
         path.write_text(text)
     with pytest.raises(ValueError, match=rf"^optim\.class_weights=.*weights\.tsv.*{message}"):
-        class_weights(str(path), INDEX)
+        class_weights(str(path), "all", INDEX)
 
 
 def test_balanced_weights_need_every_class() -> None:
     with pytest.raises(ValueError, match=r"balanced: train has no photo of 'b'.*set optim\.class_weights=none"):
-        class_weights("balanced", index_of([1, 0]))
+        class_weights("balanced", "all", index_of([1, 0]))

@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from leafdist.config.resolve import resolve
-from leafdist.config.schema import Config
+from leafdist.config.schema import Config, DataConfig, ModelConfig
 from leafdist.data.index import Index, scan
 from leafdist.data.kept_index import open_index
 from leafdist.data.labels import NAME, read_labels
 from leafdist.data.open import origin
 from leafdist.data.photo_facts import DataFacts, SplitFacts
 from leafdist.data.stage import stage
+from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.other_photos import is_own
 from leafdist.prepare.split import split
+from leafdist.runs.facts import RunFacts, write_facts
 from leafdist.runs.folder import RunFolder, check_run
 from tests.helpers.photos import CLASSES
 
@@ -49,6 +52,32 @@ def test_train_and_val_obey_labels(photos: Path) -> None:
     assert scan(photos, "train").digest not in digests
     write(photos, ROWS[2:])
     assert scan(photos, "train").digest == before["train"].digest, "nothing is other than before"
+
+
+def test_rows_of_absent_splits_do_no_harm(photos: Path) -> None:
+    """Whoever only evaluates may lack train; a row that names no photo of a split that is here is still an error."""
+    write(photos, ROWS)
+    (photos / "train").rename(photos / "elsewhere")
+    assert scan(photos, "val").dropped == (f"{B}/002.png",)
+    write(photos, [(f"val/{B}/999.png", "drop", "")])
+    with pytest.raises(ValueError, match="holds no photo"):
+        scan(photos, "val")
+
+
+def test_labels_beside_folds_are_refused(photos: Path) -> None:
+    fold = photos.rename(photos.parent / "fold-0")
+    write(fold.parent, ROWS)
+    with pytest.raises(ValueError, match=r"each fold has labels of its own. Copy the file to .*fold-0"):
+        scan(fold, "train")
+
+
+def test_labels_keep_photos_the_runs(photos: Path, tmp_path: Path) -> None:
+    """Of a run that was trained before labels.tsv was written."""
+    digest = scan(photos, "val").digest
+    write_facts(tmp_path, RunFacts(data={"val": SplitFacts(9, digest)}))
+    write(photos, ROWS)
+    data = resolve(Config(data=DataConfig(root=str(photos)), model=ModelConfig(name="baseline"))).data
+    assert is_own(tmp_path, data, Runtime())
 
 
 def test_kept_index_obeys_and_says(photos: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import f1_score, recall_score
 
 from leafdist.config.resolve import resolve
-from leafdist.config.schema import Config
+from leafdist.config.schema import Config, TrainConfig
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
 from leafdist.runs.events import EpochEvent
 from leafdist.runs.header import header_of
@@ -67,9 +67,12 @@ def test_files_without_a_score_stay() -> None:
     assert from_plain(TrainState, state.saved(None), "state.json") == state
 
 
-@pytest.mark.parametrize(("patience", "epochs", "stops"), [(0, 99, False), (1, 0, False), (3, 4, False), (3, 5, True)])
-def test_patience_counts_epochs_since_best(patience: int, epochs: int, stops: bool) -> None:
-    reason = no_better(patience, epochs, 1 if epochs else -1)
+@pytest.mark.parametrize(
+    ("patience", "head", "epochs", "stops"),
+    [(0, 0, 99, False), (1, 0, 0, False), (3, 0, 4, False), (3, 0, 5, True), (3, 4, 6, False), (1, 4, 4, False)],
+)
+def test_patience_counts_epochs_since_best(patience: int, head: int, epochs: int, stops: bool) -> None:
+    reason = no_better(TrainConfig(patience=patience, head_epochs=head), epochs, 1 if epochs else -1)
     assert reason == ("stopped after epoch 5: no better one for 3 epochs" if stops else None)
 
 
