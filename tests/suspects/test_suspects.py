@@ -16,7 +16,7 @@ from leafdist.data.labels import NAME, read_labels
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_probabilities
 from leafdist.suspects.out_of_fold import pool
-from leafdist.suspects.suspects import find
+from leafdist.suspects.suspects import Suspect, find, write
 from leafdist.system import files
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES, draw
@@ -87,6 +87,17 @@ def test_command_writes_labels_and_page(folds: list[Path], capsys: pytest.Captur
     assert places == sorted(places), "the worst first"
     assert main(command) == 2
     assert "may hold decisions" in capsys.readouterr().err
+
+
+def test_moved_photos_stay_moved(tmp_path: Path) -> None:
+    found = [Suspect(path, "b", "c", 0.1, tmp_path) for path in ("a/1\r2.jpg", "b/3.jpg")]
+    write(tmp_path / NAME, found)
+    rows = read_labels(tmp_path / NAME)
+    assert [(row.photo, row.action, row.target) for row in rows] == [
+        ("a/1\r2.jpg", "move", "b"),
+        ("b/3.jpg", "keep", ""),
+    ]
+    assert b"\r\n" not in (tmp_path / NAME).read_bytes()
 
 
 def test_filled_labels_change_the_split(folds: list[Path], tmp_path: Path) -> None:
