@@ -10,6 +10,7 @@ from leafdist.data.augment import Augment
 from leafdist.data.open import data_facts, open_loaders
 from leafdist.data.photo_facts import DataFacts
 from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.assess import check_root
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs.checkpoint import load_best, save_best, tensors_of
@@ -41,6 +42,7 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
         raise ValueError(f"leafdist average is one process, not {runtime.world}: start it without a launcher")
     metas = [load_best(run)[1] for run in runs]
     check_alike(runs, metas)
+    check_root(runs[0], "Average in that folder")
     loaded = load_run(runs[0], runtime.device)
     config, classes = loaded.config, loaded.classes
     loaders = open_loaders(config.data, ("train", "val"), runtime, classes)
@@ -125,7 +127,13 @@ def soup(runs: Sequence[Path], metas: Sequence[CheckpointMeta]) -> Averaged:
 def with_start(run: Path, meta: CheckpointMeta, share: float, runtime: Runtime) -> Averaged:
     """Average a run and what it started from."""
     own, weights = load_best(run)[0], meta.config.model.weights
-    start, known = start_of(meta.config, meta.classes, own, runtime)
+    try:
+        start, known = start_of(meta.config, meta.classes, own, runtime)
+    except ValueError as error:
+        began = [one.folder for one in read_facts(run).starts if one.folder]
+        if weights == "none" or Path(weights).exists() or not began:
+            raise
+        raise ValueError(f"{error}. {run} was started in {began[0]}, where a relative path begins") from error
     text = f"{share:g} of {run} and {1 - share:g} of {weights}, {'head too' if known else 'but for the head'}"
     facts = replace(origin([run], [meta]), start=weights, share=share)
     return Averaged(weighted_mean([own, start], [share, 1 - share]), facts, text)

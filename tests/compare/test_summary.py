@@ -136,6 +136,19 @@ def test_runs_apart_are_refused(
     assert error.count("\n") == 1
 
 
+def test_other_val_photos_are_no_cross_validation(tmp_path: Path) -> None:
+    chosen, crossed = "val chose the epoch", "cross-validation"
+    for split, expected in (("val", True), ("val+tta", True), ("val@field", False)):
+        for k in range(2):
+            answered(tmp_path / f"fold-{k}", range(k, 60, 2), k, split=split, fold=k)
+        summary = summarise([tmp_path / f"fold-{k}" for k in range(2)], split)
+        assert (crossed in summary.case, chosen in " ".join(summary.remarks)) == (expected, expected), split
+    apart = [answered(tmp_path / f"split-{k}", range(k, 60, 2), k) for k in range(2)]
+    assert crossed not in summarise(apart, "val").case
+    with pytest.raises(ValueError, match=r"name --split val, and the leaf ids with --groups"):
+        summarise(apart, "val+leaves")
+
+
 @pytest.mark.parametrize(("names", "message"), [(["none-*"], "matches no run folder"), (["a"], "needs two runs")])
 def test_patterns_without_runs_are_refused(
     names: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
