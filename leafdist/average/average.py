@@ -19,7 +19,7 @@ from leafdist.runs.folder import new_start, now
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.load import load_run
 from leafdist.runs.saved_config import write_config
-from leafdist.system import console, files
+from leafdist.system import console, files, locks
 from leafdist.training.selection import score_of
 
 
@@ -63,12 +63,17 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
     meta = replace(
         metas[0], epoch=epoch, val_accuracy=found.accuracy, val_loss=found.mean_loss, val_score=score, config=saved
     )
-    with files.atomic_folder(out) as folder:
-        index = loaders["val"].source.index
-        write_config(folder, saved)
-        save_best(RunLayout(folder).best, tensors_of(loaded.model), meta)
-        write_predictions(RunLayout(folder).best_predictions, index.every_name, index.classes, found)
-        write_facts(folder, facts_of(photos, meta, replace(mixed.facts, batchnorm_photos=used), runtime))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = out.with_name(f".{out.name}.lock")
+    with locks.alone(lock, console.say):
+        check_asked(runs, out, share)  # another process may have made it by now
+        with files.atomic_folder(out) as folder:
+            index = loaders["val"].source.index
+            write_config(folder, saved)
+            save_best(RunLayout(folder).best, tensors_of(loaded.model), meta)
+            write_predictions(RunLayout(folder).best_predictions, index.every_name, index.classes, found)
+            write_facts(folder, facts_of(photos, meta, replace(mixed.facts, batchnorm_photos=used), runtime))
+        lock.unlink(missing_ok=True)  # whoever waits for it finds `out`
     console.say(f"{mixed.text}; val accuracy {found.accuracy:.4f}")
     console.say(f"wrote {out}. Next: {console.command('python', 'evaluate.py', out)}")
 
