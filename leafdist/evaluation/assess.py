@@ -75,7 +75,7 @@ def check(runs: Sequence[Path], request: Request) -> None:
 
 
 def check_root(run: Path, way: str) -> None:
-    """Raise ValueError, with the folder that it starts from and the way out, for a relative data.root that is not here."""
+    """Raise ValueError, with the folder that it starts from and the `way` out, for a relative data.root not here."""
     meta, starts = read_meta(run), read_facts(run).starts
     trained = Path(meta.config.data.root) if meta else Path()
     if not trained.exists() and not trained.is_absolute():
