@@ -6,6 +6,7 @@ from pathlib import Path
 
 from leafdist.average.soup import Tensors, start_of, weighted_mean
 from leafdist.average.statistics_pass import recompute, trained_layers
+from leafdist.config.networks import network
 from leafdist.data.augment import Augment
 from leafdist.data.open import data_facts, open_loaders
 from leafdist.data.photo_facts import DataFacts
@@ -136,7 +137,7 @@ def with_start(run: Path, meta: CheckpointMeta, share: float, runtime: Runtime) 
         start, known = start_of(meta.config, meta.classes, own, runtime)
     except ValueError as error:
         began = [one.folder for one in read_facts(run).starts if one.folder]
-        if weights == "none" or Path(weights).exists() or not began:
+        if weights in ("none", *network(meta.config.model.name).weights) or Path(weights).exists() or not began:
             raise
         raise ValueError(f"{error}. {run} was started in {began[0]}, where a relative path begins") from error
     text = f"{share:g} of {run} and {1 - share:g} of {weights}, {'head too' if known else 'but for the head'}"

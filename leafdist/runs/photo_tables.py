@@ -53,7 +53,7 @@ def table_file(path: Path) -> Iterator[Callable[[Iterable[object]], None]]:
 def row_writer(file: TextIO, delimiter: str = ",") -> Callable[[Iterable[object]], object]:
     """Return what writes one row to `file`, ended by a line feed alone."""
     ends = SimpleNamespace(write=lambda line: file.write(f"{line[:-2]}\n"))
-    # so that Python 3.11 quotes a name with either
+    # with both, so that Python 3.11 quotes a name that holds either
     return csv.writer(ends, delimiter=delimiter, lineterminator="\r\n").writerow
 
 

@@ -137,7 +137,7 @@ def test_runs_apart_are_refused(
     assert error.count("\n") == 1
 
 
-def test_other_val_photos_are_no_cross_validation(tmp_path: Path) -> None:
+def test_other_val_is_no_cross_validation(tmp_path: Path) -> None:
     chosen, crossed = "val chose the epoch", "cross-validation"
     for split, expected in (("val", True), ("val+tta", True), ("val@field", False)):
         for k in range(2):

@@ -107,7 +107,7 @@ def test_audit_trusts_what_was_decided(tmp_path: Path) -> None:
     assert conflict in kinds(audit(raw, labels=labels)), "moved to where it lies"
 
 
-def test_second_row_of_a_photo_is_ignored() -> None:
+def test_second_row_is_ignored() -> None:
     rows = [LabelRow("a/1.jpg", *split_and_action, "", "") for split_and_action in (("", "drop"), ("val", "keep"))]
     decided, findings = decide([Photo("val", "a", "1.jpg")], Path("labels.tsv"), rows)
     assert decided == {0: ""}

@@ -123,13 +123,14 @@ def test_answers_of_several_runs_are_averaged(folds: list[Path], tmp_path: Path)
     assert both.probabilities == pytest.approx(np.mean(alone, axis=0))
 
 
-def test_one_name_in_two_data_sets_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_name_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs, label = [make_run(tmp_path / "runs", name) for name in "ab"], np.array([0])
-    for root, more in (("other/fold-1", {}), ("data/fold-1", {"checkpoint": "earlier"}), ("other", {"data": "same"})):
+    cases = ("other/fold-1", "data", None), ("data/fold-1", "checkpoint", "earlier"), ("other", "data", "same")
+    for root, key, value in cases:
         for run, folder in zip(runs, ("data/fold-0", root), strict=True):
             answered(run, tmp_path / folder, ["x/1.png"], label, label)
-            files.write_json(run / "eval-val.json", files.read_json(run / "eval-val.json") | more)
-        if more:
+            files.write_json(run / "eval-val.json", files.read_json(run / "eval-val.json") | {key: value})
+        if value:
             assert pool(runs).paths == ["x/1.png"]
             continue
         with pytest.raises(ValueError, match=r"x/1\.png lies in .*fold-0/val and, for .*b, in .*other/fold-1/val: two"):
