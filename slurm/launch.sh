@@ -1,6 +1,7 @@
 # Sourced by the job scripts.
 #   launch SCRIPT ARGUMENTS…   one process per GPU of the job, or $PROCESSES per node; LAUNCHER=srun: one task per process
 #   train_job ARGUMENTS…       launch train.py, pass warnings on, requeue the job if the run was cut off; else return its status
+#   requeue TEXT               requeue the job and leave with status 75; TEXT: what the next start does
 leafdist_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ -f "$leafdist_root/.venv/bin/activate" ]; then source "$leafdist_root/.venv/bin/activate"; fi
 export PYTHONPATH=$leafdist_root${PYTHONPATH:+:$PYTHONPATH}
@@ -70,11 +71,15 @@ train_job() {
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
         say "ended from outside: not requeued from here; submit the same again to go on"
     elif [ "$status" -ne 0 ] && python -m leafdist.runs.requeue end "$@"; then
-        say "requeueing: the job resumes from its last checkpoint when Slurm starts it again"
-        scontrol requeue "$(this_job)" || say "Slurm refuses that: submit the same again to go on"
-        exit 75
+        requeue "the job resumes from its last checkpoint when Slurm starts it again"
     fi
     return "$status"
+}
+
+requeue() { # and leave; $1: what the next start does
+    say "requeueing: $1"
+    scontrol requeue "$(this_job)" || say "Slurm refuses that: submit the same again to go on"
+    exit 75
 }
 
 this_job() { # the id of one task of an array may be that of the whole array

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from leafdist.average.soup import Tensors, start_of, weighted_mean
 from leafdist.average.statistics_pass import recompute, trained_layers
+from leafdist.config.networks import network
 from leafdist.data.augment import Augment
 from leafdist.data.open import data_facts, open_loaders
 from leafdist.data.photo_facts import DataFacts
 from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.assess import check_root
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs.checkpoint import load_best, save_best, tensors_of
@@ -18,7 +20,7 @@ from leafdist.runs.folder import new_start, now
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.load import load_run
 from leafdist.runs.saved_config import write_config
-from leafdist.system import console, files
+from leafdist.system import console, files, locks
 from leafdist.training.selection import score_of
 
 
@@ -41,6 +43,7 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
         raise ValueError(f"leafdist average is one process, not {runtime.world}: start it without a launcher")
     metas = [load_best(run)[1] for run in runs]
     check_alike(runs, metas)
+    check_root(runs[0], "Average in that folder")
     loaded = load_run(runs[0], runtime.device)
     config, classes = loaded.config, loaded.classes
     loaders = open_loaders(config.data, ("train", "val"), runtime, classes)
@@ -61,12 +64,17 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
     meta = replace(
         metas[0], epoch=epoch, val_accuracy=found.accuracy, val_loss=found.mean_loss, val_score=score, config=saved
     )
-    with files.atomic_folder(out) as folder:
-        index = loaders["val"].source.index
-        write_config(folder, saved)
-        save_best(RunLayout(folder).best, tensors_of(loaded.model), meta)
-        write_predictions(RunLayout(folder).best_predictions, index.every_name, index.classes, found)
-        write_facts(folder, facts_of(photos, meta, replace(mixed.facts, batchnorm_photos=used), runtime))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    lock = out.with_name(f".{out.name}.lock")
+    with locks.alone(lock, console.say):
+        check_asked(runs, out, share)  # another process may have made it by now
+        with files.atomic_folder(out) as folder:
+            index = loaders["val"].source.index
+            write_config(folder, saved)
+            save_best(RunLayout(folder).best, tensors_of(loaded.model), meta)
+            write_predictions(RunLayout(folder).best_predictions, index.every_name, index.classes, found)
+            write_facts(folder, facts_of(photos, meta, replace(mixed.facts, batchnorm_photos=used), runtime))
+        lock.unlink(missing_ok=True)  # whoever waits for it finds `out`
     console.say(f"{mixed.text}; val accuracy {found.accuracy:.4f}")
     console.say(f"wrote {out}. Next: {console.command('python', 'evaluate.py', out)}")
 
@@ -125,7 +133,13 @@ def soup(runs: Sequence[Path], metas: Sequence[CheckpointMeta]) -> Averaged:
 def with_start(run: Path, meta: CheckpointMeta, share: float, runtime: Runtime) -> Averaged:
     """Average a run and what it started from."""
     own, weights = load_best(run)[0], meta.config.model.weights
-    start, known = start_of(meta.config, meta.classes, own, runtime)
+    try:
+        start, known = start_of(meta.config, meta.classes, own, runtime)
+    except ValueError as error:
+        began = [one.folder for one in read_facts(run).starts if one.folder]
+        if weights in ("none", *network(meta.config.model.name).weights) or Path(weights).exists() or not began:
+            raise
+        raise ValueError(f"{error}. {run} was started in {began[0]}, where a relative path begins") from error
     text = f"{share:g} of {run} and {1 - share:g} of {weights}, {'head too' if known else 'but for the head'}"
     facts = replace(origin([run], [meta]), start=weights, share=share)
     return Averaged(weighted_mean([own, start], [share, 1 - share]), facts, text)

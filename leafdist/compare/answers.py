@@ -85,12 +85,7 @@ def check_same_photos(first: Answers, other: Answers, split: str) -> None:
 
 def outdated(several: Sequence[Answers]) -> list[str]:
     """A remark for each run whose answers are not those of its best checkpoint as it is now."""
-    best = [(one, one.run.meta.sha256 if one.run.meta else None) for one in several]
-    return [
-        f"the answers of {one.run.path} are of an earlier checkpoint: run evaluate.py again"
-        for one, checkpoint in best
-        if one.evaluation.checkpoint not in (None, checkpoint)
-    ]
+    return [line for one in several for line in one.run.outdated(one.evaluation)]
 
 
 def names_of(several: Sequence[Answers]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from leafdist.compare.answers import Answers, names_of, outdated, read
 from leafdist.compare.pooled import Pooled, pool
 from leafdist.data.folds import fold_numbers
-from leafdist.runs.layout import RunLayout, command_for, split_of
+from leafdist.runs.layout import BY_LEAF, FOUR_VIEWS, RunLayout, command_for
 from leafdist.system.plain import to_plain
 
 FIGURES = ("accuracy", "macro_f1", "balanced_accuracy")
@@ -48,23 +48,18 @@ class Spread:
 
 @dataclass(frozen=True)
 class Summary:
-    """Runs by name, spreads by name of the figure."""
+    """Runs by name, spreads by name of the figure; case: what the runs have in common, in words."""
 
     split: str
     runs: dict[str, RunScores]
     spreads: dict[str, Spread]
     pooled: Pooled
     remarks: list[str]
-
-    @property
-    def case(self) -> str:
-        """What the runs have in common, and what that makes of their answers."""
-        crossed = split_of(self.split) == "val" and self.pooled.most == 1
-        return f"{self.pooled.case}{': the answers of a cross-validation' if crossed else ''}"
+    case: str
 
     def json(self) -> object:
-        """Plain values, with what the runs have in common in words."""
-        return to_plain(self) | {"case": self.case}
+        """Plain values."""
+        return to_plain(self)
 
 
 def summarise(runs: Sequence[Path], split: str = "test", groups: Path | None = None) -> Summary:
@@ -77,11 +72,30 @@ def summarise(runs: Sequence[Path], split: str = "test", groups: Path | None = N
     scores = [RunScores.of(one) for one in several]
     spreads = {name: Spread.of([getattr(one, name) for one in scores]) for name in FIGURES}
     pooled = pool(several, groups)
-    return Summary(split, dict(zip(names_of(several), scores, strict=True)), spreads, pooled, remarks(several, split))
+    case = pooled.case + ": the answers of a cross-validation" * is_crossed(several, split, pooled)
+    by_name = dict(zip(names_of(several), scores, strict=True))
+    return Summary(split, by_name, spreads, pooled, remarks(several, split), case)
+
+
+def is_own_val(split: str) -> bool:
+    """Whether an evaluation is of the val split of the training, however it was judged."""
+    return split.removesuffix(FOUR_VIEWS) == "val"
+
+
+def is_crossed(several: Sequence[Answers], split: str, pooled: Pooled) -> bool:
+    """Whether the answers are those of a cross-validation: of folds of one folder, each run on its own."""
+    data = [one.run.config.data for one in several]
+    folds = {one.fold for one in data} - {None}
+    return is_own_val(split) and pooled.most == 1 and len(folds) == len(data) and len({one.root for one in data}) == 1
 
 
 def check_evaluated(runs: Sequence[Path], split: str) -> Sequence[Path]:
     """Return `runs`. Raises ValueError naming all that have no answers, with the one command that gets them."""
+    if split.endswith(BY_LEAF):
+        raise ValueError(
+            f"--split {split} has no answers of its own: name --split {split.removesuffix(BY_LEAF)}, and the leaf ids "
+            "with --groups FILE"
+        )
     missing = [run for run in runs if RunLayout(run).config.is_file() and not RunLayout(run).evaluation(split).exists()]
     if missing:
         names, way = ", ".join(map(str, missing)), command_for(split, *missing)
@@ -93,7 +107,7 @@ def remarks(several: Sequence[Answers], split: str) -> list[str]:
     """What else a reader must know."""
     lines = outdated(several)
     lines += [f"leaves apart from those of training: {text}" for text in sorted({leaves(one) for one in several})]
-    if split_of(split) == "val":
+    if is_own_val(split):
         lines += ["val chose the epoch of each run, so these figures are a little too high; test is free of that"]
         lines += missing_folds(several)
     return lines

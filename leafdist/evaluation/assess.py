@@ -68,19 +68,20 @@ def check(runs: Sequence[Path], request: Request) -> None:
         )
     for run in runs:
         find_best(run)
-        _check_root(run, request.root)
+        if request.root is None:
+            check_root(run, "Name it with --data ROOT")
     if request.groups:
         read_groups(request.groups)
 
 
-def _check_root(run: Path, root: str | None) -> None:
-    """Raise ValueError, with the folder that it starts from, for a relative data.root that is not here."""
+def check_root(run: Path, way: str) -> None:
+    """Raise ValueError, with the folder that it starts from and the `way` out, for a relative data.root not here."""
     meta, starts = read_meta(run), read_facts(run).starts
-    trained = Path(meta.config.data.root) if meta and root is None else Path()
+    trained = Path(meta.config.data.root) if meta else Path()
     if not trained.exists() and not trained.is_absolute():
         where = starts[-1].folder if starts else None
         began = f" {where}, where train.py was started" if where else " the folder in which train.py was started"
-        raise ValueError(f"{run}: data.root={trained} is not here: it is relative to{began}. Name it with --data ROOT")
+        raise ValueError(f"{run}: data.root={trained} is not here: it is relative to{began}. {way}")
 
 
 def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:

@@ -1,5 +1,7 @@
 """What augmentation makes of photos: a few of train, as evaluation sees them and as eight epochs draw them."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.config.schema import Config
+from leafdist.config.schema import Config, DataConfig
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.data.folds import fold_name, fold_root
@@ -17,6 +19,7 @@ from leafdist.data.photos import list_classes, list_images
 from leafdist.data.plan import EpochPlan, streams
 from leafdist.pages.pictures import Picture, picture
 from leafdist.system import files
+from leafdist.system.errors import UnreadablePhotoError
 
 PHOTOS = EPOCHS = 8
 GAP = 2  # pixels between two pictures
@@ -50,8 +53,7 @@ def augmented(config: Config, train: Path) -> NDArray[np.uint8]:
     The draws are those of an epoch's first photos; mixup and CutMix are left out. Raises ValueError.
     """
     data = replace(config.data, normalize="none")
-    how = int(data.resize), data.fit, data.max_pixels, data.interpolation
-    photos = torch.from_numpy(np.stack([decode(path, *how) for path in _spread(train)]))
+    photos = torch.from_numpy(_spread(train, data))
     augment, drawn = Augment.from_config(data, config.augment), streams(config.augment)
     plans = [EpochPlan(PHOTOS, PHOTOS, config.seed, epoch, drawn) for epoch in range(EPOCHS)]
     seen = [augment.for_evaluation()(photos)]
@@ -62,10 +64,18 @@ def augmented(config: Config, train: Path) -> NDArray[np.uint8]:
     return (whole * 255).round().to(torch.uint8).numpy()
 
 
-def _spread(train: Path) -> list[Path]:
-    """Return PHOTOS photos, of as many classes as there are: the first ones of each."""
+def _spread(train: Path, data: DataConfig) -> NDArray[np.uint8]:
+    """Decode PHOTOS photos (n,side,side,3), of as many classes as there are: the first readable ones of each."""
     classes = list_classes(train)
     wanted = [classes[number * len(classes) // PHOTOS] for number in range(PHOTOS)]
-    found = {name: iter(list_images(train / name)[0]) for name in dict.fromkeys(wanted)}
-    photos = [next(found[name], None) for name in wanted]
-    return [Path(photo) for photo in photos if photo]
+    found = {name: _readable(train / name, data) for name in dict.fromkeys(wanted)}
+    photos = [photo for name in wanted if (photo := next(found[name], None)) is not None]
+    if not photos:
+        raise ValueError(f"{train} has no photo that can be read in {', '.join(found)}. Replace or remove the damaged")
+    return np.stack(photos)
+
+
+def _readable(folder: Path, data: DataConfig) -> Iterator[NDArray[np.uint8]]:
+    for path in list_images(folder)[0]:
+        with suppress(UnreadablePhotoError):
+            yield decode(path, int(data.resize), data.fit, data.max_pixels, data.interpolation)

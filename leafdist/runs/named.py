@@ -28,5 +28,5 @@ def _matches(name: str) -> list[Path]:
 
 
 def _natural(text: str) -> list[str | int]:
-    """The parts of a name, so that fold-10 comes after fold-9."""
-    return [int(part) if part.isdecimal() else part for part in re.split(r"([0-9]+)", text)]
+    """The parts of a name, so that fold-10 comes after fold-9; digits of other scripts are letters here."""
+    return [int(part) if re.fullmatch("[0-9]+", part) else part for part in re.split(r"([0-9]+)", text)]

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from leafdist.runs.layout import command_for
 from leafdist.system import files
@@ -46,9 +46,15 @@ def table_file(path: Path) -> Iterator[Callable[[Iterable[object]], None]]:
     A spreadsheet would run a name such as `=1+1` as a formula: it gets an apostrophe, which `_table` takes away.
     """
     with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
-        ends = SimpleNamespace(write=lambda line: file.write(f"{line[:-2]}\n"))
-        writer = csv.writer(ends, lineterminator="\r\n")  # so that Python 3.11 quotes a name with either
-        yield lambda row: writer.writerow([FORMULA.sub("'\\g<0>", str(cell)) for cell in row])
+        write = row_writer(file)
+        yield lambda row: write([FORMULA.sub("'\\g<0>", str(cell)) for cell in row])
+
+
+def row_writer(file: TextIO, delimiter: str = ",") -> Callable[[Iterable[object]], object]:
+    """Return what writes one row to `file`, ended by a line feed alone."""
+    ends = SimpleNamespace(write=lambda line: file.write(f"{line[:-2]}\n"))
+    # with both, so that Python 3.11 quotes a name that holds either
+    return csv.writer(ends, delimiter=delimiter, lineterminator="\r\n").writerow
 
 
 def read_predictions(path: Path) -> list[dict[str, str]]:

@@ -107,6 +107,13 @@ class RunRecord:
         found = read_evaluation(self.results.path, name + BY_LEAF)
         return found if (found.data, found.checkpoint) == (plain.data, plain.checkpoint) else plain
 
+    def outdated(self, evaluation: Evaluation) -> list[str]:
+        """A remark where the answers are not those of the best checkpoint as it is now."""
+        best = self.meta.sha256 if self.meta else None
+        if evaluation.checkpoint in (None, best):
+            return []
+        return [f"the answers of {self.path} are of an earlier checkpoint: run evaluate.py again"]
+
     @cached_property
     def calibration(self) -> tuple[Calibration | None, str]:
         """The calibration of the best checkpoint and "", or None and why there is none."""

@@ -56,13 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def start(folder: Path) -> tuple[bool, str]:
-    """Record the step. False if the last two starts of this job were at the same one."""
-    job, step = os.environ.get("SLURM_JOB_ID", ""), newest_step(folder)
-    notes = [*read_notes(folder), Note(job, step, len(read_facts(folder).starts))]
+    """Record the step. False if the last two starts of this job were at the same one, unless the run is finished:
+    then it was an evaluation that was cut off.
+    """
+    job, step, facts = os.environ.get("SLURM_JOB_ID", ""), newest_step(folder), read_facts(folder)
+    notes = [*read_notes(folder), Note(job, step, len(facts.starts))]
     lines = "".join(json.dumps(to_plain(note)) + "\n" for note in notes)
     files.write_text(RunLayout(folder).requeues, lines)
     steps = [note.step for note in notes if note.job == job]
-    if len(steps) > REQUEUES and set(steps[-REQUEUES - 1 :]) == {step}:
+    if facts.state != "finished" and len(steps) > REQUEUES and set(steps[-REQUEUES - 1 :]) == {step}:
         return False, (
             f"{folder}: job {job} was requeued {REQUEUES} times and is still at step {step}. Given up: read the log, "
             "then submit it again"

@@ -16,7 +16,9 @@ def add(commands: Any) -> None:
     )
     suspects.add_argument("runs", metavar="RUN", nargs="+", help="run folders, or a pattern in quotes")
     suspects.add_argument("--top", metavar="N", type=int, default=SHOWN, help="print the N worst")
-    suspects.add_argument("--out", metavar="FILE", type=Path, help="new labels.tsv: one row a suspect, all to keep")
+    suspects.add_argument(
+        "--out", metavar="FILE", type=Path, help="new labels.tsv: one row a suspect, all keep their labels"
+    )
     suspects.add_argument("--html", metavar="FILE", type=Path, help="write a page with a picture of each")
     suspects.set_defaults(run=find_suspects)
 

@@ -1,12 +1,12 @@
 """Photos whose label is probably wrong: confident learning (Northcutt et al. 2021, doi 10.1613/jair.1.12125)."""
 
-import csv
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from leafdist.data.labels import COLUMNS
+from leafdist.runs.photo_tables import row_writer
 from leafdist.suspects.out_of_fold import Pooled
 from leafdist.system import files
 
@@ -47,10 +47,14 @@ def find(answers: Pooled) -> list[Suspect]:
 
 
 def write(path: Path, suspects: Sequence[Suspect]) -> None:
-    """Write a labels.tsv in which each is to keep its label, with the class that `move` would give it."""
+    """Write a labels.tsv in which each is to keep its label, with the class that `move` would give it.
+
+    A photo that an earlier labels.tsv moved keeps its label by being moved to it again.
+    """
     with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
-        table = csv.writer(file, delimiter="\t", lineterminator="\n")
-        table.writerow([*COLUMNS, "comment"])
+        add = row_writer(file, "\t")
+        add([*COLUMNS, "comment"])
         for one in suspects:
             comment = f"given {one.given}, suggested {one.suggested}, quality {one.quality:.4f}"
-            table.writerow([one.path, "keep", one.suggested, comment])
+            moved = one.path.partition("/")[0] != one.given
+            add([one.path, *(("move", one.given) if moved else ("keep", one.suggested)), comment])

@@ -38,6 +38,18 @@ def test_report_shows_it_where_photos_are(gone: bool, photos: Path) -> None:
     assert preview(replace(config, augment=AugmentConfig())) is None
 
 
+def test_damaged_photos_are_passed_over(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, paths = photos / "preview.png", sorted((photos / "train").rglob("*.png"))
+    command = ["augment-preview", "--out", str(out), "--model.name", "baseline", "--data.root", str(photos)]
+    paths[0].write_bytes(b"not a photo")
+    assert main(command) == 0
+    assert out.is_file()
+    for path in paths:
+        path.write_bytes(b"not a photo")
+    assert main(command) == 2
+    assert "has no photo that can be read" in capsys.readouterr().err
+
+
 def test_report_stands_without_readable_photos(photos: Path) -> None:
     for path in (photos / "train").rglob("*.png"):
         path.write_bytes(b"not a photo")

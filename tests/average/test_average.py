@@ -26,7 +26,7 @@ from leafdist.evaluation.assess import Request, assess
 from leafdist.models.build import build_model
 from leafdist.report.write import write
 from leafdist.runs.checkpoint import load_best, save_best, tensors_of
-from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunFacts, read_facts, write_facts
+from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunFacts, Start, read_facts, write_facts
 from leafdist.runs.folder import RunFolder
 from leafdist.runs.load import load_run
 from leafdist.runs.saved_config import write_config
@@ -156,6 +156,15 @@ def other_photos(folder: Path, config: Config) -> list[str]:
     return list(map(str, runs))
 
 
+def started_elsewhere(folder: Path, config: Config, photos: Config | None = None) -> list[str]:
+    """Runs that were started in another folder than this; photos: where they are found all the same."""
+    data = photos.data if photos else replace(config.data, root="photos")
+    runs = [made(folder / name, replace(config, data=data), 0) for name in "ab"]
+    for run in runs:
+        write_facts(run, replace(read_facts(run), starts=[Start(folder="/began")]))
+    return list(map(str, runs))
+
+
 REFUSED: dict[str, tuple[Callable[[Path, Config], list[str]], str]] = {
     "alone": (lambda folder, config: [str(made(folder / "a", config, 0))], "name two runs or more, or --with-start"),
     "drawn": (
@@ -182,6 +191,15 @@ REFUSED: dict[str, tuple[Callable[[Path, Config], list[str]], str]] = {
         "data.resize is 16 and 24",
     ),
     "photos": (other_photos, "was trained on other photos"),
+    "elsewhere": (started_elsewhere, "data.root=photos is not here: it is relative to /began, where train.py was"),
+    "start": (
+        lambda folder, config: [
+            *started_elsewhere(folder, replace(config, model=replace(config.model, weights="start.pt")), config)[:1],
+            "--with-start",
+            "0.5",
+        ],
+        "a was started in /began, where a relative path begins",
+    ),
     "existing": (
         lambda folder, config: [*(str(made(folder / name, config, 0)) for name in ("a", "out"))],
         "out exists: name a new folder",

@@ -20,6 +20,7 @@ from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs.evaluations import write_evaluation
+from leafdist.runs.named import named_runs
 from leafdist.system import files
 
 CLASSES = ("Apple___healthy", "Apple___rust", "Corn___rust")
@@ -134,6 +135,26 @@ def test_runs_apart_are_refused(
     error = capsys.readouterr().err
     assert message.format(*runs) in error
     assert error.count("\n") == 1
+
+
+def test_other_val_is_no_cross_validation(tmp_path: Path) -> None:
+    chosen, crossed = "val chose the epoch", "cross-validation"
+    for split, expected in (("val", True), ("val+tta", True), ("val@field", False)):
+        for k in range(2):
+            answered(tmp_path / f"fold-{k}", range(k, 60, 2), k, split=split, fold=k)
+        summary = summarise([tmp_path / f"fold-{k}" for k in range(2)], split)
+        assert (crossed in summary.case, chosen in " ".join(summary.remarks)) == (expected, expected), split
+    apart = [answered(tmp_path / f"split-{k}", range(k, 60, 2), k) for k in range(2)]
+    assert crossed not in summarise(apart, "val").case
+    with pytest.raises(ValueError, match=r"name --split val, and the leaf ids with --groups"):
+        summarise(apart, "val+leaves")
+
+
+def test_patterns_take_digits_of_any_script(tmp_path: Path) -> None:
+    names = ["2", "10", "a", "\u0663"]
+    for name in names:
+        files.write_text(tmp_path / name / "config.yaml", "")
+    assert [run.name for run in named_runs([str(tmp_path / "*")])] == names
 
 
 @pytest.mark.parametrize(("names", "message"), [(["none-*"], "matches no run folder"), (["a"], "needs two runs")])

@@ -8,16 +8,18 @@ import pytest
 
 from tests.helpers.paths import REPO
 
-STUB = """train_job() { echo train "$@"; trap '' TERM; return "$STATUS"; }
-launch() { echo "$@" "$(trap -p TERM)"; }
+STUB = """train_job() { echo train "$@"; trap '' USR1 TERM; return "$STATUS"; }
+requeue() { exit 75; }
+launch() { echo "$@" "$(trap -p TERM)"; [ -z "${WARNED:-}" ] || kill -USR1 $$; }
 """
 
 
-@pytest.mark.parametrize("status", [0, 3])
-def test_task_trains_then_evaluates_its_fold(status: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("status", "warned", "left"), [(0, "", 0), (3, "", 3), (0, "1", 75)])
+def test_task_trains_then_evaluates_its_fold(status: int, warned: str, left: int, tmp_path: Path) -> None:
     (tmp_path / "slurm").mkdir()
     (tmp_path / "slurm" / "launch.sh").write_text(STUB)
     environment = os.environ | {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_ARRAY_TASK_ID": "2", "STATUS": str(status)}
+    environment["WARNED"] = warned  # by Slurm, of the time limit, while it evaluates
     environment |= {"PYTHONPATH": str(REPO)}
     given = ["--model.name", "baseline", "--run.folder", "kept here", "--seed", "1"]
     command = ["bash", str(REPO / "slurm" / "folds.sbatch"), *given]
@@ -25,4 +27,4 @@ def test_task_trains_then_evaluates_its_fold(status: int, tmp_path: Path) -> Non
     trained, *evaluated = [line.strip() for line in done.stdout.splitlines()]
     assert trained == f"train {' '.join(given)} --data.fold 2 --run.name fold-2"
     expected = ["evaluate.py kept here/fold-2 --split val", "evaluate.py kept here/fold-2"]
-    assert (done.returncode, evaluated) == (status, [] if status else expected), done.stderr
+    assert (done.returncode, evaluated) == (left, [] if status else expected[: 1 if warned else 2]), done.stderr

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from leafdist.__main__ import main
-from leafdist.data.labels import LabelCounts
+from leafdist.data.labels import LabelCounts, LabelRow
 from leafdist.prepare.audit.audit import audit
 from leafdist.prepare.audit.audit_report import Report, page
+from leafdist.prepare.audit.decided import decide
 from leafdist.prepare.audit.finding import Finding
+from leafdist.prepare.audit.folder_listing import Photo
 from leafdist.prepare.split import split
 from leafdist.system.files import sha256
 from tests.helpers.raw_folders import draw_raw, make_raw, names, write_groups
@@ -103,3 +105,13 @@ def test_audit_trusts_what_was_decided(tmp_path: Path) -> None:
         assert "labels honoured" in page(report)
     labels.write_text(f"path,action,class\n{pair[0]},move,a\n")
     assert conflict in kinds(audit(raw, labels=labels)), "moved to where it lies"
+
+
+def test_second_row_is_ignored() -> None:
+    rows = [LabelRow("a/1.jpg", *split_and_action, "", "") for split_and_action in (("", "drop"), ("val", "keep"))]
+    decided, findings = decide([Photo("val", "a", "1.jpg")], Path("labels.tsv"), rows)
+    assert decided == {0: ""}
+    assert {one.kind: one.remarks for one in findings} == {
+        "labels honoured": ["drop"],
+        "labels ignored": ["an earlier row is of the same photo"],
+    }

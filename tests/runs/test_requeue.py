@@ -51,6 +51,12 @@ def test_job_without_progress_is_given_up(run: Path, capsys: pytest.CaptureFixtu
     assert "requeued 2 times and is still at step 3" in capsys.readouterr().out
 
 
+def test_finished_run_is_not_given_up(run: Path) -> None:
+    for _ in range(4):
+        trained(run, 3, state="finished")
+        assert main(["start"]) == 0
+
+
 def test_another_job_starts_fresh(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [main(["start"]) for _ in range(3)] == [0, 0, 1]
     monkeypatch.setenv("SLURM_JOB_ID", "8")

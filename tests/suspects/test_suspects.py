@@ -16,7 +16,7 @@ from leafdist.data.labels import NAME, read_labels
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_probabilities
 from leafdist.suspects.out_of_fold import pool
-from leafdist.suspects.suspects import find
+from leafdist.suspects.suspects import Suspect, find, write
 from leafdist.system import files
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES, draw
@@ -89,6 +89,17 @@ def test_command_writes_labels_and_page(folds: list[Path], capsys: pytest.Captur
     assert "may hold decisions" in capsys.readouterr().err
 
 
+def test_moved_photos_stay_moved(tmp_path: Path) -> None:
+    found = [Suspect(path, "b", "c", 0.1, tmp_path) for path in ("a/1\r2.jpg", "b/3.jpg")]
+    write(tmp_path / NAME, found)
+    rows = read_labels(tmp_path / NAME)
+    assert [(row.photo, row.action, row.target) for row in rows] == [
+        ("a/1\r2.jpg", "move", "b"),
+        ("b/3.jpg", "keep", ""),
+    ]
+    assert b"\r\n" not in (tmp_path / NAME).read_bytes()
+
+
 def test_filled_labels_change_the_split(folds: list[Path], tmp_path: Path) -> None:
     root = draw(tmp_path / "photos", {"train": 2}, 16)
     before = scan(root, "val")
@@ -110,6 +121,21 @@ def test_answers_of_several_runs_are_averaged(folds: list[Path], tmp_path: Path)
     alone = [pool([run]).probabilities for run in (folds[0], other)]
     assert both.paths == names
     assert both.probabilities == pytest.approx(np.mean(alone, axis=0))
+
+
+def test_one_name_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs, label = [make_run(tmp_path / "runs", name) for name in "ab"], np.array([0])
+    cases = ("other/fold-1", "data", None), ("data/fold-1", "checkpoint", "earlier"), ("other", "data", "same")
+    for root, key, value in cases:
+        for run, folder in zip(runs, ("data/fold-0", root), strict=True):
+            answered(run, tmp_path / folder, ["x/1.png"], label, label)
+            files.write_json(run / "eval-val.json", files.read_json(run / "eval-val.json") | {key: value})
+        if value:
+            assert pool(runs).paths == ["x/1.png"]
+            continue
+        with pytest.raises(ValueError, match=r"x/1\.png lies in .*fold-0/val and, for .*b, in .*other/fold-1/val: two"):
+            pool(runs)
+    assert "the answers of " in capsys.readouterr().err
 
 
 def test_answers_that_disagree_are_refused(folds: list[Path], tmp_path: Path) -> None:

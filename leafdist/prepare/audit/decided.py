@@ -24,6 +24,8 @@ def decide(photos: Sequence[Photo], file: Path, rows: Sequence[LabelRow]) -> tup
         found = [number for number in at[row.photo] if row.split in ("", photos[number].split)]
         if reason := _fault(row, [photos[number] for number in found], classes):
             ignored.append((row.photo, reason))
+        elif found[0] in decided:
+            ignored.append((row.photo, "an earlier row is of the same photo"))
         else:
             decided[found[0]] = row.target
             obeyed.append((photos[found[0]].path, f"move to {row.target}" if row.target else row.action))
