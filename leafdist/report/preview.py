@@ -78,4 +78,4 @@ def _spread(train: Path, data: DataConfig) -> NDArray[np.uint8]:
 def _readable(folder: Path, data: DataConfig) -> Iterator[NDArray[np.uint8]]:
     for path in list_images(folder)[0]:
         with suppress(UnreadablePhotoError):
-            yield decode(path, int(data.resize), data.fit, data.max_pixels, data.interpolation)
+            yield decode(Path(path), int(data.resize), data.fit, data.max_pixels, data.interpolation)

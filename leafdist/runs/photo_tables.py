@@ -47,7 +47,11 @@ def table_file(path: Path) -> Iterator[Callable[[Iterable[object]], None]]:
     """
     with files.atomic_path(path) as temporary, temporary.open("w", newline="", **files.TEXT) as file:
         write = row_writer(file)
-        yield lambda row: write([FORMULA.sub("'\\g<0>", str(cell)) for cell in row])
+
+        def write_guarded(row: Iterable[object]) -> None:
+            write([FORMULA.sub("'\\g<0>", str(cell)) for cell in row])
+
+        yield write_guarded
 
 
 def row_writer(file: TextIO, delimiter: str = ",") -> Callable[[Iterable[object]], object]:
