@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ def test_task_trains_then_evaluates_its_fold(status: int, warned: str, left: int
     (tmp_path / "slurm" / "launch.sh").write_text(STUB)
     environment = os.environ | {"SLURM_SUBMIT_DIR": str(tmp_path), "SLURM_ARRAY_TASK_ID": "2", "STATUS": str(status)}
     environment["WARNED"] = warned  # by Slurm, of the time limit, while it evaluates
-    environment |= {"PYTHONPATH": str(REPO)}
+    python = Path(sys.executable).parent  # the stub activates no environment
+    environment |= {"PYTHONPATH": str(REPO), "PATH": f"{python}:{os.environ['PATH']}"}
     given = ["--model.name", "baseline", "--run.folder", "kept here", "--seed", "1"]
     command = ["bash", str(REPO / "slurm" / "folds.sbatch"), *given]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
