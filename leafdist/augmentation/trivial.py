@@ -105,7 +105,7 @@ def sharpness(images: Tensor, factor: Tensor) -> Tensor:
 
 def posterize(images: Tensor, bits: Tensor) -> Tensor:
     """Keep the highest bits (B,) of each value."""
-    width = each(torch.exp2(8 - bits), images)
+    width = each(1 << (8 - bits).long(), images)  # exact; torch.exp2 would be compiled when it first runs on a GPU
     return (images * 255).round_().div_(width).floor_().mul_(width).div_(255)
 
 
