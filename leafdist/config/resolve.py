@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from leafdist.config.networks import NETWORKS, network
-from leafdist.config.schema import AugmentConfig, Config
+from leafdist.config.schema import AugmentConfig, Config, TrainConfig
 
 
 def resolve(config: Config) -> Config:
@@ -20,7 +20,7 @@ def resolve(config: Config) -> Config:
     flips = {"hflip": row.flip, "vflip": row.flip}
     data = settle(config.data, normalize=row.normalize, interpolation=row.interpolation, **flips)
     config = replace(config, data=replace(data, **row.sizes(data.resize, data.crop)), model=model)
-    for wrong, message in contradictions(config):
+    for wrong, message in (*contradictions(config), *augment_contradictions(config.augment, config.train)):
         if wrong:
             raise ValueError(message)
     return config
@@ -39,8 +39,7 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     head_first, left = train.head_epochs > 0, train.epochs - train.head_epochs
     rates, alone = (config.optim.backbone_factor, decay), model.freeze == "all" or left == 0
     slower = f"optim.backbone_factor={rates[0]}, optim.layer_decay={decay}"
-    augment, patience, (shortest, widest) = config.augment, f"train.patience={train.patience}", config.augment.ratio
-    smallest, largest = augment.scale or (1, 1)
+    patience = f"train.patience={train.patience}"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
         (data.normalize == "auto", f"data.normalize=auto: that of {row.name} is none of ours; choose one"),
@@ -63,6 +62,18 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (decay < 1 and len(row.stages) < 2, f"{slower}: {row.name} has no layers to count; set optim.layer_decay to 1"),
         (warmup > left, f"optim.warmup_epochs={warmup}: longer than the {left} epochs of the schedule; lower it"),
         (
+            train.patience > 0 and train.max_steps is not None,
+            f"{patience}: counts epochs, max_steps={train.max_steps} steps; unset one",
+        ),
+        (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
+    ]
+
+
+def augment_contradictions(augment: AugmentConfig, train: TrainConfig) -> list[tuple[bool, str]]:
+    """List the same of augmentation."""
+    (smallest, largest), (shortest, widest) = augment.scale or (1, 1), augment.ratio
+    return [
+        (
             not 0 < smallest <= largest <= 1,
             f"augment.scale={augment.scale}: must be two shares of the area, 0 < low <= high <= 1",
         ),
@@ -83,11 +94,6 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
             augment.mix_off_epochs > 0 and not augment.mixes,
             f"augment.mix_off_epochs={augment.mix_off_epochs}: nothing is mixed; set augment.mixup or augment.cutmix",
         ),
-        (
-            train.patience > 0 and train.max_steps is not None,
-            f"{patience}: counts epochs, max_steps={train.max_steps} steps; unset one",
-        ),
-        (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]
 
 
