@@ -228,7 +228,7 @@ def at(job: Job, moment: str, dice: random.Random, duration: float) -> Callable[
     steps = PER_SPLIT["train"] * CLASSES // 16
     log, reached, started = job.run / "metrics.jsonl", list[float](), time.time()
     if moment == "switch":
-        line, pause = f'"event": "epoch", "epoch": {SWITCH},', delay * 2
+        line, pause = f'"event": "epoch", "epoch": {SWITCH},', delay * min(2, duration / 20)
     else:
         line, pause = f'"step": {dice.randrange(1, 4) * steps},', delay * 0.15
 
