@@ -15,10 +15,20 @@ def extendable(config: Config) -> bool:
     return config.optim.schedule != "cosine" and not config.augment.mix_off_epochs
 
 
+def free(name: str, old: Config, new: Config) -> bool:
+    """Whether a resumed run may change the setting `name` as `new` does."""
+    if name == "train.epochs":
+        return new.train.epochs > old.train.epochs and extendable(new)
+    if name == "optim.class_weights":  # between two files: the run is bound to the weights in them
+        return not {old.optim.class_weights, new.optim.class_weights} & {"none", "balanced", "sqrt"}
+    return FREE.fullmatch(name) is not None
+
+
 def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
     """Lines such as `optim.lr: 0.001 -> 0.002`: changes that a resumed run must not make, and those it may."""
     before, after = flatten(to_dict(old)), flatten(to_dict(new))
     lines = {name: f"{name}: {before[name]} -> {after[name]}" for name in KEYS if before[name] != after[name]}
-    longer = new.train.epochs > old.train.epochs and extendable(new)
-    free = {name for name in lines if FREE.fullmatch(name) or (longer and name == "train.epochs")}
-    return [lines[name] for name in lines if name not in free], [lines[name] for name in lines if name in free]
+    return (
+        [line for name, line in lines.items() if not free(name, old, new)],
+        [line for name, line in lines.items() if free(name, old, new)],
+    )

@@ -160,3 +160,10 @@ def test_differences_allow_what_resume_may_change(section: str, changes: dict[st
 def test_counting_from_the_end_fixes_epochs(fixed: dict[str, Any]) -> None:
     old, new = (config(**fixed, train={"epochs": epochs}) for epochs in (30, 31))
     assert differences(old, new) == (["train.epochs: 30 -> 31"], [])
+
+
+@pytest.mark.parametrize(("before", "after", "free"), [("a.tsv", "b.tsv", True), ("a.tsv", "none", False)])
+def test_class_weights_may_move(before: str, after: str, free: bool) -> None:
+    old, new = (config(optim={"class_weights": setting}) for setting in (before, after))
+    line = f"optim.class_weights: {before} -> {after}"
+    assert differences(old, new) == (([], [line]) if free else ([line], []))
