@@ -20,6 +20,15 @@ def test_whole_groups_fill_train_first() -> None:
     assert dealt["test"] == photos["eleven"]
 
 
+def test_group_fits_in_all_its_classes() -> None:
+    photos = {label: [f"{label}{number}" for number in range(3)] for label in "ab"}
+    mixed = dict.fromkeys([("a", "a0"), ("b", "b0"), ("b", "b1")], "two of b")
+    assert deal_few(photos, mixed, 1) == {
+        "a": {"train": ["a1"], "test": ["a0", "a2"]},
+        "b": {"train": ["b2"], "test": ["b0", "b1"]},
+    }
+
+
 @pytest.mark.parametrize("number", range(1, 7))
 def test_groups_across_classes_stay_apart(number: int) -> None:
     photos = {label: [f"{label}{k:02}" for k in range(24)] for label in "abc"}
