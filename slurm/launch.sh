@@ -111,3 +111,7 @@ warn() { # Slurm's warning, to every process of the step; again, since one that 
 out_of_time() { # and not scancel, after which a job stays down; its state is COMPLETING in either case
     scontrol -o show job "$(this_job)" | grep -q 'Reason=TimeLimit'
 }
+
+preempted() { # in the GraceTime TERM comes to the processes, and not to the shell
+    scontrol -o show job "$(this_job)" | grep -q ' PreemptTime=[0-9]'
+}

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from leafdist.average.soup import Tensors, start_of, weighted_mean
-from leafdist.average.statistics_pass import recompute, trained_layers
+from leafdist.average.statistics_pass import recompute, trained_layers, trains_body
 from leafdist.config.networks import network
 from leafdist.data.augment import Augment
 from leafdist.data.open import data_facts, open_loaders
@@ -21,6 +21,7 @@ from leafdist.runs.layout import RunLayout
 from leafdist.runs.load import load_run
 from leafdist.runs.saved_config import write_config
 from leafdist.system import console, files, locks
+from leafdist.training.model import digest_of_start
 from leafdist.training.selection import score_of
 
 
@@ -73,7 +74,8 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
             write_config(folder, saved)
             save_best(RunLayout(folder).best, tensors_of(loaded.model), meta)
             write_predictions(RunLayout(folder).best_predictions, index.every_name, index.classes, found)
-            write_facts(folder, facts_of(photos, meta, replace(mixed.facts, batchnorm_photos=used), runtime))
+            facts = facts_of(photos, meta, replace(mixed.facts, batchnorm_photos=used), runtime)
+            write_facts(folder, replace(facts, weights_sha256=read_facts(runs[0]).weights_sha256))
         lock.unlink(missing_ok=True)  # whoever waits for it finds `out`
     console.say(f"{mixed.text}; val accuracy {found.accuracy:.4f}")
     console.say(f"wrote {out}. Next: {console.command('python', 'evaluate.py', out)}")
@@ -92,13 +94,28 @@ def check_asked(runs: Sequence[Path], out: Path, share: float | None) -> None:
 
 
 def check_alike(runs: Sequence[Path], metas: Sequence[CheckpointMeta]) -> None:
-    """Raises ValueError where networks, classes or what they are shown differ: their mean would be no network."""
-    for run, meta in zip(runs, metas, strict=True):
-        if found := list(differences(metas[0], meta)):
+    """Raises ValueError where networks, frozen layers, classes or what they are shown differ: their mean would be no
+    network. And for a run that still trains, whose best checkpoint may change meanwhile.
+    """
+    facts = [read_facts(run) for run in runs]
+    for run, meta, known in zip(runs, metas, facts, strict=True):
+        if known.state == "running":
+            way = "Wait for its end; if it was killed, the same train.py goes on with it"
+            raise ValueError(f"{run} is still training: its best checkpoint may be another one soon. {way}")
+        found = list(differences(metas[0], meta))
+        if any(map(has_frozen, (metas[0], meta))) and len({facts[0].weights_sha256, known.weights_sha256, None}) > 2:
+            names = f"{metas[0].config.model.weights} and {meta.config.model.weights}"
+            found.append(f"frozen layers began from different files of weights ({names}, by their SHA-256)")
+        if found:
             raise ValueError(
-                f"{runs[0]} and {run} cannot be averaged: {'; '.join(found)}. Name runs of one network, one list of "
-                "classes and one preprocessing"
+                f"{runs[0]} and {run} cannot be averaged: {'; '.join(found)}. Name runs of one network, one start, one "
+                "list of classes and one preprocessing"
             )
+
+
+def has_frozen(meta: CheckpointMeta) -> bool:
+    """Whether the training left any layer as it began."""
+    return meta.config.model.freeze != "none" or not trains_body(meta.config)
 
 
 def differences(first: CheckpointMeta, other: CheckpointMeta) -> Iterator[str]:
@@ -134,6 +151,7 @@ def with_start(run: Path, meta: CheckpointMeta, share: float, runtime: Runtime) 
     """Average a run and what it started from."""
     own, weights = load_best(run)[0], meta.config.model.weights
     try:
+        check_start(run, meta)
         start, known = start_of(meta.config, meta.classes, own, runtime)
     except ValueError as error:
         began = [one.folder for one in read_facts(run).starts if one.folder]
@@ -143,6 +161,16 @@ def with_start(run: Path, meta: CheckpointMeta, share: float, runtime: Runtime) 
     text = f"{share:g} of {run} and {1 - share:g} of {weights}, {'head too' if known else 'but for the head'}"
     facts = replace(origin([run], [meta]), start=weights, share=share)
     return Averaged(weighted_mean([own, start], [share, 1 - share]), facts, text)
+
+
+def check_start(run: Path, meta: CheckpointMeta) -> None:
+    """Raises ValueError where the file of weights that `run` began from is another one by now."""
+    begun, found = read_facts(run).weights_sha256, digest_of_start(meta.config)
+    if begun and found != begun:
+        raise ValueError(
+            f"model.weights={meta.config.model.weights} is not the file that {run} began from: SHA-256 {found}, it was "
+            f"{begun}. Bring that file back, or average several runs"
+        )
 
 
 def origin(runs: Sequence[Path], metas: Sequence[CheckpointMeta]) -> AverageFacts:

@@ -23,9 +23,9 @@ class Grouping:
 class SplitReport:
     """split.json; fields of an older or another kind of split that it lacks have their defaults.
 
-    groups: digest of the file with leaf ids, or NEAR; classes: photos of each part of each class, and those left over,
-    skipped or without leaf id; totals: their sums; digests: of the sorted lines `class/file` of each part; labels: the
-    file by which photos were moved and dropped.
+    few: photos of each class in train, where the others are test; groups: digest of the file with leaf ids, or NEAR;
+    classes: photos of each part of each class, and those left over, skipped or without leaf id; totals: their sums;
+    digests: of the sorted lines `class/file` of each part; labels: the file by which photos were moved and dropped.
     """
 
     groups: str | None = None
@@ -36,6 +36,7 @@ class SplitReport:
     mode: str | None = None
     fold: int | None = None
     folds: int | None = None
+    few: int | None = None
     ratios: dict[str, float] = field(default_factory=dict)
     totals: dict[str, int] = field(default_factory=dict)
     classes: dict[str, dict[str, int]] = field(default_factory=dict)

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         from leafdist.runs.advice import advise, warn_of_large_batch
         from leafdist.runs.folder import RunFolder, check_run, continued, unlock_runs
         from leafdist.tracking.run_tracker import open_tracker
-        from leafdist.training.model import for_device, prepare_model
+        from leafdist.training.model import digest_of_start, for_device, prepare_model
         from leafdist.training.trainer import Trainer
 
         given = continued(config)
@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             unlock_runs()
             return
         warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
-        runtime.once(lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step, head))
+        runtime.once(
+            lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step, head, digest_of_start(config))
+        )
         note_left_out(loaders, trainer.layout.set_aside, runtime)
         val, position = loaders["val"].source.index.folder, trainer.state.position
         tracker = open_tracker(

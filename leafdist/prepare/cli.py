@@ -54,6 +54,7 @@ def add(commands: Any) -> None:
             "leafdist split raw splitted --groups leaf_ids.tsv --groups near --mode hardlink",
             "leafdist split raw splitted --layout crop/disease",
             "leafdist split raw folds --groups near --folds 5",
+            "leafdist split field-photos field --groups near --few 10",
             "leafdist split raw splitted --labels labels.tsv",
         ),
     )
@@ -65,6 +66,9 @@ def add(commands: Any) -> None:
     split.add_argument("--seed", type=int, default=0, help="random seed")
     _add_what_is_shared(split)
     split.add_argument("--folds", metavar="K", type=int, help="write DEST/fold-0, ...: a fifth test, the rest K parts")
+    split.add_argument(
+        "--few", metavar="N", type=int, help="N photos of each class are train, the rest is test: for data.extra"
+    )
     split.add_argument("--mode", choices=("copy", "hardlink", "symlink"), default="copy")
     split.set_defaults(run=split_data)
 
@@ -151,11 +155,12 @@ def split_data(options: argparse.Namespace) -> None:
     from leafdist.prepare.split import split
 
     groups, near = _groups(options.groups)
-    given = {"order": options.order, "seed": options.seed, "folds": options.folds, "mode": options.mode}
-    given["labels"] = options.labels
+    given = {name: getattr(options, name) for name in ("order", "seed", "folds", "few", "mode", "labels")}
     report = split(options.raw, options.dest, groups=groups, near=near, layout=options.layout, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
-    floors = " (--order listed deals whole shares, as the protocol does)" if report.totals["left_over"] else ""
-    console.say(f"wrote {options.dest}: {counts}{floors}")
+    rest = "more of groups of train" if options.few else "--order listed deals whole shares, as the protocol does"
+    console.say(f"wrote {options.dest}: {counts}{f' ({rest})' if report.totals['left_over'] else ''}")
     train = ["python", "train.py", "--config", "configs/baseline.yaml", "--data.root", options.dest]
+    if options.few:
+        train[-2:] = ["--data.root", "splitted", "--data.extra", f"[{options.dest}:0.33]"]
     console.say(f"Next: {console.command(*train, *(['--data.fold', 0] if options.folds else []))}")

@@ -33,16 +33,19 @@ def split_classes(
     skipped: Mapping[str, int],
     groups: Groups | None,
     folds: int | None,
+    few: int | None = None,
     *,
     floors: bool,
     without_id: Mapping[str, int],
 ) -> dict[str, ClassSplit]:
     """Deal the photos of every class in the order given; with folds, parts are `fold-0`, … and test.
 
-    floors: leave over what the protocol leaves over, where photos are dealt alone. Raises ValueError for a class with
-    fewer groups than parts.
+    few: photos of each class in train, see `deal_few`. floors: leave over what the protocol leaves over, where photos
+    are dealt alone. Raises ValueError for a class with fewer groups than parts.
     """
-    if groups is None and folds is None:
+    if few:
+        dealt = deal_few(names, groups or {}, few)
+    elif groups is None and folds is None:
         dealt = {label: take(files, floors=floors) for label, files in names.items()}
     else:
         dealt = deal(names, groups or {}, fold_shares(folds) if folds else RATIOS)
@@ -73,10 +76,7 @@ def deal(names: Mapping[str, Sequence[str]], groups: Groups, shares: Mapping[str
 
     The last groups of a class fill its empty parts. Raises ValueError where a part stays empty.
     """
-    members: defaultdict[Hashable, list[Photo]] = defaultdict(list)
-    for photo in [(label, file) for label, files in names.items() for file in files]:
-        members[groups.get(photo, (*photo, "alone"))].append(photo)
-    ordered = [(sorted({label for label, _ in photos}), photos) for photos in members.values()]
+    ordered = [(sorted({label for label, _ in photos}), photos) for photos in _members(names, groups).values()]
     ordered.sort(key=lambda group: (len(group[0]) == 1, -len(group[1])))  # stable: equal sizes stay in their order
     own = Counter(labels[0] for labels, _ in ordered if len(labels) == 1)
     dealt: dict[str, Parts] = {label: {part: [] for part in shares} for label in names}
@@ -101,6 +101,51 @@ def deal(names: Mapping[str, Sequence[str]], groups: Groups, shares: Mapping[str
                 f"parts ({empty[0]} would be empty). Add photos, or ask for fewer folds"
             )
     return dealt
+
+
+def deal_few(names: Mapping[str, Sequence[str]], groups: Groups, number: int) -> dict[str, Parts]:
+    """Deal `number` photos of each class to train, and all photos of the groups that train has none of to test.
+
+    Train takes whole groups in the order given, as far as they fit; what a class lacks then comes from its smallest
+    groups left, whose other photos go nowhere. Raises ValueError for a class of which nothing is left to test.
+    """
+    members, taken = _members(names, groups), set[Hashable]()
+    sizes = {group: Counter(label for label, _ in photos) for group, photos in members.items()}
+    parts: dict[str, Parts] = {label: {"train": [], "test": []} for label in names}
+    lack = dict.fromkeys(names, number)
+
+    def take(group: Hashable) -> None:
+        taken.add(group)
+        for label, file in members[group]:
+            if lack[label]:
+                parts[label]["train"].append(file)
+                lack[label] -= 1
+
+    for label in names:
+        own = [group for group, size in sizes.items() if label in size]
+        for group in own:
+            if group not in taken and all(count <= lack[name] for name, count in sizes[group].items()):
+                take(group)
+        for group in sorted((group for group in own if group not in taken), key=lambda group: sizes[group].total()):
+            if lack[label]:
+                take(group)
+    for label, file in [photo for group, photos in members.items() if group not in taken for photo in photos]:
+        parts[label]["test"].append(file)
+    for label in [label for label, dealt in parts.items() if not dealt["test"]]:
+        have = f"{len(names[label])} photos in {sum(label in size for size in sizes.values())} groups"
+        raise ValueError(
+            f"--few {number}: class {label!r} has {have}, and none is left to test. Lower --few, add photos of other "
+            "leaves, or move the class elsewhere"
+        )
+    return parts
+
+
+def _members(names: Mapping[str, Sequence[str]], groups: Groups) -> dict[Hashable, list[Photo]]:
+    """The photos of each group, in the order given; a photo without one is a group of its own."""
+    members: defaultdict[Hashable, list[Photo]] = defaultdict(list)
+    for photo in [(label, file) for label, files in names.items() for file in files]:
+        members[groups.get(photo, (*photo, "alone"))].append(photo)
+    return members
 
 
 def _lack(shares: Mapping[str, int], part: str, total: int, have: int) -> float:

@@ -50,6 +50,7 @@ def split(
     near: bool = False,
     layout: str | None = None,
     folds: int | None = None,
+    few: int | None = None,
     mode: Mode = "copy",
     labels: Path | None = None,
     say: Say = print,
@@ -62,13 +63,11 @@ def split(
     leaf_id; the photos of a leaf stay together, and the ratios are met as well as whole leaves allow. near: so do
     photos that look alike, and those without an id whose file numbers follow each other.
     folds: a fifth goes to test, the rest to that many parts; `dest/fold-k/{train,val,test}` has part k as val, the
-    others as train. labels: a labels.tsv; photos are moved and dropped first. An interrupted split starts over. Raises
-    ValueError for input that it cannot split, before anything is written.
+    others as train. few: that many photos of each class are train, all other groups are test, and there is no val.
+    labels: a labels.tsv; photos are moved and dropped first. An interrupted split starts over. Raises ValueError for
+    input that it cannot split, before anything is written.
     """
-    if order not in ("shuffled", "listed"):
-        raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")
-    if folds is not None and folds < 2:
-        raise ValueError(f"--folds {folds}: must be at least 2; leave it out for one split")
+    _check_asked(order, folds, few)
     _check_apart(raw, dest)
     photos = find_photos(raw, layout)
     for remark in photos.remarks:
@@ -85,9 +84,9 @@ def split(
         say(f"HEIC photos, which training cannot read: {heic}. Convert them to JPEG and split again")
     together = find_groups(photos, names, groups, say, near=near)
     floors, skipped = order == "listed", {label: kinds.total() for label, kinds in photos.others.items()}
-    plan = split_classes(names, skipped, together.groups, folds, floors=floors, without_id=together.without_id)
+    plan = split_classes(names, skipped, together.groups, folds, few, floors=floors, without_id=together.without_id)
     raw, sources = photos.root, {photo: photos.path(photo) for photo in photos.sources}
-    facts = replace(together.report, format=FORMAT, seed=seed, order=order, mode=mode, labels=counts)
+    facts = replace(together.report, format=FORMAT, seed=seed, order=order, mode=mode, few=few, labels=counts)
     with unfinished(dest, say):
         if folds is None:
             _put(raw, dest, plan, mode, sources)
@@ -97,6 +96,18 @@ def split(
         os.sync()  # the photos are on the disk before split.json says so
         write_json(dest / "split.json", report.json())
     return report
+
+
+def _check_asked(order: str, folds: int | None, few: int | None) -> None:
+    if order not in ("shuffled", "listed"):
+        raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")
+    if folds is not None and folds < 2:
+        raise ValueError(f"--folds {folds}: must be at least 2; leave it out for one split")
+    if few is not None and few < 1:
+        raise ValueError(f"--few {few}: must be at least 1 photo of each class")
+    if few is not None and (folds is not None or order == "listed"):
+        other = "--order listed" if folds is None else f"--folds {folds}"
+        raise ValueError(f"--few {few} with {other}: --few makes one split, of photos that are drawn. Leave one out")
 
 
 def _check_apart(raw: Path, dest: Path) -> None:
@@ -207,7 +218,7 @@ def _report(plan: Plan, facts: SplitReport) -> SplitReport:
     for count in counts.values():
         totals.update(count)
     parts = next(iter(plan.values())).parts
-    ratios = {part: tenths / 10 for part, tenths in RATIOS.items()}
+    ratios = {} if facts.few else {part: tenths / 10 for part, tenths in RATIOS.items()}
     digests = {part: _digest(plan, part) for part in parts}
     return replace(facts, ratios=ratios, totals=dict(totals), classes=counts, digests=digests)
 

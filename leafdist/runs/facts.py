@@ -77,6 +77,7 @@ class AverageFacts:
 class RunFacts:
     """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
     passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint;
+    weights_sha256: of the file of weights that it began from;
     class_weights: by label, of the classes in the loss; average: of one that was not trained but averaged.
     """
 
@@ -86,6 +87,7 @@ class RunFacts:
     data: dict[str, SplitFacts] = field(default_factory=dict)
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     head: HeadFacts | None = None
+    weights_sha256: str | None = None
     class_weights: list[float] | None = None
     average: AverageFacts | None = None
     wandb_id: str | None = None

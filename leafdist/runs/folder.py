@@ -64,10 +64,13 @@ class RunFolder:
         """What run.json says now."""
         return read_facts(self.path)
 
-    def start(self, world: int, device: str, step: int, head: HeadFacts | None = None) -> None:
+    def start(
+        self, world: int, device: str, step: int, head: HeadFacts | None = None, weights: str | None = None
+    ) -> None:
         """Save the configuration and record this start at optimizer step `step` on `world` processes.
 
-        head: how the head began; a start at a later step keeps what run.json says.
+        head, weights: how the head began, and the digest of the file of weights; a start at a later step keeps what
+        run.json says.
         """
         layout, known = RunLayout(self.path), self.facts
         layout.last.mkdir(parents=True, exist_ok=True)
@@ -82,8 +85,9 @@ class RunFolder:
         facts = replace(facts, classes=photos.classes, data=photos.data, class_weights=photos.class_weights)
         if head and not step:
             console.say(head.text)
-        head = known.head if step else head
-        write_facts(self.path, replace(facts, passed_over=self.photos.passed_over, head=head))
+        if not step:
+            facts = replace(facts, head=head, weights_sha256=weights)
+        write_facts(self.path, replace(facts, passed_over=self.photos.passed_over))
 
     def _remove_leftovers(self, hosts: list[str]) -> None:
         """Remove what a process killed while writing left; what else begins with a dot is the user's."""

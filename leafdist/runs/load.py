@@ -8,6 +8,7 @@ from torch import nn
 
 from leafdist.config.networks import Network, network
 from leafdist.config.schema import Config
+from leafdist.data.folds import fold_numbers
 from leafdist.models.build import build_model
 from leafdist.models.weights import check_state
 from leafdist.runs.checkpoint import load_best
@@ -35,8 +36,11 @@ def load_run(run: Path, device: torch.device | str = "cpu", root: str | None = N
     """Load the best checkpoint of `run`, whose photos now lie in `root` where given. Raises ValueError."""
     tensors, meta = load_best(run)
     config = meta.config
+    fold = config.data.fold
+    if root and Path(root).is_dir() and not fold_numbers(Path(root)):
+        fold = None  # other photos, which are not in folds
     root = root or config.data.root  # a single pass over a folder is not worth a copy
-    config = replace(config, data=replace(config.data, root=root, stage=Path(root).is_file()))
+    config = replace(config, data=replace(config.data, root=root, fold=fold, stage=Path(root).is_file()))
     classes = tuple(meta.classes)
     model = build_model(config.model.name, len(classes), config.data.side)
     check_state(tensors, model.state_dict(), RunLayout(run).best_model)

@@ -56,19 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def start(folder: Path) -> tuple[bool, str]:
-    """Record the step. False if the last two starts of this job were at the same one, unless the run is finished:
-    then it was an evaluation that was cut off.
+    """Record the step. False if the last two starts of this job were at the same one, or if the run was finished then:
+    an evaluation needs more time than it is given.
     """
     job, step, facts = os.environ.get("SLURM_JOB_ID", ""), newest_step(folder), read_facts(folder)
     notes = [*read_notes(folder), Note(job, step, len(facts.starts))]
     lines = "".join(json.dumps(to_plain(note)) + "\n" for note in notes)
     files.write_text(RunLayout(folder).requeues, lines)
     steps = [note.step for note in notes if note.job == job]
-    if facts.state != "finished" and len(steps) > REQUEUES and set(steps[-REQUEUES - 1 :]) == {step}:
-        return False, (
-            f"{folder}: job {job} was requeued {REQUEUES} times and is still at step {step}. Given up: read the log, "
-            "then submit it again"
-        )
+    if len(steps) > REQUEUES and set(steps[-REQUEUES - 1 :]) == {step}:
+        evaluates = facts.state == "finished"
+        way = "evaluate it in a job with a longer --time" if evaluates else "read the log, then submit it again"
+        where = "finished and not evaluated" if evaluates else f"at step {step}"
+        return False, f"{folder}: job {job} was requeued {REQUEUES} times and is still {where}. Given up: {way}"
     return True, f"{folder} is at step {step}, start {len(steps)} of job {job}"
 
 

@@ -14,6 +14,7 @@ from leafdist.models.build import build_model
 from leafdist.runs.facts import HeadFacts
 from leafdist.system.console import counted
 from leafdist.system.contention import slow_cores
+from leafdist.system.files import sha256
 from leafdist.training.graph import choose_graph
 from leafdist.training.head import find_start, read_head, rows_by_name
 
@@ -70,6 +71,12 @@ def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.M
             rows=rows_by_name(weights, classes) if weights else None,
         )
     )
+
+
+def digest_of_start(config: Config) -> str | None:
+    """Return the SHA-256 of the file of `model.weights`; None for drawn weights. Raises ValueError."""
+    path = find_start(config)
+    return sha256(path) if path else None
 
 
 def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from leafdist.__main__ import main
-from leafdist.average.average import average
+from leafdist.average.average import average, check_alike
 from leafdist.average.statistics_pass import recompute, trained_layers
 from leafdist.config.networks import NETWORKS
 from leafdist.config.resolve import resolve
@@ -30,6 +30,7 @@ from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunFacts, Start, 
 from leafdist.runs.folder import RunFolder
 from leafdist.runs.load import load_run
 from leafdist.runs.saved_config import write_config
+from leafdist.system.files import sha256
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.tiny_network import TINY, Tiny
 
@@ -60,6 +61,11 @@ def made(path: Path, config: Config, seed: int, classes: tuple[str, ...] = CLASS
     save_best(path / "best", tensors_of(network), meta)
     write_facts(path, RunFacts("finished", classes=list(classes)))
     return path
+
+
+def noted(run: Path, **facts: Any) -> Path:
+    write_facts(run, replace(read_facts(run), **facts))
+    return run
 
 
 def tensors(run: Path) -> dict[str, Tensor]:
@@ -105,7 +111,9 @@ def test_start_is_mixed_by_its_share(
     classes: tuple[str, ...], known: bool, tmp_path: Path, root: Path, runtime: Runtime
 ) -> None:
     start = made(tmp_path / "start", configured(root), 5, classes)
-    run = made(tmp_path / "run", configured(root, model={"name": "baseline", "weights": str(start)}), 1)
+    digest = sha256(start / "best" / "model.safetensors")
+    begun = configured(root, model={"name": "baseline", "weights": str(start)})
+    run = noted(made(tmp_path / "run", begun, 1), weights_sha256=digest)
     for share in (1.0, 0.25):
         average([run], tmp_path / str(share), share, runtime)
         first, own, mixed = tensors(start), tensors(run), tensors(tmp_path / str(share))
@@ -114,9 +122,15 @@ def test_start_is_mixed_by_its_share(
                 assert torch.equal(value, own[key]), key
             else:
                 assert torch.equal(value, (0.25 * own[key].double() + 0.75 * first[key].double()).float()), key
-    facts = read_facts(tmp_path / "0.25").average
-    assert facts
-    assert (facts.start, facts.share) == (str(start), 0.25)
+    facts = read_facts(tmp_path / "0.25")
+    assert facts.average
+    assert (facts.average.start, facts.average.share) == (str(start), 0.25)
+    assert facts.weights_sha256 == digest
+
+
+def test_unfrozen_runs_may_begin_apart(tmp_path: Path, root: Path) -> None:
+    runs = [Path(name) for name in begun_apart(tmp_path, configured(root), "none")]
+    check_alike(runs, [load_best(run)[1] for run in runs])
 
 
 def test_statistics_equal_a_plain_pass(monkeypatch: pytest.MonkeyPatch, root: Path, runtime: Runtime) -> None:
@@ -160,9 +174,19 @@ def started_elsewhere(folder: Path, config: Config, photos: Config | None = None
     """Runs that were started in another folder than this; photos: where they are found all the same."""
     data = photos.data if photos else replace(config.data, root="photos")
     runs = [made(folder / name, replace(config, data=data), 0) for name in "ab"]
-    for run in runs:
-        write_facts(run, replace(read_facts(run), starts=[Start(folder="/began")]))
-    return list(map(str, runs))
+    return [str(noted(run, starts=[Start(folder="/began")])) for run in runs]
+
+
+def begun_apart(folder: Path, config: Config, freeze: str) -> list[str]:
+    """Runs of which two began from one file of weights, and the third from another."""
+    config = replace(config, model=replace(config.model, weights="w.pt", freeze=freeze))
+    return [str(noted(made(folder / name, config, 0), weights_sha256=name[0])) for name in ("a", "ab", "b")]
+
+
+def start_changed(folder: Path, config: Config) -> list[str]:
+    start = made(folder / "start", config, 5)
+    run = made(folder / "a", replace(config, model=replace(config.model, weights=str(start))), 1)
+    return [str(noted(run, weights_sha256="0")), "--with-start", "0.5"]
 
 
 REFUSED: dict[str, tuple[Callable[[Path, Config], list[str]], str]] = {
@@ -191,6 +215,18 @@ REFUSED: dict[str, tuple[Callable[[Path, Config], list[str]], str]] = {
         "data.resize is 16 and 24",
     ),
     "photos": (other_photos, "was trained on other photos"),
+    "running": (
+        lambda folder, config: [
+            str(made(folder / "a", config, 0)),
+            str(noted(made(folder / "b", config, 0), state="running")),
+        ],
+        "b is still training",
+    ),
+    "frozen": (
+        lambda folder, config: begun_apart(folder, config, "layer1"),
+        "b cannot be averaged: frozen layers began from different files of weights (w.pt and w.pt",
+    ),
+    "changed": (start_changed, "is not the file that"),
     "elsewhere": (started_elsewhere, "data.root=photos is not here: it is relative to /began, where train.py was"),
     "start": (
         lambda folder, config: [

@@ -18,6 +18,7 @@ from leafdist.report import write as report
 from leafdist.runs.facts import RunFacts, Start, write_facts
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.listing import glance
+from leafdist.runs.load import load_run
 from leafdist.runs.record import RunRecord
 from tests.helpers.files import tree
 from tests.helpers.photos import CLASSES, draw
@@ -104,6 +105,14 @@ def test_run_that_may_only_be_read(
     found = assess(run, Request(), runtime)
     assert (found.evaluation.images, found.written) == (12, False)
     assert "--to FOLDER" in capsys.readouterr().err
+
+
+def test_run_of_a_fold_judges_other_photos(tmp_path: Path) -> None:
+    run = untrained_run(tmp_path / "run", "baseline", CLASSES, root="folds", fold=1)
+    (tmp_path / "folds" / "fold-1").mkdir(parents=True)
+    (tmp_path / "field").mkdir()
+    roots = [str(tmp_path / name) for name in ("folds", "field")]
+    assert [load_run(run, root=root).config.data.fold for root in roots] == [1, None]
 
 
 @pytest.mark.parametrize("start", [Start(folder="/home/ada/leaves"), Start()])

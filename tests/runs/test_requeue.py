@@ -51,10 +51,12 @@ def test_job_without_progress_is_given_up(run: Path, capsys: pytest.CaptureFixtu
     assert "requeued 2 times and is still at step 3" in capsys.readouterr().out
 
 
-def test_finished_run_is_not_given_up(run: Path) -> None:
-    for _ in range(4):
+def test_long_evaluation_is_given_up(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["start"])
+    for expected in (0, 0, 1):
         trained(run, 3, state="finished")
-        assert main(["start"]) == 0
+        assert main(["start"]) == expected
+    assert "requeued 2 times and is still finished and not evaluated" in capsys.readouterr().out
 
 
 def test_another_job_starts_fresh(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

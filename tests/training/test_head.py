@@ -13,6 +13,7 @@ from leafdist.config.resolve import resolve
 from leafdist.config.schema import Config, DataConfig, ModelConfig
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.facts import HeadFacts
+from leafdist.system.files import sha256
 from leafdist.training.head import read_head
 from leafdist.training.model import make_model
 from tests.helpers.photos import CLASSES
@@ -98,9 +99,11 @@ def test_record_outlives_a_restart(program: Program, photos: Path, tmp_path: Pat
     facts = json.loads((tmp_path / "runs" / "run" / "run.json").read_text())
     path = str(source / "best" / "model.safetensors")
     assert HeadFacts(**facts["head"]) == HeadFacts(path, [CLASSES[0], CLASSES[2]], [CLASSES[1]])
+    assert facts["weights_sha256"] == sha256(source / "best" / "model.safetensors")
     untrained_run(source, "baseline", CLASSES)  # what it is by now says nothing of the start
     done = program(*arguments, 2)
     assert "resumed from" in done.stdout, done.stderr
     assert "head:" not in done.stdout
     again = json.loads((tmp_path / "runs" / "run" / "run.json").read_text())
-    assert (again["head"], len(again["starts"])) == (facts["head"], 2)
+    assert len(again["starts"]) == 2
+    assert all(again[key] == facts[key] for key in ("head", "weights_sha256"))
