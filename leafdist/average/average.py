@@ -8,8 +8,8 @@ from leafdist.average.soup import Tensors, start_of, weighted_mean
 from leafdist.average.statistics_pass import recompute, trained_layers, trains_body
 from leafdist.config.networks import network
 from leafdist.data.augment import Augment
-from leafdist.data.open import data_facts, open_loaders
 from leafdist.data.photo_facts import DataFacts
+from leafdist.data.roots import VAL, open_training
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.assess import check_root
 from leafdist.evaluation.evaluate import Judging, evaluate
@@ -47,8 +47,8 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
     check_root(runs[0], "Average in that folder")
     loaded = load_run(runs[0], runtime.device)
     config, classes = loaded.config, loaded.classes
-    loaders = open_loaders(config.data, ("train", "val"), runtime, classes)
-    photos = data_facts(loaders, "none")  # of the loss, which may differ
+    unweighted = replace(config.optim, class_weights="none")  # weights are of the loss, which may differ
+    loaders, photos = open_training(replace(config, optim=unweighted), runtime, classes)
     check_photos(runs, photos)
     mixed = soup(runs, metas) if share is None else with_start(runs[0], metas[0], share, runtime)
     loaded.model.load_state_dict(mixed.tensors)
@@ -58,10 +58,12 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
         console.say(f"statistics of {console.counted(len(layers), 'BatchNorm layer')} from {used:,} training photos")
     augment = Augment.from_config(config.data).for_evaluation()
     judging = Judging(config.train.precision, config.crop_seed)
-    found = evaluate(loaded.model, loaders["val"], augment, runtime, judging)
+    vals = {name: one for name, one in loaders.items() if name != "train"}
+    judged = {name: evaluate(loaded.model, one, augment, runtime, judging).known for name, one in vals.items()}
+    found, roots = judged["val"], {name: one for name, one in judged.items() if name.startswith(VAL)}
     saved = replace(metas[0].config, run=replace(config.run, folder=str(out.parent), name=out.name))
     epoch = max(meta.epoch for meta in metas)
-    score = score_of(config.train.select, found, classes)
+    score = score_of(config.train.select, found, classes, roots)
     meta = replace(
         metas[0], epoch=epoch, val_accuracy=found.accuracy, val_loss=found.mean_loss, val_score=score, config=saved
     )
@@ -134,7 +136,9 @@ def check_photos(runs: Sequence[Path], found: DataFacts) -> None:
     """Raises ValueError where a run was trained or validated on other photos: val would not be new to the average."""
     for run in runs:
         known = read_facts(run)
-        if known.data and (differs := list(DataFacts(known.classes, known.data).changes(found))):
+        if known.data and (
+            differs := list(DataFacts(known.classes, known.data, class_map=known.class_map).changes(found))
+        ):
             raise ValueError(
                 f"{run} was trained on other photos than lie there now or than {runs[0]} was ({'; '.join(differs)}): "
                 "what one run validates on, another may have trained on. Average runs of one split, such as seeds"
@@ -186,6 +190,7 @@ def facts_of(photos: DataFacts, meta: CheckpointMeta, facts: AverageFacts, runti
         classes=photos.classes,
         data=photos.data,
         passed_over=photos.passed_over,
+        class_map=photos.class_map,
         average=facts,
         best_epoch=meta.epoch,
         best_val_accuracy=meta.val_accuracy,

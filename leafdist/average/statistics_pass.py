@@ -1,6 +1,7 @@
 """Statistics of BatchNorm computed anew: averaged weights give other activations than those that were averaged."""
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -10,6 +11,7 @@ from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
 from leafdist.data.plan import EpochPlan
+from leafdist.data.root_rows import RootRows
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import BatchNorm
 from leafdist.training.model import make_model
@@ -46,8 +48,13 @@ def recompute(model: nn.Module, layers: Collection[str], loader: Loader, config:
         layer.reset_running_stats()
         layer.momentum = None  # the cumulative mean
         layer.train()
-    photos = len(loader.source.index)
-    plan, batches = EpochPlan(photos, BATCH, config.seed, 0), max(1, min(photos, PHOTOS) // BATCH) if layers else 0
+    index = loader.source.index
+    photos, small = len(index.main), replace(config, train=replace(config.train, batch_size=BATCH))
+    roots = RootRows.of(small, index, 0) if index.parts else None
+    plan, batches = (
+        EpochPlan(photos, BATCH, config.seed, 0, roots=roots),
+        max(1, min(photos, PHOTOS) // BATCH) if layers else 0,
+    )
     augment, used = Augment.from_config(config.data).for_evaluation(), 0
     with torch.no_grad(), runtime.autocast(config.train.precision):
         for batch in loader.batches(plan.share(number) for number in range(batches)):

@@ -2,10 +2,11 @@
 
 import re
 
+from leafdist.config.extra_roots import extra_roots
 from leafdist.config.schema import KEYS, Config, flatten, to_dict
 
 FREE = re.compile(  # what a resumed run may change
-    r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement|max_pixels)"
+    r"(run|track)\..*|data\.(root|stage|cache|workers|source|placement|max_pixels|classes)"
     r"|train\.(graph|log_every|save_every|save_minutes|timeout_minutes|accumulate|max_rows|evaluate_train|patience)"
 )
 
@@ -21,6 +22,9 @@ def free(name: str, old: Config, new: Config) -> bool:
         return new.train.epochs > old.train.epochs and extendable(new)
     if name == "optim.class_weights":  # between two files: the run is bound to the weights in them
         return not {old.optim.class_weights, new.optim.class_weights} & {"none", "balanced", "sqrt"}
+    if name == "data.extra":  # the run is bound to the photos there, and by data.classes to what they are called
+        shares = [[root.share for root in extra_roots(config.data)] for config in (old, new)]
+        return shares[0] == shares[1]
     return FREE.fullmatch(name) is not None
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
+from leafdist.config.extra_roots import check_roots
 from leafdist.config.networks import NETWORKS, network
 from leafdist.config.schema import AugmentConfig, Config, TrainConfig
 
@@ -23,6 +24,7 @@ def resolve(config: Config) -> Config:
     for wrong, message in (*contradictions(config), *augment_contradictions(config.augment, config.train)):
         if wrong:
             raise ValueError(message)
+    check_roots(config)
     return config
 
 

@@ -15,9 +15,7 @@ Auto = Literal["auto"]
 class RunConfig(Section):
     """The folder of a run, and whether it is resumed."""
 
-    name: str | None = key(
-        None, "the run's folder; null: the config file's name, in a sweep with W&B's id", kind="name"
-    )
+    name: str | None = key(None, "the run's folder; null: the config file's name (a sweep: and W&B's id)", kind="name")
     folder: str = key("runs", "folder that holds all runs", kind="path")
     resume: Literal["auto", "never"] = key("auto", "auto: resume the run if it exists; never: refuse an existing run")
 
@@ -27,6 +25,11 @@ class DataConfig(Section):
     """Photos, how they are read, and how they are cropped, flipped and normalised."""
 
     root: str = key("splitted", "folder with {train,val,test}/<class>/<photo>", kind="path")
+    extra: list[str] = field(
+        default_factory=list,
+        metadata={"kind": "path", "help": "further roots, as [ROOT:SHARE], with their shares of every batch"},
+    )
+    classes: str | None = key(None, "file of `theirs<TAB>ours` lines: classes of data.extra by our names", kind="path")
     fold: int | None = key(None, "number of the val fold, after `leafdist split --folds`; null: no folds", low=0)
     source: Literal["pack", "folder"] = key("pack", "pack: decode photos once, ahead; folder: in every epoch")
     stage: bool = key(False, "copy root, a folder or an archive, to $SLURM_TMPDIR or $TMPDIR first, once per node")
@@ -36,7 +39,7 @@ class DataConfig(Section):
     hflip: float | Auto = key("auto", "chance of a left-right flip; auto: 0 for the baseline, else 0.5", low=0, high=1)
     vflip: float | Auto = key("auto", "chance of an upside-down flip; auto: as for hflip", low=0, high=1)
     sampling: Literal["all", "balanced", "sqrt"] = key(
-        "all", "photos of an epoch: all once; balanced: as many of each class; sqrt: by the root of a class's count"
+        "all", "data.root's photos in an epoch: all once; balanced: as many of each class; sqrt: by root of the count"
     )
     normalize: Literal["auto", "imagenet", "half", "clip", "none"] = key("auto", "auto: what the network was made for")
     interpolation: Literal["auto", "bilinear", "bicubic"] = key("auto", "filter of resize; auto: timm's, else bilinear")
@@ -62,9 +65,7 @@ class AugmentConfig(Section):
         default_factory=lambda: [0.75, 1.333], metadata={"help": "least and most width by height of that crop"}
     )
     rotate: float = key(0.0, "most degrees of a rotation", low=0, high=180)
-    color: float = key(
-        0.0, "most change of brightness, contrast and saturation, as a share; hue: a quarter of it", low=0, high=1
-    )
+    color: float = key(0.0, "most change of brightness, contrast, saturation; of hue a quarter of it", low=0, high=1)
     gray: float = key(0.0, "chance of no colour", low=0, high=1)
     blur: float = key(0.0, "chance of a Gaussian blur", low=0, high=1)
     erase: float = key(0.0, "chance of an erased rectangle", low=0, high=1)
@@ -106,9 +107,7 @@ class TrainConfig(Section):
     """Length of the training, its steps, checkpoints and arithmetic."""
 
     epochs: int = key(30, "passes over the training photos", low=1)
-    head_epochs: int = key(
-        0, "first epochs, of train.epochs, that train the head alone; lr's schedule begins then", low=0
-    )
+    head_epochs: int = key(0, "first epochs, of train.epochs, of the head alone; lr's schedule begins then", low=0)
     batch_size: int = key(256, "global batch size: photos per step, over all processes", low=1)
     accumulate: int = key(1, "least number of micro-batches per step", low=1)
     max_rows: int | None = key(None, "most photos per device at a time; adds micro-batches as needed", low=1)
@@ -126,8 +125,8 @@ class TrainConfig(Section):
         0.0, "decay per step of an average of the weights, which is validated and kept; 0: off", low=0, below=1
     )
     patience: int = key(0, "stop after so many epochs without a better one; 0: never", low=0)
-    select: Literal["accuracy", "macro_f1", "balanced_accuracy", "loss"] = key(
-        "accuracy", "what decides on val which epoch is best"
+    select: Literal["accuracy", "macro_f1", "balanced_accuracy", "loss", "worst_root", "mean_root"] = key(
+        "accuracy", "what decides on val which epoch is best; worst_root, mean_root: accuracy by root, with data.extra"
     )
     max_steps: int | None = key(None, "stop after so many steps; null: after train.epochs", low=1)
     deterministic: bool = key(False, "deterministic kernels: resume bit for bit on GPUs too; slower")
@@ -148,7 +147,9 @@ class OptimConfig(Section):
     gamma: float = key(0.1, "factor of each drop, for schedule=step", above=0)
     warmup_epochs: float = key(0.0, "epochs of linear warm-up", low=0)
     label_smoothing: float = key(0.0, "share of each target that is spread over all classes", low=0, below=1)
-    class_weights: str = key("none", "weights of the classes in the loss: none, balanced, sqrt or a file", kind="path")
+    class_weights: str = key(
+        "none", "weights of the classes in the loss, by data.root: none, balanced, sqrt, a file", kind="path"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

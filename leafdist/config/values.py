@@ -61,7 +61,7 @@ def read_value(name: str, given: object) -> Any:
     if list[str] in kinds:
         items = read_list(given) if isinstance(given, str) else given
         if isinstance(items, list) and all(isinstance(item, str) for item in items):
-            return items
+            return [expand(name, item) for item in items] if path else items
     elif list[float] in kinds and given not in NULLS:
         items = read_list(given) if isinstance(given, str) else given
         numbers = [read_word(str(item).strip(), [float]) for item in items] if isinstance(items, list) else []

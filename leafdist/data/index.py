@@ -36,7 +36,8 @@ class Index:
     names: `class/file` relative to `root/split`; labels (n,) int16 into `classes`; digest: of names and sizes, tells
     what a run is trained on; stamp: of names, sizes and times, tells what a pack was made from; set_aside: photos of
     the folder that are not in names; passed_over: how many other files are there, by kind; dropped: names of photos
-    that labels.tsv takes out. A photo that it moves keeps its name, which tells where it lies, not its class.
+    that labels.tsv takes out; parts: of an index of several roots, those of each by its name, the main one's first,
+    under "". A photo that it moves keeps its name, which tells where it lies, not its class.
     """
 
     folder: Path
@@ -48,6 +49,7 @@ class Index:
     set_aside: tuple[SetAside, ...] = ()
     passed_over: dict[str, int] = field(default_factory=dict)
     dropped: tuple[str, ...] = ()
+    parts: dict[str, "Index"] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,6 +58,20 @@ class Index:
     def every_name(self) -> list[str]:
         """List all names, those of photos that were set aside last, as in an evaluation."""
         return [*self.names, *(photo.name for photo in self.set_aside)]
+
+    @property
+    def main(self) -> "Index":
+        """The index of the photos in `data.root`."""
+        return self.parts.get("", self)
+
+    @property
+    def known(self) -> int:
+        """The number of photos of classes that the run knows: all, in `data.root`."""
+        return int((self.labels >= 0).sum())
+
+    def named(self, split: str) -> dict[str, "Index"]:
+        """Return the index of each root's photos: `train`, `train@field`, …"""
+        return {f"{split}@{name}" if name else split: part for name, part in (self.parts or {"": self}).items()}
 
 
 def scan(root: Path, split: str, classes: Sequence[str] | None = None) -> Index:
@@ -97,7 +113,7 @@ def check_classes(root: Path, split: str, classes: Sequence[str] | None) -> tupl
     found = list_classes(folder)
     if not classes:
         check_spelling(folder, found)
-    if split == "train" and len(found) == 1:
+    if split == "train" and len(found) == 1 and not classes:
         raise ValueError(
             f"{folder} holds the class {found[0]!r} alone: telling classes apart takes two. Add photos of another one, "
             "such as healthy leaves"

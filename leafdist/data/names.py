@@ -29,6 +29,14 @@ class Names(Sequence[str]):
         return cls(counts, text, np.cumsum(np.fromiter(sizes, np.int64, sum(counts.values()))))
 
     @classmethod
+    def joined(cls, folders: Mapping[str, "Names"]) -> "Names":
+        """Join names into this process's memory, each after the path of its folder, which may be empty."""
+        counts = {os.path.join(at, name): count for at, one in folders.items() for name, count in one.counts.items()}  # noqa: PTH118
+        starts = accumulate((len(one.text) for one in folders.values()), initial=0)
+        ends = [start + one.ends for start, one in zip(starts, folders.values(), strict=False)]
+        return cls(counts, np.concatenate([one.text for one in folders.values()]), np.concatenate(ends))
+
+    @classmethod
     def mapped(cls, counts: Mapping[str, int], path: Path) -> "Names":
         """Map what `write` wrote: pages are read when needed and shared by the processes of a node."""
         photos = sum(counts.values())

@@ -14,10 +14,11 @@ from leafdist.data.class_weights import class_weights
 from leafdist.data.folds import fold_root
 from leafdist.data.index import Index
 from leafdist.data.kept_index import at_hand, open_index
+from leafdist.data.layouts import check_split
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
 from leafdist.data.photo_facts import DataFacts, Origin, SplitFacts
-from leafdist.data.photos import in_words
+from leafdist.data.photos import in_words, list_classes
 from leafdist.data.quarantine import set_bad_aside
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.data.stage import stage, stage_pack
@@ -31,7 +32,11 @@ def open_loaders(
     data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
 ) -> dict[str, Loader]:
     """One loader per split; classes are those of the first split where none are given."""
-    sources = open_sources(data, splits, runtime, classes)
+    return loaders_of(data, open_sources(data, splits, runtime, classes), runtime)
+
+
+def loaders_of(data: DataConfig, sources: dict[str, Source], runtime: Runtime) -> dict[str, Loader]:
+    """One loader per source, all on the device or none."""
     resident = runtime.everywhere(lambda: on_device(data, sources, runtime))
     workers = worker_count(data, runtime.cpus, runtime.device.type)
     make = partial(Loader, device=runtime.device, workers=workers, resident=resident, watchdog=runtime.watchdog)
@@ -59,9 +64,17 @@ def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) ->
 
 
 def open_sources(
-    data: DataConfig, splits: Sequence[str], runtime: Runtime, classes: Sequence[str] | None = None
+    data: DataConfig,
+    splits: Sequence[str],
+    runtime: Runtime,
+    classes: Sequence[str] | None = None,
+    *,
+    own_classes: bool = False,
 ) -> dict[str, Source]:
-    """Scan by one process, stage and pack by one process per node; the others wait as long as it takes."""
+    """Scan by one process, stage and pack by one process per node; the others wait as long as it takes.
+
+    own_classes: each split has those that its folders name, be it a single one.
+    """
     root, cache, make_pack = locate(data, runtime)
     folder = cache_folder(root, cache)
 
@@ -69,6 +82,9 @@ def open_sources(
         found: dict[str, Index] = {}
         for split in splits:
             known = found[splits[0]].classes if found else classes
+            if own_classes:
+                check_split(root, split)
+                known = list_classes(root / split)
             found[split] = open_index(root, split, known, folder, runtime.say)
             if data.on_corrupt == "quarantine":
                 found[split] = set_bad_aside(found[split], folder, cpus, runtime.say, data.max_pixels)
@@ -118,20 +134,27 @@ def check_here(paths: Iterable[Path], runtime: Runtime) -> None:
     runtime.everywhere(check)
 
 
-def data_facts(loaders: dict[str, Loader], weights: str, sampling: str = "all") -> DataFacts:
+def data_facts(
+    loaders: dict[str, Loader], weights: str, sampling: str = "all", class_map: dict[str, str] | None = None
+) -> DataFacts:
     """The class list, the photos of each split, and the `weights` of the classes. Raises ValueError."""
-    indexes = {split: loader.source.index for split, loader in loaders.items()}
-    splits = {split: SplitFacts(len(index), index.digest) for split, index in indexes.items()}
+    indexes = indexes_of(loaders)
+    splits = {split: SplitFacts(index.known, index.digest) for split, index in indexes.items()}
     others = {split: dict(index.passed_over) for split, index in indexes.items() if index.passed_over}
     train = indexes["train"]
-    return DataFacts(list(train.classes), splits, others, class_weights(weights, sampling, train))
+    return DataFacts(list(train.classes), splits, others, class_weights(weights, sampling, train), class_map)
+
+
+def indexes_of(loaders: dict[str, Loader]) -> dict[str, Index]:
+    """Return the photos of each split of each root: `train`, `train@field`, `val`, …"""
+    return {name: part for split, loader in loaders.items() for name, part in loader.source.index.named(split).items()}
 
 
 def counts(loaders: dict[str, Loader]) -> dict[str, dict[str, int]]:
     """The number of `photos` of each split, and of those `set_aside`, which cannot be read."""
-    indexes = {split: loader.source.index for split, loader in loaders.items()}
+    indexes = indexes_of(loaders)
     return {
-        "photos": {split: len(index) for split, index in indexes.items()},
+        "photos": {split: index.known for split, index in indexes.items()},
         "set_aside": {split: len(index.set_aside) for split, index in indexes.items()},
     }
 
@@ -141,13 +164,14 @@ def note_left_out(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> N
 
     Also say how many files are no photos.
     """
-    for split, loader in loaders.items():
-        if others := loader.source.index.passed_over:
+    indexes = indexes_of(loaders)
+    for split, index in indexes.items():
+        if others := index.passed_over:
             runtime.say(f"passed over in {split}, since they are no photos: {in_words(others)}")
     rows = [
         {"split": split, "path": photo.name, "reason": photo.reason}
-        for split, loader in loaders.items()
-        for photo in loader.source.index.set_aside
+        for split, index in indexes.items()
+        for photo in index.set_aside
     ]
     if rows:
         runtime.once(lambda: files.write_json(path, rows))

@@ -19,13 +19,16 @@ class DataFacts:
     """What a run is bound to besides its configuration: its classes in the order of their labels, and its photos.
 
     passed_over: files of each split that are no photos, by kind; a run is not bound to these. class_weights: of the
-    classes in the loss, by label, where they are not all one.
+    classes in the loss, by label, where they are not all one. class_map: what `data.classes` says, their names to ours.
+
+    `data` and `passed_over` call the splits of another root `train@<name of the root>`.
     """
 
     classes: list[str]
     data: dict[str, SplitFacts]
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     class_weights: list[float] | None = None
+    class_map: dict[str, str] | None = None
 
     def changes(self, new: "DataFacts") -> Iterator[str]:
         """Say in words what is otherwise in `new`: a line for the classes, one for each split, one for the weights."""
@@ -41,6 +44,8 @@ class DataFacts:
         alike = self.classes == new.classes and self.data.get("train") == new.data.get("train")
         if alike and self.class_weights != new.class_weights:
             yield "the file of optim.class_weights: other weights"
+        if self.class_map != new.class_map:
+            yield "the file of data.classes: other classes"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from numpy.typing import NDArray
 from leafdist.config.schema import AugmentConfig
 from leafdist.data.mixing import Mixing
 from leafdist.data.shuffle import Shuffle
+
+if TYPE_CHECKING:
+    from leafdist.data.root_rows import RootRows
 
 DRAWS = 4  # columns of a row of draws: horizontal flip, vertical flip, crop y, crop x
 EVALUATION_BATCH = {"cpu": 64, "cuda": 256}  # rows, fixed: no number depends on who evaluates what; 64 fit in caches
@@ -35,6 +39,7 @@ class Purpose(IntEnum):
     TRIVIAL = 8
     MIX = 9
     SAMPLE = 10
+    EXTRA = 11
 
 
 def streams(augment: AugmentConfig) -> tuple[Purpose, ...]:
@@ -107,6 +112,8 @@ def micro_batches(rows: int, accumulate: int, max_rows: int | None = None) -> li
 class EpochPlan:
     """Batches of one epoch, the same whatever the number of processes.
 
+    num_samples: those of the main root; roots: the rows that other roots have in its batches.
+
     >>> plan = EpochPlan(num_samples=1000, global_batch=256, seed=0, epoch=3)
     >>> len(plan), plan.share(3, rank=0, world=2).total
     (4, 232)
@@ -122,35 +129,42 @@ class EpochPlan:
         *,
         sample: Callable[[NDArray[np.int64]], NDArray[np.int64]] | None = None,
         mixing: Mixing | None = None,
+        roots: "RootRows | None" = None,
     ) -> None:
         assert num_samples > 0
         assert global_batch > 0
-        self.num_samples, self.global_batch = num_samples, global_batch
+        self.rows, self.global_batch = int(roots.rows.sum()) if roots else num_samples, global_batch
+        self.roots = roots
         self.sample, self.mixing, self._mix_key = sample, mixing, stream_key(seed, epoch, Purpose.MIX)
         self.order = Shuffle(num_samples, stream_key(seed, epoch, Purpose.ORDER))
         self._draws = [stream_key(seed, epoch, purpose) for purpose in (Purpose.AUGMENT, *streams)]
 
     def __len__(self) -> int:
         """Batches per epoch; the last, partial one counts."""
-        return math.ceil(self.num_samples / self.global_batch)
+        return math.ceil(self.rows / self.global_batch)
 
     def share(self, batch: int, rank: int = 0, world: int = 1) -> Share:
         """What `rank` of `world` processes trains on in batch number `batch`."""
         start = batch * self.global_batch
-        total = min(self.global_batch, self.num_samples - start)
+        total = min(self.global_batch, self.rows - start)
         rows = chunk(total, rank, world)
         empty = rows.start == rows.stop
         first, stop = (0, 1) if empty else (rows.start, rows.stop)
         spans = [(start + first, stop - first)]
         if self.mixing:  # the last photo of a batch is mixed with its first one
             spans.append((start + stop % total, 1))
-        indices = self.order(np.concatenate([np.arange(at, at + count) for at, count in spans]))
+        positions = np.concatenate([np.arange(at, at + count) for at, count in spans])
+        indices = self.roots(positions, self._main) if self.roots else self._main(positions)
         columns = [np.concatenate([uniform_rows(key, *span) for span in spans]) for key in self._draws]
         if self.mixing:
             blend = self.mixing.blend(uniform_rows(self._mix_key, batch, 1)[0])
             columns.append(np.tile(blend, (len(indices), 1)))
-        chosen = self.sample(indices) if self.sample else indices
-        return Share(chosen, np.concatenate(columns, 1), first, total, empty, mixed=self.mixing is not None)
+        return Share(indices, np.concatenate(columns, 1), first, total, empty, mixed=self.mixing is not None)
+
+    def _main(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Photos at positions of the epoch among those of the main root, (n,) -> (n,)."""
+        samples = self.order(positions)
+        return self.sample(samples) if self.sample else samples
 
     def shares(self, rank: int, world: int, start: int = 0) -> Iterator[Share]:
         """The rank's shares of batches `start` and later: resuming skips without reading."""

@@ -1,5 +1,6 @@
 """Reads photos as rows of uint8 from the folder itself or from a pack: one interface, byte for byte the same."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -39,12 +40,36 @@ class FolderSource:
         return images, self.index.labels[indices].astype(np.int64)
 
 
-class PackSource:
-    """Gathers rows of a memory map, whose pages all ranks of a node share."""
+class JoinedRows:
+    """The rows of several packs, one after the other, as if they were one array."""
 
-    def __init__(self, index: Index, side: int, pack: Path) -> None:
-        self.index = index
-        self.rows = np.memmap(pack, np.uint8, mode="r", shape=(len(index), side, side, 3))
+    def __init__(self, packs: Sequence[NDArray[np.uint8]]) -> None:
+        self.packs, self.ends = packs, np.cumsum([len(pack) for pack in packs])
+        self.shape = (int(self.ends[-1]), *packs[0].shape[1:])
+
+    def __getitem__(self, chosen: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
+        indices = np.arange(*chosen.indices(self.shape[0])) if isinstance(chosen, slice) else chosen
+        found, number = (
+            np.empty((len(indices), *self.shape[1:]), np.uint8),
+            np.searchsorted(self.ends, indices, "right"),
+        )
+        for one, pack in enumerate(self.packs):
+            mine = number == one
+            found[mine] = pack[indices[mine] - (self.ends[one] - len(pack))]
+        return found
+
+
+class PackSource:
+    """Gathers rows of memory maps, one after the other, whose pages all ranks of a node share."""
+
+    def __init__(self, index: Index, side: int, *packs: Path) -> None:
+        self.index, self.side, self.packs = index, side, packs
+        sizes = [len(part) for part in (index.parts or {"": index}).values()]
+        mapped = [
+            np.memmap(pack, np.uint8, mode="r", shape=(size, side, side, 3))
+            for pack, size in zip(packs, sizes, strict=True)
+        ]
+        self.rows = mapped[0] if len(mapped) == 1 else JoinedRows(mapped)
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
         """Gather these photos; see Source."""

@@ -8,6 +8,7 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
+from leafdist.config.extra_roots import extra_roots
 from leafdist.data.augment import Augment
 from leafdist.data.groups import leaves_of_paths, read_groups
 from leafdist.data.loader import Loader
@@ -17,7 +18,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import calibration
 from leafdist.evaluation.evaluate import Judging, batches_at_once, evaluate
 from leafdist.evaluation.intervals import by_leaf
-from leafdist.evaluation.other_photos import is_own, name_of, open_elsewhere
+from leafdist.evaluation.other_photos import is_extra, is_own, name_of, open_elsewhere
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities
@@ -97,7 +98,8 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
     if own:
         loader = open_loaders(data, (request.split,), runtime, classes)[request.split]
     else:
-        loader, mismatch = open_elsewhere(data, request.split, runtime, classes)
+        renamed = runtime.once(lambda: read_facts(run).class_map)
+        loader, mismatch = open_elsewhere(data, request.split, runtime, classes, renamed)
     names, predictions = _known(loader, _judge(loaded, loader, runtime, flips=request.flips))
     groups = request.groups
     leaves = runtime.once(lambda: leaves_of_paths(names, groups) if groups else None)
@@ -112,7 +114,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
         data=index.digest,
         root=str(index.folder.parent.resolve()),
         split_digest=source.split_digest,
-        leaf_disjoint=source.leaf_disjoint if own else LEAVES_ELSEWHERE,
+        leaf_disjoint=source.leaf_disjoint if own or is_extra(run, data, runtime) else LEAVES_ELSEWHERE,
         interval_by_leaf=by_leaf(predictions.hits, leaves) if leaves else None,
         absent=[name for name, score in scores.classes.items() if not score.images] or None,
     )
@@ -126,6 +128,20 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
         )
     written = runtime.once(lambda: _unless_read_only(to, lambda: _write(to, evaluation, names, predictions)))
     return Assessed(evaluation, written)
+
+
+def assess_roots(run: Path, request: Request, runtime: Runtime) -> dict[str, Assessed]:
+    """`assess` of the run's own photos, under "", and of each root of its `data.extra` that has the split, by name."""
+    found = {"": assess(run, request, runtime)}
+    meta = runtime.once(lambda: read_meta(run))
+    assert meta, "it was judged"
+    data = meta.config.data
+    for root in extra_roots(data) if request.root is None else ():
+        if has_split(replace(data, root=root.path, fold=None), request.split, runtime):
+            found[root.name] = assess(run, replace(request, root=root.path, groups=None), runtime)
+        else:
+            runtime.say(f"{root.path} has no {request.split} here: nothing to judge there")
+    return found
 
 
 def _judge(loaded: LoadedRun, loader: Loader, runtime: Runtime, *, flips: bool) -> Predictions:

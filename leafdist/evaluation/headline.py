@@ -1,7 +1,6 @@
 """What evaluate.py prints: the headline figures of runs, and what they mean."""
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from leafdist.runs.results import Evaluation
 from leafdist.system import console
@@ -9,14 +8,14 @@ from leafdist.system import console
 FIGURES = ("95 % interval", "macro F1", "top 3", "loss", "ECE", "correct")
 
 
-def show(evaluations: Mapping[Path, Evaluation], split: str) -> None:
-    """Print one row per run, then the remarks, once where one holds for all runs."""
-    rows = [[str(run), *row_of(found)] for run, found in evaluations.items()]
+def show(evaluations: Mapping[str, Evaluation], split: str) -> None:
+    """Print one row per run, and per further root of it, then the remarks, once where one holds for all runs."""
+    rows = [[run, *row_of(found)] for run, found in evaluations.items()]
     console.table(["run", f"{split} accuracy", *FIGURES], rows)
     runs_by_remark: dict[str, list[str]] = {}
     for run, found in evaluations.items():
         for remark in remarks(found):
-            runs_by_remark.setdefault(remark, []).append(str(run))
+            runs_by_remark.setdefault(remark, []).append(run)
     for remark, runs in runs_by_remark.items():
         console.say(remark if len(runs) == len(evaluations) else f"{', '.join(runs)}: {remark}")
 
@@ -41,7 +40,7 @@ def remarks(evaluation: Evaluation) -> list[str]:
     if evaluation.tta:
         found.append("--tta: means over four views, which help a run that was trained with flips and harm others")
     if evaluation.elsewhere:
-        found.append(f"other photos than the run's: {evaluation.elsewhere}")
+        found.append(f"other photos than those of data.root: {evaluation.elsewhere}")
     if evaluation.unknown:
         unknown = ", ".join(f"{name} ({photos})" for name, photos in evaluation.unknown.items())
         found.append(f"left out, of classes that the run does not know: {unknown}")

@@ -3,27 +3,22 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
-from leafdist.data.index import Index, scan, scan_facts
-from leafdist.data.layouts import check_split, one_form, split_of
+from leafdist.data.index import scan, scan_facts
+from leafdist.data.layouts import check_split, split_of
 from leafdist.data.loader import Loader
 from leafdist.data.open import has_split, open_loaders
 from leafdist.data.pack import cache_folder
-from leafdist.data.photos import folders_in
+from leafdist.data.photos import folders_in, list_classes
 from leafdist.data.quarantine import set_bad_aside
+from leafdist.data.their_classes import UNKNOWN, match, none_known, photos_unknown, relabelled
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.evaluations import read_evaluation
-from leafdist.runs.facts import RunFacts
+from leafdist.runs.facts import RunFacts, read_facts
 from leafdist.runs.layout import FOUR_VIEWS, RunLayout
 from leafdist.runs.results import Evaluation
 from leafdist.system.plain import read
-
-UNKNOWN = -100  # the label that torch's cross_entropy leaves out
-Labels = NDArray[np.int16]
 
 
 @dataclass(frozen=True)
@@ -46,6 +41,17 @@ def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     return trained_on in runtime.once(lambda: _digests(data, runtime))
 
 
+def is_extra(run: Path, data: DataConfig, runtime: Runtime) -> bool:
+    """Whether `data.root` is a root of the run's `data.extra`, by the digest of the photos that it was trained on."""
+    root = Path(data.root)
+    trained_on = runtime.once(
+        lambda: {f.digest for name, f in read_facts(run).data.items() if name.startswith("train@")}
+    )
+    if not trained_on or root.is_file() or not has_split(data, "train", runtime):
+        return False
+    return not trained_on.isdisjoint(runtime.once(lambda: _digests(data, runtime, "train")))
+
+
 def _trained_on(run: Path) -> str | None:
     """The digest of the val photos that run.json names; None for a run of which only best/ is here."""
     path = RunLayout(run).facts
@@ -53,23 +59,27 @@ def _trained_on(run: Path) -> str | None:
     return val.digest if val else None
 
 
-def _digests(data: DataConfig, runtime: Runtime) -> list[str]:
-    """Digests of the val photos in the folder `data.root`, without those that training would set aside.
+def _digests(data: DataConfig, runtime: Runtime, split: str = "val") -> list[str]:
+    """Digests of the photos of `split` in the folder `data.root`, without those that training would set aside.
 
     The first one is of the photos as labels.tsv beside them says, which may be younger than the run; the other without.
     """
     root = fold_root(Path(data.root), data.fold)
-    indexes = [scan(root, "val"), scan_facts(root, "val")[0]]
+    classes = list_classes(root / split) if split == "train" else None  # of another root perhaps a single one
+    indexes = [scan(root, split, classes), scan_facts(root, split, classes)[0]]
     if data.on_corrupt == "quarantine":
         cache = cache_folder(root, data.cache)
         indexes = [set_bad_aside(one, cache, runtime.cpus, runtime.say, data.max_pixels) for one in indexes]
     return [index.digest for index in indexes]
 
 
-def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tuple[str, ...]) -> tuple[Loader, Mismatch]:
+def open_elsewhere(
+    data: DataConfig, split: str, runtime: Runtime, classes: tuple[str, ...], renamed: dict[str, str] | None = None
+) -> tuple[Loader, Mismatch]:
     """Open `data.root/split`, or `data.root` where class folders lie there, with labels into `classes`.
 
-    Photos of other classes have the label UNKNOWN. Raises ValueError where no class matches.
+    renamed: their names to those of `classes`. Photos of other classes have the label UNKNOWN. Raises ValueError where
+    no class matches.
     """
     if not has_split(data, split, runtime):
         root = Path(data.root).resolve()
@@ -79,16 +89,12 @@ def open_elsewhere(data: DataConfig, split: str, runtime: Runtime, classes: tupl
         data, split = replace(data, root=str(root.parent), cache=cache, fold=None), root.name
     loader = open_loaders(data, (split,), runtime)[split]
     index = loader.source.index
-    labels = match(index.classes, classes)
+    labels = match(index.classes, classes, renamed)
     if (labels == UNKNOWN).all():
-        raise ValueError(
-            f"{index.folder}: none of its folders ({', '.join(index.classes[:3])}, …) is a class of the run "
-            f"({', '.join(classes[:3])}, …). Name the class folders as in training"
-        )
-    photos = np.bincount(index.labels, minlength=len(labels)).tolist()
-    unknown = {name: n for name, n, label in zip(index.classes, photos, labels, strict=True) if label < 0}
+        raise none_known(index, classes)
+    unknown = photos_unknown(index, labels)
     absent = [name for label, name in enumerate(classes) if label not in labels]
-    loader.source.index = _relabelled(index, classes, labels)
+    loader.source.index = relabelled(index, classes, labels)
     return loader, Mismatch(unknown, absent)
 
 
@@ -107,15 +113,3 @@ def name_of(run: Path, root: Path, judged: Evaluation, way: str = "") -> str:
         if all(one.data == judged.data or one.root == judged.root for one in earlier):
             break
     return name + way
-
-
-def match(found: tuple[str, ...], classes: tuple[str, ...]) -> Labels:
-    """The label of each folder: that of the class of the same name, whatever its case, blanks and Unicode form."""
-    labels = {one_form(name): label for label, name in enumerate(classes)}
-    labels |= {name: label for label, name in enumerate(classes)}
-    return np.array([labels.get(name, labels.get(one_form(name), UNKNOWN)) for name in found], np.int16)
-
-
-def _relabelled(index: Index, classes: tuple[str, ...], labels: Labels) -> Index:
-    aside = tuple(photo._replace(label=int(labels[photo.label])) for photo in index.set_aside)
-    return replace(index, classes=classes, labels=labels[index.labels], set_aside=aside)

@@ -42,6 +42,11 @@ class Predictions:
         assert self.logits is not None
         return self.logits
 
+    @property
+    def known(self) -> "Predictions":
+        """The photos whose class the run knows."""
+        return self.only(self.labels >= 0)
+
     def only(self, rows: NDArray[np.bool_]) -> "Predictions":
         """Select the photos for which `rows` is true."""
         logits = None if self.logits is None else self.logits[rows]

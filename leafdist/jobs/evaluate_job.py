@@ -60,19 +60,23 @@ def add_arguments(parser: Parser) -> None:
 def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
     from leafdist.evaluation import headline
-    from leafdist.evaluation.assess import Request, assess, check
+    from leafdist.evaluation.assess import Request, assess_roots, check
     from leafdist.report import write as report
     from leafdist.tracking.add_evaluation import add_evaluation
 
     request = Request(options.split, options.data, options.groups, options.tta, options.to)
     runtime.once(lambda: check(options.runs, request))
-    assessed = {run: assess(run, request, runtime) for run in options.runs}
+    by_root = {run: assess_roots(run, request, runtime) for run in options.runs}
+    assessed = {run: roots[""] for run, roots in by_root.items()}
     evaluations = {run: found.evaluation for run, found in assessed.items()}
     if runtime.is_main:
-        for run, evaluation in evaluations.items():
-            if not options.to and assessed[run].written:
-                add_evaluation(run, evaluation.split, runtime.say)
-        headline.show(evaluations, options.split)
+        rows = [(run, name, found) for run, roots in by_root.items() for name, found in roots.items()]
+        for run, _, found in rows:
+            if not options.to and found.written:
+                add_evaluation(run, found.evaluation.split, runtime.say)
+        headline.show(
+            {" on ".join(filter(None, (str(run), name))): one.evaluation for run, name, one in rows}, options.split
+        )
         for run in (run for run, found in assessed.items() if found.written):
             report.attempt(run, runtime.say, options.to and request.folder(run))
     if len({evaluation.data for evaluation in evaluations.values()}) > 1:

@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
     with refusing(prog):
         environment.settle_and_import()
         # torch takes seconds to import: a wrong configuration is refused before that
-        from leafdist.data.open import counts, data_facts, note_left_out, open_loaders
+        from leafdist.data.open import counts, note_left_out
+        from leafdist.data.roots import epoch_rows, open_training
         from leafdist.distributed.job import run
         from leafdist.distributed.runtime import Runtime
         from leafdist.report import write as report
@@ -45,9 +46,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         config = for_device(given, runtime)
         path = Path(config.run.folder) / str(config.run.name)
         runtime.once(lambda: check_run(path, config))
-        loaders = open_loaders(config.data, ("train", "val"), runtime)
-        facts = runtime.once(lambda: data_facts(loaders, config.optim.class_weights, config.data.sampling))
-        model, head = prepare_model(config, facts.classes, facts.data["train"].photos, runtime)
+        loaders, facts = open_training(config, runtime)
+        model, head = prepare_model(config, facts.classes, epoch_rows(config, facts.data["train"].photos), runtime)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path)
         trainer.resume()
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             runtime.say(f"{path} is finished: {trainer.ending(steps)}{more}")
             unlock_runs()
             return
-        warn_of_large_batch(config.train.batch_size, len(trainer.index), trainer.total_steps, runtime.say)
+        warn_of_large_batch(config.train.batch_size, trainer.rows, trainer.total_steps, runtime.say)
         runtime.once(
             lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step, head, digest_of_start(config))
         )

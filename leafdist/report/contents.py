@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.config.extra_roots import extra_roots
 from leafdist.config.networks import network
 from leafdist.data.split_report import SplitReport
 from leafdist.evaluation.scores import is_healthy
 from leafdist.prepare.audit.finding import Finding
 from leafdist.report import bounds
 from leafdist.runs.advice import still_improving
-from leafdist.runs.layout import RunLayout, split_of
+from leafdist.runs.layout import FOUR_VIEWS, RunLayout, split_of
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import CalibrationScores, ClassScores, Evaluation, Interval
 from leafdist.system import files, plain
@@ -78,6 +79,9 @@ class Contents:
         other = sorted(evaluations, key=lambda name: bool(evaluations[name].elsewhere))
         self.split = next((split for split in (*SPLITS, *other) if split in evaluations), "test")
         self.evaluation: Evaluation | None = evaluations.get(self.split)
+        paths = [str(Path(root.path).resolve()) for root in extra_roots(self.record.config.data)]
+        shown = (split_of(self.split), self.split.endswith(FOUR_VIEWS))
+        self.on_roots = [one for one in self.elsewhere if one.root in paths and (split_of(one.split), one.tta) == shown]
 
     @property
     def classes(self) -> list[str]:
@@ -126,6 +130,14 @@ class Contents:
         """The 95 % interval of the best validation accuracy."""
         assert self.meta
         return bounds.accuracy_interval(self.meta.val_accuracy, self.photos("val"))
+
+    @property
+    def val_roots(self) -> list[tuple[str, float, Interval]]:
+        """The accuracy of the best epoch on val of each root of `data.extra`, with its 95 % interval."""
+        events = [event for event in self.record.epochs if self.meta and event.epoch == self.meta.epoch]
+        found = {name: one.accuracy for name, one in (events[-1].roots or {}).items()} if events else {}
+        photos = {name: self.photos(f"val@{name}") for name in found}
+        return [(name, one, bounds.accuracy_interval(one, photos[name])) for name, one in found.items()]
 
     @property
     def healthy_photos(self) -> int:

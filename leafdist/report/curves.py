@@ -32,9 +32,13 @@ class Curve:
         yield self._line("val", lambda event: event.val_loss)
 
     def accuracies(self) -> Iterator[Line]:
-        """Yield the accuracy in training and on val."""
+        """Yield the accuracy in training, on val, and of a run alone on val of its other roots."""
         yield self._line("train", lambda event: event.train_accuracy)
         yield self._line("val", lambda event: event.val_accuracy)
+        events = self.contents.record.epochs
+        for name in (events[0].roots or {}) if events and not self.prefix else ():
+            values = [(event.epoch + 1.0, event.roots[name].accuracy) for event in events if event.roots]
+            yield Line(f"val of {name}", [x for x, _ in values], [y for _, y in values], f"{self.style}-dashed")
 
     def steps(self, name: str, value: Callable[[StepEvent], float], style: str | None = None) -> Line:
         """Draw a value of the logged steps, over epochs."""

@@ -19,11 +19,14 @@ Photos = dict[str, list[tuple[str, float]]]
 
 @dataclass(frozen=True)
 class Matrix:
-    """pairs: the most confused ones with some photos; script: what the page's script needs beyond the cells."""
+    """pairs: the most confused ones with some photos; script: what the page's script needs beyond the cells; roots: the
+    same split of each root of `data.extra`.
+    """
 
     result: Evaluation
     pairs: list[tuple[ConfusedPair, list[Picture]]]
     script: dict[str, object]
+    roots: list[Evaluation]
 
 
 def matrix(contents: Contents, pictures: Pictures) -> Matrix | None:
@@ -37,7 +40,7 @@ def matrix(contents: Contents, pictures: Pictures) -> Matrix | None:
     ]
     photos = _photos(answers) if answers else {}
     pairs = [(pair, _pictures(contents, pair, pictures)) for pair in result.confused[:PAIRS]]
-    return Matrix(result, pairs, {"classes": classes, "photos": photos, "listed": LISTED})
+    return Matrix(result, pairs, {"classes": classes, "photos": photos, "listed": LISTED}, contents.on_roots)
 
 
 def _photos(answers: Answers) -> Photos:

@@ -32,8 +32,19 @@ class StepEvent:
 
 
 @dataclass(frozen=True)
+class RootFigures:
+    """The validation on the photos of a root of `data.extra`; no loss where it is not finite."""
+
+    accuracy: float
+    loss: float | None = None
+
+
+@dataclass(frozen=True)
 class EpochEvent:
-    """An epoch and its validation; val_score: what train.select names, where it is neither accuracy nor loss."""
+    """An epoch and its validation; val_score: what train.select names, where it is neither accuracy nor loss.
+
+    roots: the validation on each root of `data.extra`, by its name.
+    """
 
     event: ClassVar[str] = "epoch"
     epoch: int
@@ -44,6 +55,7 @@ class EpochEvent:
     val_accuracy: float
     seconds: float
     val_score: float | None = None
+    roots: dict[str, RootFigures] | None = None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,11 @@ from leafdist.system.console import counted
 from leafdist.system.plain import from_plain, to_plain
 
 SHOWN = 5  # names in a line of the log
-SELECTED = {"macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy"}  # as people write it
+SELECTED = {"macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy"}
+SELECTED |= {
+    "worst_root": "accuracy of the worst root",
+    "mean_root": "mean accuracy of the roots",
+}  # as people write it
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,8 @@ class AverageFacts:
 class RunFacts:
     """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
     passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint;
-    weights_sha256: of the file of weights that it began from;
-    class_weights: by label, of the classes in the loss; average: of one that was not trained but averaged.
+    weights_sha256: of the file of weights that it began from; class_weights: by label, of the classes in the loss;
+    class_map: what `data.classes` said; average: of one that was not trained but averaged.
     """
 
     state: str = "new"
@@ -89,6 +93,7 @@ class RunFacts:
     head: HeadFacts | None = None
     weights_sha256: str | None = None
     class_weights: list[float] | None = None
+    class_map: dict[str, str] | None = None
     average: AverageFacts | None = None
     wandb_id: str | None = None
     reason: str | None = None

@@ -15,7 +15,13 @@ def row_of(event: Event) -> dict[str, float]:
         return {}
     values = to_plain(event)
     rates = {f"lr/{group}": rate for group, rate in (values.pop("rates", None) or {}).items()}
-    return {NAMES.get(key, f"train/{key}"): value for key, value in (values | rates).items() if value is not None}
+    roots = {
+        f"val/{root}/{key}": value
+        for root, figures in (values.pop("roots", None) or {}).items()
+        for key, value in figures.items()
+    }
+    named = {NAMES.get(key, f"train/{key}"): value for key, value in (values | rates).items()} | roots
+    return {name: value for name, value in named.items() if value is not None}
 
 
 def summary_of(result: RunResult | None) -> dict[str, float]:

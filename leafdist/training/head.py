@@ -7,7 +7,7 @@ from safetensors import SafetensorError, safe_open
 
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
-from leafdist.evaluation.other_photos import match
+from leafdist.data.their_classes import match
 from leafdist.models.weights import find_weights
 from leafdist.runs.facts import CheckpointMeta, HeadFacts
 from leafdist.runs.header import parse_header

@@ -28,7 +28,7 @@ class Phases:
         if self.train.head_epochs:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
             self.alone = HeadOnly(model, network(config.model.name).head)
-        resident, index = loader.pack is not None, loader.source.index
+        resident, index = loader.pack is not None, loader.source.index.main
         weights = runtime.once(lambda: class_weights(config.optim.class_weights, config.data.sampling, index))
         self._features = partial(compute_features, config, model, loader, runtime)
         self._make = partial(

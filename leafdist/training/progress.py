@@ -36,9 +36,10 @@ class Progress:
         if not self.shown:
             return
         score = score_text(self.select, event.val_score)
+        roots = "".join(f", {name} accuracy {found.accuracy:.4f}" for name, found in (event.roots or {}).items())
         console.say(
             f"epoch {event.epoch + 1}: train loss {event.train_loss:.4f} accuracy {event.train_accuracy:.4f}, "
-            f"val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}"
+            f"val loss {event.val_loss:.4f} accuracy {event.val_accuracy:.4f}{roots}"
             f"{score and f' {score}'}{' (best)' if best else ''}, "
             f"{event.seconds:.1f} s"
         )

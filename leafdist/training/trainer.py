@@ -1,7 +1,6 @@
 """The training loop: the plan's batches, the loss over the global batch, exact validation, checkpoints."""
 
 import gc
-import math
 import time
 from functools import partial
 from pathlib import Path
@@ -14,6 +13,7 @@ from leafdist.data.epoch import plan_of
 from leafdist.data.loader import Loader
 from leafdist.data.open import counts
 from leafdist.data.plan import EpochPlan
+from leafdist.data.roots import VAL
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.predictions import Predictions
@@ -29,7 +29,7 @@ from leafdist.training.checkpoint_writer import Writer, is_due, write_files
 from leafdist.training.not_finite import NotFiniteError, explain
 from leafdist.training.phases import Phases
 from leafdist.training.progress import Progress
-from leafdist.training.selection import no_better, score_of
+from leafdist.training.selection import figures_of, no_better, score_of
 from leafdist.training.state import Lap, TrainState
 from leafdist.training.step import TrainStep
 from leafdist.training.sums import StepSums, Totals
@@ -43,7 +43,8 @@ class Trainer:
     ) -> None:
         self.config, self.loaders, self.runtime, self.layout = config, loaders, runtime, RunLayout(folder)
         self.index = loaders["train"].source.index
-        self.steps_per_epoch = math.ceil(len(self.index) / config.train.batch_size)
+        plan = plan_of(config, self.index, 0)
+        self.rows, self.steps_per_epoch = plan.rows, len(plan)  # of an epoch
         self.phases = Phases(config, model, loaders["train"], runtime, self.steps_per_epoch)
         self.eval_augment = Augment.from_config(config.data).for_evaluation()
         total = config.train.epochs * self.steps_per_epoch
@@ -172,12 +173,14 @@ class Trainer:
         state = self.state
         self._collect()
         validation = self.evaluate("val")
+        vals = [name for name in self.loaders if name.startswith(VAL)]
+        roots = {name.removeprefix(VAL): self.evaluate(name) for name in vals}
         training = self.evaluate("train") if self.config.train.evaluate_train else state.epoch_totals
         self.lap.add(state)
         figures = training.mean_loss, training.accuracy, validation.mean_loss, validation.accuracy
         select = self.config.train.select
-        score = score_of(select, validation, self.index.classes)
-        event = EpochEvent(state.epoch, state.step, *figures, state.epoch_seconds, score)
+        score = score_of(select, validation, self.index.classes, roots)
+        event = EpochEvent(state.epoch, state.step, *figures, state.epoch_seconds, score, figures_of(roots))
         best = state.better(select, event)
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
@@ -189,7 +192,7 @@ class Trainer:
             self.save(validation if best else None)
 
     def evaluate(self, split: str) -> Predictions:
-        """Predict each photo of `split` once, on all processes together."""
+        """Predict each photo of `split`, of classes of the run, once, on all processes together."""
         return evaluate(
             self.step.kept,
             self.loaders[split],
@@ -197,7 +200,7 @@ class Trainer:
             self.runtime,
             Judging(self.config.train.precision, self.config.crop_seed),
             between=self.poll_signals,
-        )
+        ).known
 
     def poll_signals(self) -> None:
         """Agree with all ranks, on GPUs one call later: leave when told to or where one cannot save; save in time."""

@@ -167,3 +167,10 @@ def test_class_weights_may_move(before: str, after: str, free: bool) -> None:
     old, new = (config(optim={"class_weights": setting}) for setting in (before, after))
     line = f"optim.class_weights: {before} -> {after}"
     assert differences(old, new) == (([], [line]) if free else ([line], []))
+
+
+@pytest.mark.parametrize(("after", "free"), [("/scratch/field:0.30", True), ("/data/field:0.31", False)])
+def test_extra_roots_may_move(after: str, free: bool) -> None:
+    old, new = (config(data={"extra": [setting]}) for setting in ("/data/field:0.3", after))
+    line = f"data.extra: ['/data/field:0.3'] -> ['{after}']"
+    assert differences(old, new) == (([], [line]) if free else ([line], []))

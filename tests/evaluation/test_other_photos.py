@@ -5,8 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from leafdist.evaluation.other_photos import UNKNOWN, match, name_of
+from leafdist.config.schema import DataConfig
+from leafdist.data.index import scan
+from leafdist.data.photo_facts import SplitFacts
+from leafdist.data.their_classes import UNKNOWN, match
+from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.other_photos import is_extra, name_of
 from leafdist.runs.evaluations import write_evaluation
+from leafdist.runs.facts import RunFacts, write_facts
 from leafdist.runs.results import Evaluation
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import TINY, Program
@@ -30,6 +36,16 @@ def test_same_named_photo_folders_replace_nothing(tmp_path: Path) -> None:
     assert judged("/old/lab/splitted", "d") == "test@old-lab-splitted"
     assert judged("/scratch/job-7/splitted", "b") == "test@splitted", "a copy"
     assert judged("/scratch/job-7/lab/splitted", "c") == "test@lab-splitted"
+
+
+def test_trained_root_is_known_by_photos(photos: Path, tmp_path: Path) -> None:
+    """Of a root of data.extra it is known whether its leaves were kept apart, while its photos are those of the run."""
+    facts = RunFacts(data={"train@field": SplitFacts(17, scan(photos, "train").digest)})
+    write_facts(tmp_path, facts)
+    data = DataConfig(root=str(photos))
+    assert is_extra(tmp_path, data, Runtime())
+    (photos / "train" / CLASSES[2] / "000.png").unlink()
+    assert not is_extra(tmp_path, data, Runtime())
 
 
 @pytest.mark.slow

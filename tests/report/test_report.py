@@ -7,6 +7,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from leafdist.__main__ import main
@@ -138,6 +139,33 @@ def test_other_photos_stand_beside_own(run: Path) -> None:
     assert re.search(r'/field/2026</code>.*<data value="0.4321">43.2', text)
     (run / "eval-test.json").unlink()
     assert Figures(text_of(run)).found["accuracy"] == 0.4321
+
+
+def test_roots_stand_side_by_side(run: Path) -> None:
+    """Each with its interval, its curve, its column and its confusion matrix."""
+    settings, result = (run / "config.yaml").read_text(), json.loads((run / "eval-test.json").read_text())
+    (run / "config.yaml").write_text(settings.replace("extra: []", "extra: ['/field:0.3']"))
+    facts = json.loads((run / "run.json").read_text())
+    facts["data"]["val@field"] = {"photos": 40, "digest": ""}
+    (run / "run.json").write_text(json.dumps(facts))
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    roots = {"roots": {"field": {"accuracy": 0.25, "loss": 2.0}}}
+    lines = [line | (roots if line["event"] == "epoch" else {}) for line in lines]
+    (run / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    field = {"elsewhere": "/field/test", "root": "/field", "split": "test", "unknown": {}, "absent": []}
+    confusion = np.zeros((5, 5), int)
+    confusion[1] = [123, 0, 0, 0, 77]
+    classes = {name: scores | {"images": 200 * (name == CLASSES[1])} for name, scores in result["classes"].items()}
+    field = result | field | {"confusion": confusion.tolist(), "classes": classes}
+    (run / "eval-test@field.json").write_text(json.dumps(field))
+    text = text_of(run)
+    assert Figures(text).found["val_accuracy@field"] == 0.25
+    assert "14.2 – 40.2" in text, "Wilson's interval of 10 in 40"
+    assert "val of field" in text
+    assert text.count('<td><data value="0.25">25.00') == 6, "a column of the epochs"
+    found = re.search(r"Confusion matrix of /field/test.*?<tbody>(.*?)</tbody>", text, re.DOTALL)
+    assert found
+    assert re.findall(r"<td[^>]*>(\d*)", found[1]) == ["123", "", "", "", "77"], "no row without photos"
 
 
 def test_two_runs_stand_side_by_side(

@@ -55,6 +55,17 @@ def test_scores_are_scikit_learns(epoch: int) -> None:
         assert event(select, epoch).val_score == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("select", "score"), [("worst_root", 2 / 9), ("mean_root", (8 + 2 + 5) / 27)])
+def test_roots_select_by_accuracy(select: str, score: float) -> None:
+    main, *others = (answered(count) for count in (8, 2, 5))
+    assert score_of(select, main, CLASSES, {"a": others[0], "b": others[1]}) == pytest.approx(score)
+
+
+def answered(right: int) -> Predictions:
+    """Return nine answers, so many of them right."""
+    return Predictions(LABELS, np.where(np.arange(9) < right, LABELS, 3), *[np.zeros(9)] * 2)
+
+
 def test_files_without_a_score_stay() -> None:
     """A run that is selected by accuracy has the keys of earlier releases, which are read as well."""
     state = TrainState()
