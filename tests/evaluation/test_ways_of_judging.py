@@ -107,7 +107,7 @@ def test_run_that_may_only_be_read(
     assert "--to FOLDER" in capsys.readouterr().err
 
 
-def test_run_of_a_fold_judges_other_photos(tmp_path: Path) -> None:
+def test_fold_judges_other_photos(tmp_path: Path) -> None:
     run = untrained_run(tmp_path / "run", "baseline", CLASSES, root="folds", fold=1)
     (tmp_path / "folds" / "fold-1").mkdir(parents=True)
     (tmp_path / "field").mkdir()
