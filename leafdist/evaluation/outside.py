@@ -14,10 +14,10 @@ from leafdist.data.names import Names
 from leafdist.data.open import worker_count
 from leafdist.data.quarantine import find_bad
 from leafdist.data.source import FolderSource
+from leafdist.data.their_classes import UNKNOWN
 from leafdist.data.walk import photos_below
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.intervals import wilson
-from leafdist.evaluation.other_photos import UNKNOWN
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.refusal import NOT_OURS, reasons
 from leafdist.runs.evaluations import Refusing
