@@ -1,44 +1,40 @@
 """The assessment of a run on one split: judged, calibrated, scored, written into its folder."""
 
-import errno
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
 from leafdist.config.extra_roots import extra_roots
-from leafdist.data.augment import Augment
 from leafdist.data.groups import leaves_of_paths, read_groups
 from leafdist.data.loader import Loader
 from leafdist.data.open import has_split, open_loaders, origin
-from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation import calibration
-from leafdist.evaluation.evaluate import Judging, batches_at_once, evaluate
+from leafdist.evaluation import outside, refusal
+from leafdist.evaluation.fitted import calibrated, refusing_of, unless_read_only
 from leafdist.evaluation.intervals import by_leaf
+from leafdist.evaluation.judging import judge
 from leafdist.evaluation.other_photos import is_extra, is_own, name_of, open_elsewhere
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities
 from leafdist.runs.checkpoint import find_best
-from leafdist.runs.evaluations import read_calibration, write_calibration, write_evaluation
+from leafdist.runs.evaluations import write_evaluation, write_outside
 from leafdist.runs.facts import read_facts
 from leafdist.runs.header import read_meta
 from leafdist.runs.layout import BY_LEAF, FOUR_VIEWS, RunLayout
 from leafdist.runs.load import LoadedRun, load_run
-from leafdist.runs.results import Calibration, Evaluation
+from leafdist.runs.results import Evaluation, RefusalScores
 from leafdist.system import console
 
-READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
 LEAVES_ELSEWHERE = "unknown: other photos than those that the run was split from"
 
 
 @dataclass(frozen=True)
 class Request:
     """What to judge. root: where the photos are, if not as in training; groups: leaf ids; flips: average four views;
-    to: the folder of the files, if not the run's.
+    to: the folder of the files, if not the run's; sure: the accuracy to refuse for; outside: photos of no class.
     """
 
     split: str = "test"
@@ -46,6 +42,8 @@ class Request:
     groups: Path | None = None
     flips: bool = False
     to: Path | None = None
+    sure: float | None = None
+    outside: tuple[Path, ...] = ()
 
     def folder(self, run: Path) -> Path:
         """The folder for the files of a run: that of its name in `to`."""
@@ -57,6 +55,7 @@ class Assessed(NamedTuple):
 
     evaluation: Evaluation
     written: bool
+    refusal: RefusalScores | None
 
 
 def check(runs: Sequence[Path], request: Request) -> None:
@@ -67,10 +66,14 @@ def check(runs: Sequence[Path], request: Request) -> None:
             f"{' and '.join(map(str, twice))} would be written to one folder, {request.folder(twice[0])}. Name each "
             "run once, and runs of one name each with a --to of its own"
         )
+    refusal.check_wanted(request.sure)
     for run in runs:
         find_best(run)
         if request.root is None:
             check_root(run, "Name it with --data ROOT")
+        if meta := read_meta(run):
+            for folder in request.outside:
+                outside.check_folder(folder, Path(request.root or meta.config.data.root))
     if request.groups:
         read_groups(request.groups)
 
@@ -88,22 +91,25 @@ def check_root(run: Path, way: str) -> None:
 def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
     """Judge the best checkpoint and write `eval-<name>.json`, `predictions-<name>.csv` and `probabilities-<name>.csv`,
     and `calibration.json` when it is missing; `<name>` is the split, for other photos see `name_of`, and each other way
-    of judging has its own. A run that one may only read is judged all the same. Raises ValueError.
+    of judging has its own. With photos of no class also `outside-<name>.json`. A run that one may only read is judged
+    all the same. Raises ValueError.
     """
     to, way = request.folder(run), FOUR_VIEWS * request.flips
     loaded = load_everywhere(run, runtime, request.root)
     data, classes = loaded.config.data, loaded.classes
     own = request.root is None or is_own(run, data, runtime)
+    fitted, subspace = calibrated(loaded, to, runtime, request.sure, own=own)
     mismatch = None
     if own:
         loader = open_loaders(data, (request.split,), runtime, classes)[request.split]
     else:
         renamed = runtime.once(lambda: read_facts(run).class_map)
         loader, mismatch = open_elsewhere(data, request.split, runtime, classes, renamed)
-    names, predictions = _known(loader, _judge(loaded, loader, runtime, flips=request.flips))
+    refusing = runtime.once(lambda: refusing_of(loaded, to, fitted, subspace)) if request.outside else None
+    model = refusal.with_distance(loaded, refusing) if refusing else None
+    names, predictions = _known(loader, judge(loaded, loader, runtime, flips=request.flips, model=model))
     groups = request.groups
     leaves = runtime.once(lambda: leaves_of_paths(names, groups) if groups else None)
-    fitted = _calibration(loaded, to, runtime, own=own)
     index, source = loader.source.index, origin(loader.source.index)
     scores = summarize(predictions, request.split, classes, fitted)
     evaluation = replace(
@@ -126,8 +132,13 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
             unknown=mismatch.unknown,
             absent=mismatch.absent,
         )
-    written = runtime.once(lambda: _unless_read_only(to, lambda: _write(to, evaluation, names, predictions)))
-    return Assessed(evaluation, written)
+    folders = {
+        folder: judge(loaded, outside.open_outside(folder, loaded, runtime), runtime, model=model)
+        for folder in request.outside
+    }
+    found = refusing and outside.score(evaluation.split, predictions, folders, refusing, loaded.meta.sha256)
+    written = runtime.once(lambda: unless_read_only(to, lambda: _write(to, evaluation, names, predictions, found)))
+    return Assessed(evaluation, written, found)
 
 
 def assess_roots(run: Path, request: Request, runtime: Runtime) -> dict[str, Assessed]:
@@ -144,15 +155,6 @@ def assess_roots(run: Path, request: Request, runtime: Runtime) -> dict[str, Ass
     return found
 
 
-def _judge(loaded: LoadedRun, loader: Loader, runtime: Runtime, *, flips: bool) -> Predictions:
-    """Evaluate with the preprocessing and the precision of the training, under a progress bar."""
-    config = loaded.config
-    augment = Augment.from_config(config.data).for_evaluation()
-    judging = Judging(config.train.precision, config.crop_seed, keep_logits=True, flips=flips)
-    with _progress(loader, runtime) as advance:
-        return evaluate(loaded.model, loader, augment, runtime, judging, between=advance)
-
-
 def load_everywhere(run: Path, runtime: Runtime, root: str | None = None) -> LoadedRun:
     """`load_run` on every rank. Raises ValueError on all if one fails or if they read different files."""
     loaded = runtime.everywhere(lambda: load_run(run, runtime.device, root))
@@ -163,52 +165,15 @@ def load_everywhere(run: Path, runtime: Runtime, root: str | None = None) -> Loa
     return loaded
 
 
-@contextmanager
-def _progress(loader: Loader, runtime: Runtime) -> Iterator[Callable[[], None]]:
-    """A bar on rank 0's terminal, and what advances it after each round of batches."""
-    index = loader.source.index
-    round_size = EVALUATION_BATCH[runtime.device.type] * batches_at_once(runtime) * runtime.world
-    with console.bar(len(index), "photo", index.folder.name, shown=runtime.is_main) as bar:
-
-        def advance() -> None:
-            bar.update(min(round_size, len(index) - bar.n))
-
-        yield advance
-
-
 def _known(loader: Loader, predictions: Predictions) -> tuple[list[str], Predictions]:
     """Names and answers of the photos whose class the run knows."""
     known = predictions.labels >= 0
     return list(compress(loader.source.index.every_name, known)), predictions.only(known)
 
 
-def _calibration(loaded: LoadedRun, to: Path, runtime: Runtime, *, own: bool) -> Calibration | None:
-    """The checkpoint's calibration, fitted on val if it is missing; None if the run's photos are gone."""
-    run, data, checkpoint = loaded.path, loaded.config.data, loaded.meta.sha256
-    fitted = runtime.once(lambda: read_calibration(to, checkpoint)[0] or read_calibration(run, checkpoint)[0])
-    if fitted or not own or not has_split(data, "val", runtime):
-        return fitted
-    loader = open_loaders(data, ("val",), runtime, loaded.classes)["val"]
-    predictions = _judge(loaded, loader, runtime, flips=False)
-    readable = predictions.only(predictions.predicted >= 0)
-    fitted = calibration.fit(readable.kept_logits, readable.labels, "val", checkpoint)
-    runtime.once(lambda: _unless_read_only(to, lambda: write_calibration(to, fitted)))
-    return fitted
-
-
-def _unless_read_only(folder: Path, write: Callable[[], None]) -> bool:
-    """Write; warn and return False where the folder may only be read."""
-    try:
-        write()
-        return True  # noqa: TRY300
-    except OSError as error:
-        if error.errno not in READ_ONLY:
-            raise
-        console.warn(f"not written: {folder} may only be read ({error.strerror}). --to FOLDER takes the files")
-        return False
-
-
-def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Predictions) -> None:
+def _write(
+    run: Path, evaluation: Evaluation, names: list[str], predictions: Predictions, found: RefusalScores | None
+) -> None:
     """Write the tables, then the scores."""
     layout, classes = RunLayout(run), tuple(evaluation.classes)
     write_predictions(layout.predictions(evaluation.split), names, classes, predictions)
@@ -216,4 +181,6 @@ def _write(run: Path, evaluation: Evaluation, names: list[str], predictions: Pre
     write_evaluation(run, evaluation.split, replace(evaluation, interval_by_leaf=None))
     if evaluation.interval_by_leaf:
         write_evaluation(run, evaluation.split + BY_LEAF, evaluation)
+    if found:
+        write_outside(run, found)
     console.say(f"wrote {layout.evaluation(evaluation.split)}, predictions and probabilities beside it")

@@ -32,7 +32,8 @@ class Judging:
 
     crop_seed: each photo gets its own random crop, always the same one, instead of the center's. flips: the mean
     probabilities of four views: the photo as it is, mirrored, upside down, and both. columns: the width
-    of a network's output where it is not one per class, as with features.
+    of a network's output where it is not one per class, as with features; more: columns of it that follow the logits,
+    of the photo as it is.
     """
 
     precision: str
@@ -40,6 +41,7 @@ class Judging:
     keep_logits: bool = False
     flips: bool = False
     columns: int | None = None
+    more: int = 0
 
 
 def evaluate(
@@ -56,8 +58,9 @@ def evaluate(
     All ranks call `between` equally often, between batches.
     """
     index = loader.source.index
-    width = FACTS + (judging.columns or len(index.classes) if judging.keep_logits else 0)
-    table = torch.zeros((len(index), width), dtype=torch.float64, device=runtime.device)
+    columns = judging.columns or len(index.classes)
+    width = FACTS + columns * judging.keep_logits
+    table = torch.zeros((len(index), width + judging.more), dtype=torch.float64, device=runtime.device)
     was_training = model.training
     model.eval()
 
@@ -66,8 +69,9 @@ def evaluate(
         seed = judging.crop_seed
         draws = None if seed is None else _crop_draws(batch.share, seed).to(runtime.device)
         with torch.inference_mode(), runtime.autocast(judging.precision):
-            logits = _logits(network, augment(images, draws), flips=judging.flips)
-            table[rows] = _facts(logits, labels)[:, :width]
+            output = _output(network, augment(images, draws), columns, flips=judging.flips)
+            facts = _facts(output[:, :columns], labels)[:, :width]
+            table[rows] = torch.cat([facts, output[:, columns:].double()], 1) if judging.more else facts
 
     mine = _batches_of_rank(len(index), runtime)
     at_once, resident = batches_at_once(runtime), loader.pack is not None
@@ -80,7 +84,7 @@ def evaluate(
             list(run(judge, islice(batches, at_once)))
             between()
     model.train(was_training)
-    return _with_set_aside(runtime.sum(table).cpu().numpy(), index)  # each row has one non-zero summand: exact
+    return _with_set_aside(runtime.sum(table).cpu().numpy(), index, width)  # each row has one non-zero summand: exact
 
 
 def batches_at_once(runtime: Runtime) -> int:
@@ -133,12 +137,13 @@ def _untimed_kernels() -> Iterator[None]:
         torch.backends.cudnn.benchmark = before
 
 
-def _logits(model: nn.Module, images: Tensor, *, flips: bool) -> Tensor:
-    """Logits (B,C); with `flips` the logarithm of the mean probability of four views."""
+def _output(model: nn.Module, images: Tensor, columns: int, *, flips: bool) -> Tensor:
+    """Logits (B,columns) and what follows them; with `flips` the logarithm of the mean probability of four views."""
     if not flips:
         return model(images)  # type: ignore[no-any-return]
-    views = (images, images.flip(3), images.flip(2), images.flip(2, 3))
-    return torch.stack([model(view).float().log_softmax(1) for view in views]).logsumexp(0) - math.log(len(views))
+    outputs = [model(view).float() for view in (images, images.flip(3), images.flip(2), images.flip(2, 3))]
+    mean = torch.stack([output[:, :columns].log_softmax(1) for output in outputs]).logsumexp(0) - math.log(len(outputs))
+    return torch.cat([mean, outputs[0][:, columns:]], 1)
 
 
 def _facts(logits: Tensor, labels: Tensor) -> Tensor:
@@ -150,13 +155,16 @@ def _facts(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.cat([facts, logits.double()], 1)
 
 
-def _with_set_aside(table: NDArray[np.float64], index: Index) -> Predictions:
-    """Add the photos that cannot be read to the table (n,4+C): wrong, with the loss of a guess, ln(classes)."""
+def _with_set_aside(table: NDArray[np.float64], index: Index, width: int) -> Predictions:
+    """Add the photos that cannot be read to the table (n,4+C+M): wrong, with the loss of a guess, ln(classes).
+
+    width: 4+C.
+    """
     assert (table[:, 0] == 1).all(), "every photo is counted once"
     aside = np.full((len(index.set_aside), table.shape[1]), np.nan)
     aside[:, :FACTS] = 1, UNREADABLE, np.log(len(index.classes)), 0
     table = np.concatenate([table, aside])
     labels = np.concatenate([index.labels, [photo.label for photo in index.set_aside]]).astype(np.int64)
     _, predicted, loss, confidence = table[:, :FACTS].T
-    logits = table[:, FACTS:] if table.shape[1] > FACTS else None
-    return Predictions(labels, predicted.astype(np.int64), loss, confidence, logits)
+    logits, more = (part if part.shape[1] else None for part in (table[:, FACTS:width], table[:, width:]))
+    return Predictions(labels, predicted.astype(np.int64), loss, confidence, logits, more)

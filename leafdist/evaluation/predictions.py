@@ -10,7 +10,8 @@ UNREADABLE = -1  # the answer on a photo that cannot be read: always wrong
 
 @dataclass(frozen=True)
 class Predictions:
-    """labels, predicted (n,) int64; loss in nats, confidence (n,) float64; logits (n,C) where they were kept.
+    """labels, predicted (n,) int64; loss in nats, confidence (n,) float64; logits (n,C) where they were kept;
+    more (n,M): what the network gave after them.
 
     In index order, then the photos that were set aside: UNREADABLE, at the loss of a guess, with NaN for logits.
     """
@@ -20,6 +21,7 @@ class Predictions:
     loss: NDArray[np.float64]
     confidence: NDArray[np.float64]
     logits: NDArray[np.float64] | None = None
+    more: NDArray[np.float64] | None = None
 
     @property
     def hits(self) -> NDArray[np.bool_]:
@@ -49,5 +51,6 @@ class Predictions:
 
     def only(self, rows: NDArray[np.bool_]) -> "Predictions":
         """Select the photos for which `rows` is true."""
-        logits = None if self.logits is None else self.logits[rows]
-        return Predictions(self.labels[rows], self.predicted[rows], self.loss[rows], self.confidence[rows], logits)
+        logits, more = (None if one is None else one[rows] for one in (self.logits, self.more))
+        facts = self.labels[rows], self.predicted[rows], self.loss[rows], self.confidence[rows]
+        return Predictions(*facts, logits, more)

@@ -27,12 +27,13 @@ CALM = 0.98  # of the photos to calibrate on; docs/export.md has what that is wo
 
 @dataclass(frozen=True)
 class Form:
-    """One file to write: what writes it, and what opens it again to answer photos."""
+    """One file to write: what writes it, and what opens it again to answer photos, or to say whether it is sure."""
 
     name: str
     precision: str
     write: Callable[[Path], None]
     open: Callable[[Path], Answer]
+    marks: Callable[[Path], Answer] | None = None
 
 
 def check_folder(folder: Path) -> None:
@@ -75,11 +76,11 @@ class Export:
             else:
                 onnx_file.save(graph, path)
 
-        def open_(path: Path) -> Answer:
-            session = onnx_file.answers_of(path, self.photos.runtime.cpus)
+        def open_(path: Path, *, marks: bool = False) -> Answer:
+            session = onnx_file.answers_of(path, self.photos.runtime.cpus, marks=marks)
             return lambda photos: session(self.subject.inputs(photos).numpy())
 
-        return Form(ONNX[precision], precision, write, open_)
+        return Form(ONNX[precision], precision, write, open_, partial(open_, marks=True))
 
     def calm(self) -> Pixels:
         """Return photos to calibrate on, without the few whose large scores would stretch every range."""
@@ -96,6 +97,10 @@ class Export:
             answer = form.open(temporary)
             agreement = Agreement.measure(self.expected, ask(answer, self.sample))
             agreement.check(str(path), form.precision)
+            if form.marks and (refusing := self.subject.refusing):
+                expected = self.subject.marks(self.sample, refusing)
+                marks = Agreement.measure(expected, ask(form.marks(temporary), self.sample))
+                marks.check(str(path), form.precision)
             judged = None if form.precision == "fp32" else self.judge(answer)
         size = path.stat().st_size
         self.say(f"wrote {path}: {size / 1e6:.1f} MB; {agreement} ({self.origin})")

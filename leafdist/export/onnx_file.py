@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")  # the extra `export`
-INPUT, OUTPUT = "images", "scores"
+INPUT, OUTPUT, MARKS = "images", "scores", ("confidence", "distance")
 BATCH = torch.export.Dim("batch")
 CALIBRATED_AT_ONCE = 8  # photos whose maps are in memory together: 0.4 GB at 224 pixels
 QUANTISED = ["Conv", "Gemm"]  # where the time is; sums and pooling too cost a ResNet 1.6 points more
@@ -42,12 +43,12 @@ def trace(subject: Subject, *, half: bool = False) -> "ModelProto":
         warnings.filterwarnings("ignore", category=DeprecationWarning)  # PyTorch's exporter warns of its own code
         warnings.filterwarnings("ignore", category=FutureWarning)
         program = torch.onnx.export(
-            subject.portable(half=half),
+            subject.graph(half=half),
             (subject.inputs(subject.blank()),),
             dynamo=True,
             dynamic_shapes=({0: BATCH},),
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[OUTPUT, *(MARKS if subject.refusing else ())],
             verbose=False,
         )
     assert program is not None
@@ -57,6 +58,8 @@ def trace(subject: Subject, *, half: bool = False) -> "ModelProto":
         "temperature": subject.temperature,
         "checkpoint": subject.meta.sha256,
     }
+    if subject.refusing:
+        facts["refusal"] = to_plain(subject.refusing.refusal)
     graph = program.model_proto
     onnx.helper.set_model_props(graph, {key: json.dumps(value) for key, value in facts.items()})
     return graph
@@ -70,13 +73,15 @@ def save(graph: "ModelProto", path: Path) -> None:
     path.write_bytes(graph.SerializeToString())
 
 
-def answers_of(path: Path, threads: int) -> Callable[[NDArray[Any]], Scores]:
-    """Open a file with onnxruntime on the CPU; return what maps its inputs to scores."""
+def answers_of(path: Path, threads: int, *, marks: bool = False) -> Callable[[NDArray[Any]], Scores]:
+    """Open a file with onnxruntime on the CPU; return what maps its inputs to scores, or to its marks (B,2)."""
     import onnxruntime  # noqa: PLC0415 - an extra
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
     session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    if marks:
+        return lambda images: np.stack(session.run(list(MARKS), {INPUT: images}), 1)
     return lambda images: session.run([OUTPUT], {INPUT: images})[0]
 
 

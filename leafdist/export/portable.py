@@ -6,8 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from leafdist.data.augment import Augment
+from leafdist.evaluation.refusal import Distance
+from leafdist.models.before_head import WithMore
 from leafdist.models.dropout import PlannedDropout
 from leafdist.models.small_maps import SmallMapConv2d
+from leafdist.runs.evaluations import Refusing
 
 
 class Portable(nn.Module):
@@ -29,6 +32,22 @@ class Portable(nn.Module):
             images = self.augment(images)
         scores: Tensor = self.network(images.half() if self.half_inside else images)
         return scores.float()
+
+
+class Refusable(nn.Module):
+    """A Portable that also gives what refusing goes by: the calibrated confidence (B,) and the distance (B,)."""
+
+    def __init__(self, portable: Portable, head: str, refusing: Refusing) -> None:
+        super().__init__()
+        self.portable, self.temperature = portable, refusing.temperature
+        portable.network = WithMore(portable.network, head, Distance(refusing.subspace, torch.float32), 1)
+        self.eval()
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return scores, confidence and distance of `images`."""
+        both = self.portable(images)
+        scores = both[:, :-1]
+        return scores, (scores / self.temperature).softmax(1).amax(1), both[:, -1]
 
 
 def plain(model: nn.Module) -> nn.Module:

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from leafdist.config.networks import Network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.plan import EVALUATION_BATCH
-from leafdist.export.portable import Portable
-from leafdist.runs.evaluations import read_calibration
+from leafdist.evaluation.refusal import with_distance
+from leafdist.export.portable import Portable, Refusable
+from leafdist.runs.evaluations import Refusing, read_calibration, read_refusing
 from leafdist.runs.facts import CheckpointMeta
 from leafdist.runs.load import LoadedRun, load_run
 from leafdist.runs.record import RunRecord
@@ -74,6 +75,12 @@ class Subject:
         return calibration.temperature if calibration else None
 
     @cached_property
+    def refusing(self) -> Refusing | None:
+        """What refusing an answer takes, if the run has it for this checkpoint."""
+        calibration, _ = read_calibration(self.record.path, self.meta.sha256)
+        return read_refusing(self.record.path, self.meta.sha256) if calibration and calibration.refusal else None
+
+    @cached_property
     def augment(self) -> Augment:
         """The preprocessing of evaluation, with the crop in the middle."""
         return Augment.from_config(self.config.data).for_evaluation()
@@ -81,6 +88,11 @@ class Subject:
     def portable(self, *, half: bool = False) -> Portable:
         """Return the network that is exported; `half`: in float16 inside."""
         return Portable(self.loaded.model, self.augment if self.inside else None, half=half)
+
+    def graph(self, *, half: bool = False) -> Portable | Refusable:
+        """Return the network with all that ONNX gives."""
+        made = self.portable(half=half)
+        return Refusable(made, self.network.head, self.refusing) if self.refusing else made
 
     def blank(self) -> Pixels:
         """Return two photos to trace with: a batch of one would be taken for a constant."""
@@ -94,6 +106,17 @@ class Subject:
 
     def scores(self, photos: Pixels) -> Scores:
         """Return the answers of the network as it was trained, by PyTorch in float32."""
+        return self._outputs(self.loaded.model, photos).numpy()
+
+    def marks(self, photos: Pixels, refusing: Refusing) -> Scores:
+        """Return what refusing goes by, confidence and distance (B,2), by PyTorch."""
+        model = with_distance(self.loaded, refusing)
+        scores, distance = self._outputs(model, photos).tensor_split([len(self.classes)], 1)
+        model.before.hook.remove()
+        confidence = (scores / refusing.temperature).softmax(1).amax(1, keepdim=True)
+        return torch.cat([confidence, distance], 1).numpy()
+
+    def _outputs(self, model: nn.Module, photos: Pixels) -> Tensor:
         parts = torch.from_numpy(photos).split(EVALUATION_BATCH["cpu"])
         with torch.inference_mode():
-            return torch.cat([self.loaded.model(self.augment(part)).float() for part in parts]).numpy()
+            return torch.cat([model(self.augment(part)).float() for part in parts])

@@ -19,6 +19,7 @@ EXAMPLES = (
     "{} runs/resnet50",
     "{} runs/baseline runs/resnet50 --split val",
     "{} runs/resnet50 --data photos-from-the-field",
+    "{} runs/resnet50 --outside photos-of-other-things",
     "accelerate launch --multi_gpu --num_processes 4 evaluate.py runs/resnet50 --groups leaf_ids.tsv",
 )
 
@@ -54,17 +55,32 @@ def add_arguments(parser: Parser) -> None:
     )
     parser.add_argument("--groups", metavar="FILE", type=Path, help="leaf ids (class, stem, leaf_id): interval by leaf")
     parser.add_argument("--tta", action="store_true", help="average over four views of a photo: as it is and mirrored")
+    parser.add_argument(
+        "--sure",
+        metavar="ACCURACY",
+        type=float,
+        help="refuse answers that are not sure enough for this accuracy of the others, on val (default: 0.95)",
+    )
+    parser.add_argument(
+        "--outside",
+        metavar="FOLDER",
+        type=Path,
+        action="append",
+        default=[],
+        help="photos that show none of the run's classes: how many are refused; may be given several times",
+    )
     parser.add_argument("--to", metavar="FOLDER", type=Path, help="write to FOLDER/<name of the run>, not to RUN")
 
 
 def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
     """Evaluate run after run, then print them side by side."""
-    from leafdist.evaluation import headline
+    from leafdist.evaluation import headline, outside
     from leafdist.evaluation.assess import Request, assess_roots, check
     from leafdist.report import write as report
     from leafdist.tracking.add_evaluation import add_evaluation
 
-    request = Request(options.split, options.data, options.groups, options.tta, options.to)
+    how = options.sure, tuple(options.outside)
+    request = Request(options.split, options.data, options.groups, options.tta, options.to, *how)
     runtime.once(lambda: check(options.runs, request))
     by_root = {run: assess_roots(run, request, runtime) for run in options.runs}
     assessed = {run: roots[""] for run, roots in by_root.items()}
@@ -77,6 +93,7 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
         headline.show(
             {" on ".join(filter(None, (str(run), name))): one.evaluation for run, name, one in rows}, options.split
         )
+        outside.show([found.refusal for _, _, found in rows if found.refusal])
         for run in (run for run, found in assessed.items() if found.written):
             report.attempt(run, runtime.say, options.to and request.folder(run))
     if len({evaluation.data for evaluation in evaluations.values()}) > 1:

@@ -15,6 +15,7 @@ from leafdist.system import console
 EXAMPLES = (
     "leafdist predict runs/resnet50 leaf.jpg",
     "leafdist predict runs/resnet50 photos --csv answers.csv --cam attention",
+    "leafdist predict runs/resnet50 photos --refuse",
     "find . -name '*.jpg' | leafdist predict runs/resnet50 - --jsonl",
 )
 
@@ -31,6 +32,7 @@ def add(commands: Any) -> None:
     predict.add_argument("paths", metavar="IMAGE|FOLDER", nargs="+", help="photos; -: their names on standard input")
     predict.add_argument("--top", metavar="K", type=int, default=3, help="classes per photo")
     predict.add_argument("--max-pixels", type=int, help="most pixels of a photo (default: as in training)")
+    predict.add_argument("--refuse", action="store_true", help="say which answers are not sure or not of its classes")
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--csv", metavar="FILE", type=Path, help="write path,predicted,confidence,... there")
     form.add_argument("--jsonl", action="store_true", help="print one JSON object per photo")
@@ -56,16 +58,19 @@ def predict_photos(options: argparse.Namespace) -> int:
         console.warn(str(message))
 
     runtime = Runtime()
-    predictor = Predictor(load_run(options.folder, runtime.device), runtime.device, runtime.cpus, options.max_pixels)
+    loaded, refuse = load_run(options.folder, runtime.device), options.refuse
+    predictor = Predictor(loaded, runtime.device, runtime.cpus, options.max_pixels, refuse=refuse)
     if options.cam and not predictor.network.last_map:
         raise ValueError(f"--cam: {predictor.network.name} has no feature map to show, only tokens. Leave --cam out")
     for notice in predictor.notices:
         console.say_aside(notice)
     top = min(options.top, len(predictor.classes))
     if options.csv:
-        sink = output.csv_file(options.csv, top)
+        sink = output.csv_file(options.csv, top, refuse=refuse)
+    elif options.jsonl:
+        sink = output.json_lines(calibrated=predictor.calibrated, refuse=refuse)
     else:
-        sink = output.json_lines(calibrated=predictor.calibrated) if options.jsonl else output.table(top)
+        sink = output.table(top, refuse=refuse)
     others = Counter[str]()
     photos = photos_below(given(options.paths), report, others)
     answers = predictor.answers(photos, top, report, cam=bool(options.cam))

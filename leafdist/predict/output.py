@@ -15,34 +15,35 @@ Take = Callable[[Answer], None]
 
 
 @contextmanager
-def csv_file(path: Path, top: int) -> Iterator[Take]:
+def csv_file(path: Path, top: int, *, refuse: bool) -> Iterator[Take]:
     """Take answers and write one row each; the file appears once all are written."""
-    columns = ["path", *_columns(top, "_")]
+    columns = ["path", *_columns(top, "_"), *["refused"] * refuse]
     with table_file(path) as write:
         write(columns)
-        yield lambda answer: write([answer.path, *_cells(answer, digits=6)])
+        yield lambda answer: write([answer.path, *_cells(answer, digits=6), *[answer.refused] * refuse])
     console.say_aside(f"wrote {path}")
 
 
 @contextmanager
-def json_lines(*, calibrated: bool) -> Iterator[Take]:
+def json_lines(*, calibrated: bool, refuse: bool) -> Iterator[Take]:
     """Take answers and print one JSON object each, at once."""
 
     def take(answer: Answer) -> None:
         pairs = zip(answer.classes, answer.probabilities, strict=True)
         top = [{"class": name, "probability": round(probability, 6)} for name, probability in pairs]
         first = {"path": str(answer.path), "predicted": answer.classes[0], "confidence": top[0]["probability"]}
-        console.output(json.dumps(first | {"calibrated": calibrated, "top": top}))
+        refused = {"refused": answer.refused or None} if refuse else {}
+        console.output(json.dumps(first | {"calibrated": calibrated, "top": top} | refused))
 
     yield take
 
 
 @contextmanager
-def table(top: int) -> Iterator[Take]:
+def table(top: int, *, refuse: bool) -> Iterator[Take]:
     """Take answers and print them as a table at the end."""
     rows = list[list[object]]()
-    yield lambda answer: rows.append([answer.path, *_cells(answer, digits=4)])
-    console.table(["photo", *_columns(top, " ")], rows, shrink="photo")
+    yield lambda answer: rows.append([answer.path, *_cells(answer, digits=4), *[answer.refused] * refuse])
+    console.table(["photo", *_columns(top, " "), *["refused"] * refuse], rows, shrink="photo")
 
 
 def save_picture(path: Path, picture: Image.Image) -> None:

@@ -17,9 +17,10 @@ from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.distributed.precision import AMP
+from leafdist.evaluation.refusal import reasons, with_distance
 from leafdist.models.gradcam import grad_cam, overlay
 from leafdist.predict.caption import captioned
-from leafdist.runs.evaluations import read_calibration
+from leafdist.runs.evaluations import read_calibration, read_refusing
 from leafdist.runs.load import LoadedRun
 from leafdist.system.errors import UnreadablePhotoError
 
@@ -32,19 +33,26 @@ Pixels = NDArray[np.uint8]
 class Answer:
     """The most likely classes of one photo, first one first, with their probabilities.
 
-    heat: where the first one is seen, (resize,resize) from 0 to 1, if it was asked for.
+    heat: where the first one is seen, (resize,resize) from 0 to 1, if it was asked for; refused: why the answer is not
+    to be taken, if that was asked for and is so.
     """
 
     path: Path
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
     heat: NDArray[np.float32] | None = None
+    refused: str = ""
 
 
 class Predictor:
-    """A loaded run that answers; `notices` are what a reader of its answers must know."""
+    """A loaded run that answers; `notices` are what a reader of its answers must know.
 
-    def __init__(self, run: LoadedRun, device: torch.device, cores: int, max_pixels: int | None = None) -> None:
+    refuse: say of answers that they are not to be taken; ValueError where the run has nothing to refuse by.
+    """
+
+    def __init__(
+        self, run: LoadedRun, device: torch.device, cores: int, max_pixels: int | None = None, *, refuse: bool = False
+    ) -> None:
         self.config, self.network, self.model, self.classes = run.config, run.network, run.model, run.classes
         self.max_pixels = max_pixels or run.config.data.max_pixels
         self.device, self.cores = device, cores
@@ -53,6 +61,8 @@ class Predictor:
         self.calibrated = calibration is not None
         self.temperature = calibration.temperature if calibration else 1.0
         self.notices = [missing] if missing else []
+        self.refusing = read_refusing(run.path, run.meta.sha256) if refuse else None
+        self.judge = with_distance(run, self.refusing) if self.refusing else self.model
         if self.config.data.eval_crop == "random":
             self.notices.append("data.eval_crop=random: the crop is the middle one here, random ones need a split")
 
@@ -62,18 +72,27 @@ class Predictor:
         """Yield one answer per photo, in order; a photo that cannot be read goes to `on_unreadable` instead."""
         for batch, images in self._decoded(paths, on_unreadable):
             inputs = self.augment(torch.from_numpy(images).to(self.device))
-            likely, labels = self.probabilities(inputs).topk(min(top, len(self.classes)))
+            probabilities, distance = self.probabilities(inputs)
+            likely, labels = probabilities.topk(min(top, len(self.classes)))
+            why = self.refused(likely[:, 0], distance)
             heat = self.heat(inputs, labels[:, 0]) if cam else [None] * len(batch)
-            for path, row, shares, seen in zip(batch, labels.tolist(), likely.tolist(), heat, strict=True):
-                yield Answer(path, tuple(self.classes[label] for label in row), tuple(shares), seen)
+            for path, row, shares, seen, no in zip(batch, labels.tolist(), likely.tolist(), heat, why, strict=True):
+                yield Answer(path, tuple(self.classes[label] for label in row), tuple(shares), seen, no)
 
-    def probabilities(self, inputs: Tensor) -> Tensor:
-        """Normalized (B,3,h,w) -> calibrated (B,classes), in the precision of evaluation."""
+    def probabilities(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalized (B,3,h,w) -> calibrated (B,classes), in the precision of evaluation, and what follows them."""
         precision = self.config.train.precision
         autocast = torch.autocast(self.device.type, AMP.get(precision), enabled=precision in AMP)
         with torch.inference_mode(), autocast:
-            logits: Tensor = self.model(inputs)
-        return F.softmax(logits.float() / self.temperature, 1)
+            logits, more = self.judge(inputs).tensor_split([len(self.classes)], 1)
+        return F.softmax(logits.float() / self.temperature, 1), more
+
+    def refused(self, confidence: Tensor, distance: Tensor) -> list[str]:
+        """Why each answer is refused, "" where it is not: confidence (B,), distance (B,1)."""
+        if not self.refusing:
+            return [""] * len(confidence)
+        both = torch.stack([confidence, distance[:, 0]]).double().cpu().numpy()
+        return reasons(both[0], both[1], self.refusing.refusal)
 
     def heat(self, inputs: Tensor, labels: Tensor) -> NDArray[np.float32]:
         """Grad-CAM of each photo on the whole square that was cropped, (B,resize,resize)."""
@@ -88,6 +107,7 @@ class Predictor:
         drawn = overlay(decode(answer.path, PICTURE, self.config.data.fit, self.max_pixels), answer.heat)
         name = answer.classes[0]
         sure = f"{100 * answer.probabilities[0]:.1f} % sure" + ("" if self.calibrated else ", not calibrated")
+        sure += f", {answer.refused}" if answer.refused else ""
         number = f"class {self.classes.index(name) + 1} of {len(self.classes)}, whose name is in the file's comment"
         return captioned(drawn, name, number, sure, heat=bool(answer.heat.any()))
 

@@ -14,9 +14,10 @@ from leafdist.evaluation.scores import is_healthy
 from leafdist.prepare.audit.finding import Finding
 from leafdist.report import bounds
 from leafdist.runs.advice import still_improving
+from leafdist.runs.evaluations import read_outside
 from leafdist.runs.layout import FOUR_VIEWS, RunLayout, split_of
 from leafdist.runs.record import RunRecord
-from leafdist.runs.results import CalibrationScores, ClassScores, Evaluation, Interval
+from leafdist.runs.results import CalibrationScores, ClassScores, Evaluation, Interval, RefusalScores
 from leafdist.system import files, plain
 
 SPLITS = ("test", "val", "train")  # the first that is evaluated is shown
@@ -120,6 +121,12 @@ class Contents:
         """None where the run is not calibrated, or was so for another checkpoint."""
         found = self.record.calibration[0]
         return None if found is None else found.temperature
+
+    @cached_property
+    def refusal(self) -> RefusalScores | None:
+        """What refusing is worth, where photos of no class were judged with this evaluation."""
+        found = self.evaluation
+        return read_outside(self.record.results.path, found.split, found.checkpoint) if found else None
 
     def recall_interval(self, scores: ClassScores) -> Interval:
         """The 95 % interval of the recall of one class."""

@@ -68,3 +68,9 @@ def charts(curves: Sequence[Curve]) -> list[Chart]:
         Chart("Learning rate", "epoch", rates, RATE_IN_STEPS if dropping else RATE, marks),
         Chart("Images a second", "epoch", speeds, SPEED, marks),
     ]
+
+
+def coverage(points: Sequence[tuple[float, float]]) -> Chart:
+    """Draw the accuracy of the surest answers over their share, both from 0 to 1."""
+    x, y = ([*column] for column in zip(*points, strict=True))
+    return Chart("Accuracy", "share answered", [Line("surest answers", x, y)], SHARE)

@@ -6,7 +6,7 @@ from leafdist.pages.pictures import Pictures
 from leafdist.pages.render import Section, render, render_page
 from leafdist.report.bounds import macro_f1_interval
 from leafdist.report.contents import Contents
-from leafdist.report.curves import Curve, charts
+from leafdist.report.curves import Curve, charts, coverage
 from leafdist.report.gallery import gallery
 from leafdist.report.matrix import matrix
 from leafdist.report.preview import preview
@@ -19,11 +19,13 @@ def single(contents: Contents) -> str:
     confusion, photos = matrix(contents, pictures), gallery(contents, pictures)
     learning = (charts([Curve("", "main", contents)]), contents) if contents.record.epochs else None
     result = contents.evaluation
+    refusal = (contents.refusal, coverage(contents.refusal.curve)) if contents.refusal else None
     sections = [
         Section("learning", "Learning", "report/learning.html", learning),
         Section("confusion", "Confusion", "report/matrix.html", confusion),
         Section("classes", "Classes", "report/classes.html", contents if result and result.classes else None),
         Section("confidence", "Confidence", "report/reliability.html", contents if contents.calibration else None),
+        Section("refusal", "Refusal", "report/refusal.html", refusal),
         Section("photos", "Photos", "report/gallery.html", photos),
         Section("augmentation", "Augmentation", "report/augmentation.html", preview(contents.record.config)),
         Section("data", "Data", "report/data.html", contents),

@@ -45,6 +45,7 @@ class RunLayout:
         self.last = path / "last"  # runs/checkpoint.py
         self.unsaved = self.last / UNSAVED  # runs/folder.py
         self.calibration = path / "calibration.json"  # runs/evaluations.py
+        self.subspace = path / "refusal.safetensors"  # runs/evaluations.py
         self.set_aside = path / "set-aside.json"  # data/open.py
         self.not_finite = path / "not-finite.json"  # training/trainer.py
         self.report = path / "report.html"  # report/write.py
@@ -66,6 +67,10 @@ class RunLayout:
     def probabilities(self, name: str) -> Path:
         """The probability of each class for each photo; evaluation/tables.py writes it."""
         return self.path / f"probabilities-{name}.csv"
+
+    def outside(self, name: str) -> Path:
+        """What refusing is worth on an evaluation's photos and on photos of no class; runs/evaluations.py writes it."""
+        return self.path / f"outside-{name}.json"
 
     def evaluated(self) -> list[str]:
         """Names of the evaluations that are there; one by leaf is of the answers of the plain one."""

@@ -127,8 +127,71 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Limits beyond which answers are refused: not sure below `confidence`; not one of the classes beyond `distance`.
+
+    wanted: the accuracy that `confidence` was chosen for, above 1 where no confidence reaches it. On the photos that
+    both are from: answered: the share that is sure; accuracy: of these answers; refused: the share beyond `distance`.
+    """
+
+    wanted: float
+    confidence: float
+    answered: float
+    accuracy: float | None
+    distance: float
+    refused: float
+
+
+@dataclass(frozen=True)
+class Separation:
+    """How well a score tells a split from photos of no class.
+
+    fpr95: the share of these that is answered where 95 % of the split are (Liang et al. 2018, arXiv 1706.02690).
+    """
+
+    auroc: float
+    fpr95: float
+
+
+@dataclass(frozen=True)
+class OutsideFolder:
+    """Photos of no class of the run. refused: the share that is, with its interval; not_ours: for its distance."""
+
+    folder: str
+    images: int
+    refused: float
+    interval: Interval
+    not_ours: float
+    by_confidence: Separation
+    by_distance: Separation
+
+
+@dataclass(frozen=True, kw_only=True)
+class RefusalScores:
+    """outside-<split>.json: what refusing is worth on a split and on photos of no class.
+
+    answered: the share that is not refused; accuracy: of these; not_ours: the share beyond the distance.
+    curve: coverage and accuracy of the surest photos; aurc: the mean of 1 - accuracy over all coverages.
+    """
+
+    split: str
+    images: int
+    checkpoint: str | None
+    refusal: Refusal
+    answered: float
+    accuracy: float | None
+    not_ours: float
+    aurc: float
+    curve: list[tuple[float, float]]
+    outside: list[OutsideFolder]
+
+
+@dataclass(frozen=True)
 class Calibration:
-    """calibration.json: one temperature for one checkpoint, and what it does to the loss of the photos it is from."""
+    """calibration.json: one temperature for one checkpoint, and what it does to the loss of the photos it is from.
+
+    refusal: None in files of older releases.
+    """
 
     temperature: float
     split: str
@@ -136,3 +199,4 @@ class Calibration:
     loss: float
     loss_calibrated: float
     checkpoint: str
+    refusal: Refusal | None = None

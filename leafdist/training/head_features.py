@@ -1,8 +1,6 @@
 """The features before the head, computed once for each photo, where no epoch shows it otherwise."""
 
 from functools import partial
-from threading import get_ident
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +11,7 @@ from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
+from leafdist.models.before_head import BeforeHead
 from leafdist.system import signals
 
 MOST = 2**30  # bytes of features
@@ -28,23 +27,6 @@ class HeadOnFeatures(nn.Module):
     def forward(self, indices: Tensor) -> Tensor:
         """Look features up and score them."""
         return self.head(self.features[indices])  # type: ignore[no-any-return]
-
-
-class BeforeHead(nn.Module):
-    """The network up to its head: (B,3,h,w) -> features (B,F), in any number of threads at once."""
-
-    def __init__(self, model: nn.Module, head: nn.Module) -> None:
-        super().__init__()
-        self.model, self.seen = model, dict[int, Tensor]()
-        self.hook = head.register_forward_pre_hook(self._keep)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Run the network, and return what its head was given."""
-        self.model(images)
-        return self.seen.pop(get_ident())
-
-    def _keep(self, _: nn.Module, inputs: tuple[Any, ...]) -> None:
-        self.seen[get_ident()] = inputs[0]
 
 
 def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: Runtime) -> tuple[Tensor | None, str]:

@@ -8,7 +8,7 @@ import pytest
 from torch import nn
 
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation import assess as assessment
+from leafdist.evaluation import judging
 from leafdist.evaluation.assess import Request, assess
 from leafdist.evaluation.evaluate import evaluate
 from leafdist.evaluation.headline import remarks
@@ -29,7 +29,7 @@ def test_evaluation_describes_the_checkpoint_it_read(tmp_path: Path, monkeypatch
         save_best(run / "best", better, meta)
         return evaluate(model, *arguments, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(assessment, "evaluate", meanwhile)
+    monkeypatch.setattr(judging, "evaluate", meanwhile)
     runtime = Runtime()
     assess(run, Request(), runtime)
     runtime.close()

@@ -13,6 +13,7 @@ import pytest
 from leafdist.compare.compare import compare
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import assess as assessment
+from leafdist.evaluation import fitted
 from leafdist.evaluation.assess import Request, assess, check
 from leafdist.report import write as report
 from leafdist.runs.facts import RunFacts, Start, write_facts
@@ -101,7 +102,7 @@ def test_run_that_may_only_be_read(
         raise OSError(errno.EROFS, os.strerror(errno.EROFS))
 
     monkeypatch.setattr(assessment, "write_predictions", refuse)
-    monkeypatch.setattr(assessment, "write_calibration", refuse)
+    monkeypatch.setattr(fitted, "write_calibration", refuse)
     found = assess(run, Request(), runtime)
     assert (found.evaluation.images, found.written) == (12, False)
     assert "--to FOLDER" in capsys.readouterr().err

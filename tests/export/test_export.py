@@ -25,12 +25,13 @@ from leafdist.config.schema import flatten, from_dict, to_dict
 from leafdist.data.decode import decode
 from leafdist.export.agreement import Agreement, Exported
 from leafdist.export.model_card import card
-from leafdist.export.subject import Scores, Subject
+from leafdist.export.subject import Pixels, Scores, Subject
 from leafdist.predict.api import load_run
+from leafdist.predict.predictor import Predictor
 from leafdist.runs import checkpoint, load
 from leafdist.runs.checkpoint import load_best
-from leafdist.runs.evaluations import write_calibration
-from leafdist.runs.results import Calibration
+from leafdist.runs.evaluations import Subspace, write_calibration
+from leafdist.runs.results import Calibration, Refusal
 from leafdist.system import files
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES, draw
@@ -50,7 +51,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export of the baseline in every format, calibrated, beside its data."""
     place = tmp_path_factory.mktemp("export")
     made = untrained_run(place / "run", "baseline", CLASSES, crop=48, root=str(leaves(place / "data")))
-    write_calibration(made, Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, load_best(made)[1].sha256))
+    checkpoint, directions = load_best(made)[1].sha256, np.linalg.qr(np.random.default_rng(0).normal(size=(512, 3)))[0]
+    subspace = Subspace(np.full(512, 0.02, np.float32), np.ascontiguousarray(directions.T, np.float32))
+    limits = Refusal(0.9, 0.1, 0.8, 0.95, 2.0, 0.0)
+    write_calibration(made, Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, checkpoint, limits), subspace)
     evaluation = {"split": "test", "images": 36, "correct": 12, "accuracy": 1 / 3, "interval": [0.2, 0.5]}
     rows = {name: {"images": 12, "precision": 0.5, "recall": 0.25, "f1": 1 / 3} for name in CLASSES}
     files.write_json(made / "eval-test.json", evaluation | SCORES | {"classes": rows, "data": "d" * 64})
@@ -80,8 +84,24 @@ def test_onnx_agrees_with_predict(name: str, close: float, run: Path, photos: li
     pixels = np.stack([decode(photo, 64) for photo in photos])
     chances = expected(run, photos)
     for count in (1, 2, 7):
-        (scores,) = session.run(None, {"images": pixels[:count]})
+        scores, confidence, distance = session.run(None, {"images": pixels[:count]})
         np.testing.assert_allclose(softmax(scores), chances[:count], atol=close)
+        np.testing.assert_allclose(confidence, chances[:count].max(1), atol=close)
+        np.testing.assert_allclose(distance, distances(run, pixels[:count]), atol=close)
+
+
+def distances(run: Path, pixels: Pixels) -> Scores:
+    predictor = Predictor(load.load_run(run), torch.device("cpu"), 1, refuse=True)
+    inputs = predictor.augment(torch.from_numpy(pixels))
+    found: Scores = predictor.probabilities(inputs)[1][:, 0].numpy()
+    return found
+
+
+def test_marks_that_differ_are_not_exported(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = Subject.marks
+    monkeypatch.setattr(Subject, "marks", lambda *given: marks(*given) + 0.01)
+    assert main(["export", str(run), "--formats", "onnx", "--to", str(tmp_path)]) == 2
+    assert not (tmp_path / "model.onnx").exists()
 
 
 def test_exported_file_describes_itself(run: Path) -> None:
@@ -90,6 +110,7 @@ def test_exported_file_describes_itself(run: Path) -> None:
     assert facts["classes"] == list(CLASSES)
     assert facts["preprocessing"]["resize"] == 64
     assert facts["temperature"] == TEMPERATURE
+    assert (facts["refusal"]["confidence"], facts["refusal"]["distance"]) == (0.1, 2.0)
     assert facts["checkpoint"] == load_best(run)[1].sha256
 
 
@@ -176,7 +197,8 @@ def test_hugging_face_reads_the_card(run: Path) -> None:
     }
     assert card.data.pipeline_tag == "image-classification"
     row, digest = "| Corn___rust, common | 12 | 0.500 | 0.250 | 0.333 |", load_best(run)[1].sha256
-    for text in ("33.33 %", "20.00 % to 50.00 %", row, digest):
+    limits = ("is below 0.1000. On val 80.00 % of the answers", "features is above 2.0000")
+    for text in ("33.33 %", "20.00 % to 50.00 %", row, digest, *limits):
         assert text in card.text
 
 
