@@ -39,8 +39,7 @@ def make_run(
     for step in range(epochs * STEPS):
         tracker.log(StepEvent(step // STEPS, step + 1, loss=1.0, lr=1e-3, images_per_second=RATE + step))
         if (step + 1) % STEPS == 0:
-            values = {"train_loss": 1.0, "train_accuracy": 0.5, "val_loss": 0.9, "val_accuracy": best, "seconds": 36.0}
-            tracker.log(EpochEvent(step // STEPS, step + 1, **values))
+            tracker.log(EpochEvent(step // STEPS, step + 1, 1.0, 0.5, val_loss=0.9, val_accuracy=best, seconds=36.0))
     if epochs:
         preprocessing = Preprocessing.from_config(config.data)
         meta = CheckpointMeta(list(CLASSES), preprocessing, epochs - 1, best, 0.9, config, sha256="")
