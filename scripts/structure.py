@@ -33,6 +33,7 @@ LAYERS = (
     "compare",
     "average",
     "suspects",
+    "masks",
     "predict",
     "report",
     "export",
