@@ -41,6 +41,7 @@ class Purpose(IntEnum):
     SAMPLE = 10
     EXTRA = 11
     BACKGROUND = 12
+    SWAP = 13
 
 
 def streams(augment: AugmentConfig) -> tuple[Purpose, ...]:
