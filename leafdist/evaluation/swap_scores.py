@@ -110,7 +110,7 @@ def swap(run: Path, request: Request, runtime: Runtime) -> Swap:
         loader = Loader(SwappedSource(source, masks, rows, behind), runtime.device, 0, watchdog=runtime.watchdog)
         predicted.append(evaluate(loaded.model, loader, augment, runtime, judging).predicted)
     answers = Answers(labels, labels[other], *predicted)
-    plain, own, other = answers.hits
+    plain, same, another = answers.hits
     return Swap(
         format=FORMAT,
         split=split,
@@ -121,10 +121,10 @@ def swap(run: Path, request: Request, runtime: Runtime) -> Swap:
         of=len(index),
         total=answers.counted(np.ones(len(rows), bool)),
         plain=accuracy(plain),
-        own=accuracy(own),
-        other=accuracy(other),
-        drop=difference(plain, other),
-        due=difference(own, other),
+        own=accuracy(same),
+        other=accuracy(another),
+        drop=difference(plain, another),
+        due=difference(same, another),
         by_leaf={name: answers.counted(labels == label) for label, name in enumerate(classes)},
         by_background={name: answers.counted(answers.behind == label) for label, name in enumerate(classes)},
     )

@@ -21,7 +21,7 @@ class SwappedSource:
         rest = np.setdiff1d(np.arange(len(index)), rows).tolist()
         self.index = replace(index, names=index.names.without(rest), labels=index.labels[rows], set_aside=())
         self.source, self.leaves, self.rows, self.behind = source, masks, rows, behind
-        self.masks = None
+        self.masks: RowsOfMasks | None = None
 
     def read(self, indices: Numbers) -> Rows:
         """Read these photos and what is behind them; see Source."""

@@ -42,7 +42,7 @@ def cut_leaf(photo: NDArray[np.uint8]) -> Cut:
     away = np.clip(SCALE * np.linalg.norm(colour - table, axis=2), 0, 255).astype(np.uint8)
     level, first = cv2.threshold(away, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     opened = cv2.morphologyEx(first, cv2.MORPH_OPEN, square(3))
-    first = largest(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, square(7)))
+    first = largest(np.asarray(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, square(7)), np.uint8))
     if not SMALLEST / 2 < first.mean() < 1 - SMALLEST / 2:
         return Cut(first, ("size",))
     pieces = refined(photo, first, away < level / 2)
@@ -83,8 +83,8 @@ def refined(photo: NDArray[np.uint8], first: Mask, like_table: NDArray[np.bool_]
     states = np.where(first, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
     states[like_table & (cv2.dilate(first, square(9)) == 0)] = cv2.GC_BGD
     cv2.setRNGSeed(0)
-    models = np.zeros((1, 65)), np.zeros((1, 65))
-    cv2.grabCut(cv2.cvtColor(photo, cv2.COLOR_RGB2LAB), states, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
+    lab, leaf, table = cv2.cvtColor(photo, cv2.COLOR_RGB2LAB), np.zeros((1, 65)), np.zeros((1, 65))
+    cv2.grabCut(lab, states, (0, 0, 1, 1), table, leaf, ROUNDS, cv2.GC_INIT_WITH_MASK)  # the mask counts, no rectangle
     found = np.isin(states, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.uint8)
     return np.asarray(cv2.morphologyEx(found, cv2.MORPH_OPEN, square(3)), np.uint8)
 
