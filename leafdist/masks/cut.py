@@ -17,7 +17,8 @@ SCALE = 1000  # from differences of colour to 8 bits
 SMALLEST, LARGEST = 0.1, 0.9  # share of a photo that is leaf
 SAME = 0.9  # least intersection over union of the threshold's leaf and GrabCut's
 WHOLE = 0.95  # least share of GrabCut's leaf that lies in one piece
-TABLE = 0.97  # least share of what is not leaf that has the table's colour
+TABLE = 0.97  # least share of what is not leaf that has the table's colour, and is no brighter than it but by BRIGHTER
+BRIGHTER = 90  # of 255: darker are shadows, brighter is a grey leaf on black
 COLOURED = 0.85  # least share of the leaf that has not
 CLEAR = 35  # least difference of colour, in SCALE, at the threshold
 GREEN = -0.03  # least of blue minus green, in shares of all light, of a table; a leaf that fills the photo has less
@@ -37,8 +38,8 @@ class Cut:
 def cut_leaf(photo: NDArray[np.uint8]) -> Cut:
     """Cut the leaf out of a photo (WORK,WORK,3)."""
     cv2.setNumThreads(1)  # photos are shared out to processes
-    colour = tint(photo)
-    table = colour_of_table(colour)
+    colour, light = tint(photo), photo.max(2)
+    table, brightness = look_of_table(colour, light)
     away = np.clip(SCALE * np.linalg.norm(colour - table, axis=2), 0, 255).astype(np.uint8)
     level, first = cv2.threshold(away, 0, 1, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
     opened = cv2.morphologyEx(first, cv2.MORPH_OPEN, square(3))
@@ -55,7 +56,7 @@ def cut_leaf(photo: NDArray[np.uint8]) -> Cut:
         "several pieces": (pieces & leaf).sum() < WHOLE * pieces.sum(),
         "no table": table[2] - table[1] < GREEN or not rest.any(),
         "faint": level < CLEAR,
-        "uneven table": (away[rest] <= level).sum() < TABLE * rest.sum(),
+        "uneven table": ((away <= level) & (light <= brightness + BRIGHTER))[rest].sum() < TABLE * rest.sum(),
         "grey leaf": (away[leaf > 0] > level).mean() < COLOURED,
     }
     return Cut(leaf, tuple(doubt for doubt, applies in doubts.items() if applies))
@@ -68,14 +69,14 @@ def tint(photo: NDArray[np.uint8]) -> NDArray[np.float32]:
     return found
 
 
-def colour_of_table(colour: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Median colour (3,) of that half of the photo's border which is least green: leaves may touch the border."""
+def look_of_table(colour: NDArray[np.float32], light: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
+    """Median colour (3,) and light of that half of the border which is least green: leaves may touch the border."""
     ring = np.ones(colour.shape[:2], bool)
     ring[BORDER:-BORDER, BORDER:-BORDER] = False
-    border = colour[ring]
-    cool = border[:, 2] - border[:, 1]
-    median: NDArray[np.float32] = np.median(border[cool >= np.median(cool)], axis=0)
-    return median
+    cool = colour[..., 2] - colour[..., 1]
+    chosen = ring & (cool >= np.median(cool[ring]))
+    median: NDArray[np.float32] = np.median(colour[chosen], axis=0)
+    return median, float(np.median(light[chosen]))
 
 
 def refined(photo: NDArray[np.uint8], first: Mask, like_table: NDArray[np.bool_]) -> Mask:

@@ -55,13 +55,14 @@ DOUBTFUL = {
     "no table": np.where(oval(50, 30)[..., None], lab_photo(oval(200, 200), GREEN), lab_photo(oval(200, 200))),
     "several pieces": lab_photo(oval(40, 14, -25) | oval(40, 14, 25)),
     "uneven table": np.where(BOOK, BLUE, LONE),
+    "uneven table, grey": np.where(BOOK, 3 * (250,), LONE),
 }
 
 
 @pytest.mark.parametrize("doubt", DOUBTFUL)
 def test_doubtful_masks_are_not_trusted(doubt: str) -> None:
     found = cut.cut_leaf(DOUBTFUL[doubt].astype(np.uint8)).doubts
-    assert doubt in found
+    assert doubt.partition(",")[0] in found
 
 
 def test_command_masks_all_splits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
