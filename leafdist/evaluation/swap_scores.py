@@ -16,11 +16,11 @@ from leafdist.data.leaf_masks import find_masks, trusted
 from leafdist.data.loader import Loader
 from leafdist.data.open import check_here, open_sources
 from leafdist.data.source import RowsOfMasks
+from leafdist.data.swapped_source import SwappedSource, pairs
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.assess import Request, load_everywhere
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.evaluation.intervals import wilson
-from leafdist.evaluation.swapped_source import SwappedSource, pairs
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.results import RESAMPLES, Interval
 from leafdist.system import console, files

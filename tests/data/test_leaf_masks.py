@@ -13,10 +13,12 @@ from leafdist.data.epoch import plan_of
 from leafdist.data.index import scan
 from leafdist.data.leaf_masks import find_masks, trusted
 from leafdist.data.loader import Loader
+from leafdist.data.photo_facts import DataFacts
 from leafdist.data.plan import Share
-from leafdist.data.roots import open_training, training_facts
+from leafdist.data.roots import open_training
 from leafdist.data.source import RowsOfMasks
 from leafdist.distributed.runtime import Runtime
+from leafdist.runs.folder import RunFolder, check_run
 from tests.helpers.files import flip_byte
 from tests.helpers.painted_masks import disc, paint_masks
 from tests.helpers.photos import CLASSES, draw
@@ -29,18 +31,18 @@ def config_of(root: Path, **data: object) -> Config:
     return Config(data=settings, augment=AugmentConfig(background=0.5), train=TrainConfig(batch_size=8))
 
 
-def loaders_of(photos: Path, placement: str) -> tuple[Config, dict[str, Loader]]:
+def opened(photos: Path, placement: str) -> tuple[Config, dict[str, Loader], DataFacts]:
     paint_masks(photos, SIDE)
     field = photos.parent / "field"
     if not field.exists():
         draw(field, {"train": 4}, classes=CLASSES[:2])
     config = resolve(config_of(photos, extra=[f"{field}:0.25"], placement=placement))
-    return config, open_training(config, Runtime())
+    return config, *open_training(config, Runtime())
 
 
 def test_masks_come_with_their_photos(photos: Path) -> None:
     for placement in ("host", "device"):
-        config, loaders = loaders_of(photos, placement)
+        config, loaders, _ = opened(photos, placement)
         train = loaders["train"]
         plan = plan_of(config, train.source.index, 0)
         assert plan.share(0).draws.shape == (8, 8)
@@ -55,14 +57,16 @@ def test_masks_come_with_their_photos(photos: Path) -> None:
 
 
 def test_a_run_is_bound_to_its_masks(photos: Path) -> None:
-    config, loaders = loaders_of(photos, "host")
-    facts = training_facts(config, loaders, Runtime())
+    config, _, facts = opened(photos, "host")
     assert facts.masks is not None
-    lines = list(facts.changes(replace(facts, masks="0" * 64)))
-    assert lines == ["the masks of the leaves in train: others, of another OpenCV or leafdist"]
+    folder = photos.parent / "runs" / "one"
+    RunFolder(folder, config, facts).start(1, "cpu", 0)
+    assert check_run(folder, config, facts) == []
+    with pytest.raises(ValueError, match="the masks of the leaves in train: others, of another OpenCV or leafdist"):
+        check_run(folder, config, replace(facts, masks="0" * 64))
 
 
-def test_masks_that_do_not_fit_are_refused(photos: Path) -> None:
+def test_masks_that_differ_are_refused(photos: Path) -> None:
     config, cache = config_of(photos), photos.parent / "packs"
     way_out = rf"Run `leafdist masks {photos} --resize 16`"
     with pytest.raises(

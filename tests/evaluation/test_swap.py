@@ -11,10 +11,10 @@ from leafdist.augmentation.backgrounds import in_front, without_leaves
 from leafdist.data.index import scan
 from leafdist.data.leaf_masks import find_masks
 from leafdist.data.source import FolderSource, RowsOfMasks
+from leafdist.data.swapped_source import SwappedSource, pairs
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.assess import Request
 from leafdist.evaluation.swap_scores import Answers, ClassSwap, Share, assess_swaps, difference
-from leafdist.evaluation.swapped_source import SwappedSource, pairs
 from leafdist.runs.header import read_meta
 from tests.helpers.painted_masks import paint_masks
 from tests.helpers.photos import CLASSES
