@@ -79,8 +79,8 @@ class Swap:
 
 def assess_swaps(runs: Sequence[Path], request: Request, runtime: Runtime) -> None:
     """Judge each run, print one row each, and write `swap-<split>.json`. Raises ValueError where masks are missing."""
-    if request.groups or request.flips:
-        raise ValueError("--swap takes neither --groups nor --tta. Leave them out")
+    if request.groups or request.flips or request.sure or request.outside:
+        raise ValueError("--swap takes neither --groups nor --tta, --sure or --outside. Leave them out")
     found = {run: swap(run, request, runtime) for run in runs}
     if runtime.is_main:
         show(found)
