@@ -21,7 +21,7 @@ FOLDERS: tuple[str, ...] = (
     "suspects",
     "report",
 )
-FOLDERS += ("predict", "export", "tracking")
+FOLDERS += ("masks", "predict", "export", "tracking")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from leafdist.average.soup import Tensors, start_of, weighted_mean
 from leafdist.average.statistics_pass import recompute, trained_layers, trains_body
 from leafdist.config.networks import network
+from leafdist.config.schema import AugmentConfig
 from leafdist.data.augment import Augment
 from leafdist.data.photo_facts import DataFacts
 from leafdist.data.roots import VAL, open_training
@@ -47,8 +48,9 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
     check_root(runs[0], "Average in that folder")
     loaded = load_run(runs[0], runtime.device)
     config, classes = loaded.config, loaded.classes
-    unweighted = replace(config.optim, class_weights="none")  # weights are of the loss, which may differ
-    loaders, photos = open_training(replace(config, optim=unweighted), runtime, classes)
+    # weights are of the loss, which may differ; photos are as evaluation sees them: no masks are needed
+    plain = replace(config, optim=replace(config.optim, class_weights="none"), augment=AugmentConfig())
+    loaders, photos = open_training(plain, runtime, classes)
     check_photos(runs, photos)
     mixed = soup(runs, metas) if share is None else with_start(runs[0], metas[0], share, runtime)
     loaded.model.load_state_dict(mixed.tensors)

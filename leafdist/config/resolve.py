@@ -6,7 +6,7 @@ from typing import Any
 
 from leafdist.config.extra_roots import check_roots
 from leafdist.config.networks import NETWORKS, network
-from leafdist.config.schema import AugmentConfig, Config, TrainConfig
+from leafdist.config.schema import AugmentConfig, Config
 
 
 def resolve(config: Config) -> Config:
@@ -21,7 +21,7 @@ def resolve(config: Config) -> Config:
     flips = {"hflip": row.flip, "vflip": row.flip}
     data = settle(config.data, normalize=row.normalize, interpolation=row.interpolation, **flips)
     config = replace(config, data=replace(data, **row.sizes(data.resize, data.crop)), model=model)
-    for wrong, message in (*contradictions(config), *augment_contradictions(config.augment, config.train)):
+    for wrong, message in (*contradictions(config), *augment_contradictions(config)):
         if wrong:
             raise ValueError(message)
     check_roots(config)
@@ -71,8 +71,9 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     ]
 
 
-def augment_contradictions(augment: AugmentConfig, train: TrainConfig) -> list[tuple[bool, str]]:
+def augment_contradictions(config: Config) -> list[tuple[bool, str]]:
     """List the same of augmentation."""
+    augment, train = config.augment, config.train
     (smallest, largest), (shortest, widest) = augment.scale or (1, 1), augment.ratio
     return [
         (
@@ -84,6 +85,10 @@ def augment_contradictions(augment: AugmentConfig, train: TrainConfig) -> list[t
             f"augment.ratio={augment.ratio}: of the crop of augment.scale, which is null; set that too",
         ),
         (not 0 < shortest <= widest, f"augment.ratio={augment.ratio}: must be two numbers, 0 < low <= high"),
+        (
+            augment.background > 0 and config.data.source == "folder",
+            f"augment.background={augment.background}: masks are read beside packs; set data.source=pack",
+        ),
         (
             augment.mixes and train.batch_size == 1,
             "train.batch_size=1: no other photo to mix with; raise it, or set augment.mixup and augment.cutmix to 0",

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leafdist.augmentation.backgrounds import textured
 from leafdist.augmentation.pipeline import Draws, Pipeline
 from leafdist.config.networks import MEANS
 from leafdist.config.schema import AugmentConfig, DataConfig
@@ -22,7 +23,8 @@ class Augment:
 
     As `RandomHorizontalFlip, RandomVerticalFlip, RandomCrop, ToTensor, Normalize` of torchvision do for the same draws.
     `crop=0` keeps the whole picture; without draws nothing is flipped and the crop is `CenterCrop`'s. What `more` adds
-    has its draws behind the first four, in the order of `plan.streams`.
+    has its draws behind the first four, in the order of `plan.streams`; `masks` (B,H,W) of leaves: photos may get other
+    backgrounds, before all else.
     """
 
     crop: int = 0
@@ -36,7 +38,9 @@ class Augment:
         """Read the settings of a resolved configuration; for evaluation those of the data are enough."""
         return cls(int(data.crop), float(data.hflip), float(data.vflip), data.normalize, augment)
 
-    def __call__(self, images: Tensor, draws: Tensor | None = None) -> Tensor:
+    def __call__(self, images: Tensor, draws: Tensor | None = None, masks: Tensor | None = None) -> Tensor:
+        if draws is not None and masks is not None:
+            images = textured(images, masks, self._columns(draws)[Purpose.BACKGROUND], self.more.background)
         if draws is not None and self.more.draws_anew:
             return self._more(images, draws)
         window = self.window(images, draws)
@@ -49,7 +53,7 @@ class Augment:
 
     def _more(self, images: Tensor, draws: Tensor) -> Tensor:
         """All that is drawn; see augmentation/pipeline.py."""
-        columns = dict(zip((Purpose.AUGMENT, *streams(self.more)), draws.split(DRAWS, 1), strict=True))
+        columns = self._columns(draws)
         names = {
             "geometry": Purpose.GEOMETRY,
             "color": Purpose.COLOR,
@@ -62,6 +66,10 @@ class Augment:
         pipeline = Pipeline(self.more, side, self.hflip, self.vflip, self.normalize)
         photos = images if pipeline.moves else self.window(images, draws)
         return pipeline(photos, Draws(columns[Purpose.AUGMENT], **parts))
+
+    def _columns(self, draws: Tensor) -> dict[Purpose, Tensor]:
+        """The draws (B,4) of each stream."""
+        return dict(zip((Purpose.AUGMENT, *streams(self.more)), draws.split(DRAWS, 1), strict=True))
 
     def window(self, images: Tensor, draws: Tensor | None) -> Tensor:
         """Flip and crop: uint8 (B,H,W,3) -> uint8 (B,h,w,3)."""

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from leafdist.data.loader_workers import MORE_SHARED, TOO_SMALL, NothingError, explained, startable, to_shared_memory
 from leafdist.data.plan import Share
-from leafdist.data.source import FolderSource, PackSource, Source
+from leafdist.data.source import FolderSource, JoinedRows, PackSource, Source
 from leafdist.distributed.watchdog import Watchdog
 from leafdist.system import console, launched
 from leafdist.system import processes as children
@@ -32,7 +32,8 @@ TICK = 5.0  # seconds without a batch from the workers after which `idle` is cal
 class Batch:
     """The photos of a share: images uint8 (B,H,W,3), labels and indices int64 (B,), draws, on one device.
 
-    draws: float64 (B,4 or more), those of the share; (0,4) in evaluation.
+    draws: float64 (B,4 or more), those of the share; (0,4) in evaluation. masks: uint8 (B,H,W), of the leaves, where
+    the source has them; none in evaluation.
     """
 
     share: Share
@@ -40,11 +41,13 @@ class Batch:
     labels: Tensor
     indices: Tensor
     draws: Tensor
+    masks: Tensor | None = None
 
     @property
-    def tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Everything that lies on the device."""
-        return self.images, self.labels, self.indices, self.draws
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Everything that lies on the device, in the order of the fields."""
+        every = self.images, self.labels, self.indices, self.draws
+        return every if self.masks is None else (*every, self.masks)
 
     def to(self, device: torch.device) -> "Batch":
         """Start to copy it to `device`; the host does not wait."""
@@ -74,7 +77,9 @@ class _Shares(Dataset["Batch | _Piped | UnreadablePhotoError"]):
             rows = self.source.read(share.indices)
         except UnreadablePhotoError as error:
             return error  # raised by a worker, it would reach the user wrapped in two tracebacks
-        arrays = [np.ascontiguousarray(array) for array in (*rows, share.indices, share.draws)]
+        masks = self.source.masks if len(share.draws) else None
+        more = (masks.read(share.indices),) if masks else ()
+        arrays = [np.ascontiguousarray(array) for array in (*rows, share.indices, share.draws, *more)]
         tensors = list(map(torch.from_numpy, arrays))
         if self.by_worker and not to_shared_memory(tensors):
             return _Piped(share, arrays)
@@ -116,7 +121,10 @@ class Loader:
         self.watchdog = watchdog or Watchdog(None, 0, 1, PATIENCE)
         self.idle: Callable[[], None] = lambda: None
         self.warned = False
-        self.pack = _moved(source, device) if resident and isinstance(source, PackSource) else None
+        self.pack = self.masks = None
+        if resident and isinstance(source, PackSource):
+            self.pack = _moved(source.rows, device)
+            self.masks = _moved(source.masks.rows, device) if source.masks else None
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.sampler = _Planned()
         workers = startable(workers) if isinstance(source, FolderSource) else 0
@@ -137,7 +145,7 @@ class Loader:
         """One batch per share. Raises UnreadablePhotoError, or LoaderError where a worker is gone."""
         if self.pack is not None:
             labels = torch.from_numpy(self.source.index.labels.astype(np.int64)).to(self.device)  # as they are now
-            return _gather(self.pack, labels, shares)
+            return _gather(self.pack, self.masks, labels, shares)
         return _copied_ahead(self._read(shares), self.stream) if self.stream else self._read(shares)
 
     def _read(self, shares: Iterable[Share]) -> Iterator[Batch]:
@@ -182,19 +190,20 @@ class Loader:
         return batch.pin_memory() if self.loader.pin_memory else batch
 
 
-def _moved(source: PackSource, device: torch.device) -> Tensor:
-    """The whole pack in the device's memory; no more than a slice of it is in the host's at a time."""
-    pack = torch.empty(source.rows.shape, dtype=torch.uint8, device=device)
+def _moved(rows: NDArray[np.uint8] | JoinedRows, device: torch.device) -> Tensor:
+    """A whole pack in the device's memory; no more than a slice of it is in the host's at a time."""
+    pack = torch.empty(rows.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(pack), SLICE):
-        pack[start : start + SLICE] = torch.from_numpy(np.array(source.rows[start : start + SLICE]))
+        pack[start : start + SLICE] = torch.from_numpy(np.array(rows[start : start + SLICE]))
     return pack
 
 
-def _gather(images: Tensor, labels: Tensor, shares: Iterable[Share]) -> Iterator[Batch]:
+def _gather(images: Tensor, masks: Tensor | None, labels: Tensor, shares: Iterable[Share]) -> Iterator[Batch]:
     """Batches from a pack in the device's memory: only the indices and draws cross to it."""
     for share in shares:
         indices, draws = (_sent(array, images.device) for array in (share.indices, share.draws))
-        yield Batch(share, images[indices], labels[indices], indices, draws)
+        mine = None if masks is None or not len(share.draws) else masks[indices.clamp(max=len(masks) - 1)]
+        yield Batch(share, images[indices], labels[indices], indices, draws, mine)
 
 
 def _sent(array: NDArray[Any], device: torch.device) -> Tensor:

@@ -54,7 +54,8 @@ def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) ->
     """Whether the packs live in the memory of the device. Raises ValueError where they should and do not fit."""
     if data.source == "folder" or data.placement == "host":
         return False
-    size = sum(len(source.index) for source in sources.values()) * int(data.resize) ** 2 * 3
+    rows = sum(3 * len(source.index) + (source.masks.photos if source.masks else 0) for source in sources.values())
+    size = rows * int(data.resize) ** 2
     if runtime.device.type != "cuda":
         return data.placement == "device"
     free = torch.cuda.mem_get_info(runtime.device)[0]

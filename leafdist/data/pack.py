@@ -7,14 +7,15 @@ block. Data sets may share a cache folder.
 import os
 import re
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from tempfile import gettempdir
 
 import numpy as np
+from numpy.typing import NDArray
 
 from leafdist.data.cache import Say, alone, is_readable, is_usable, new_file, prune, read_header, write_header
 from leafdist.data.decode import DECODER, LIMIT, Fit, decode
@@ -104,18 +105,23 @@ def family(folder: Path, side: int | str, fit: Fit = "stretch", filter_: str = "
 
 def check(path: Path, index: Index, side: int, fit: Fit = "stretch", filter_: str = "bilinear") -> str | None:
     """Return what is wrong with the pack, or None. Reads all of it once, which also fills the page cache."""
+    return find_fault(path, _header(index, side, fit, filter_), side * side * 3)
+
+
+def find_fault(path: Path, wanted: PackHeader, row: int) -> str | None:
+    """Return what is wrong with a file of rows of `row` bytes that is to be of what `wanted` says, or None."""
     header_path = path.with_suffix(".json")
     if not os.access(header_path, os.F_OK):
         return "there is none yet"
     header = read_header(PackHeader, header_path)
     if header is None:
         return "its header is damaged, or closed to this user"
-    if stale := _header(index, side, fit, filter_).differences(header):
+    if stale := wanted.differences(header):
         return f"other than before: {', '.join(stale)}"
-    size = len(index) * side * side * 3
+    size = wanted.photos * row
     if not is_readable(path) or path.stat().st_size != size:
         return f"its data is not {size} bytes"
-    if tuple(_checksums(path, side)) != header.checksums:
+    if tuple(_checksums(path, row)) != header.checksums:
         return "its data is damaged"
     return None
 
@@ -131,39 +137,54 @@ def build(
     filter_: str = "bilinear",
 ) -> None:
     """Decode all photos in `workers` processes, each of which writes its own rows; the header comes last."""
-    count, folder = len(index), str(index.folder)
+    work = partial(decode, side=side, fit=fit, max_pixels=max_pixels, filter_=filter_)
+    write_rows(path, index, work, _header(index, side, fit, filter_), row=side * side * 3, workers=workers)
+
+
+def write_rows(
+    path: Path,
+    index: Index,
+    work: Callable[[str], NDArray[np.uint8]],
+    header: PackHeader,
+    *,
+    row: int,
+    workers: int,
+    doing: str = "packing",
+) -> None:
+    """Write a file of `work(photo)` for each photo of `index`, of `row` bytes each, as `build` does."""
     path.with_suffix(".json").unlink(missing_ok=True)
     with new_file(path) as temporary:
         with temporary.open("wb") as file:
-            file.truncate(count * side * side * 3)
-        starts = range(0, count, BLOCK)
-        tasks = [(temporary, side, fit, start, folder, index.names[start : start + BLOCK]) for start in starts]
-        work = partial(_pack_block, max_pixels=max_pixels, filter_=filter_)
+            file.truncate(len(index) * row)
+        starts = range(0, len(index), BLOCK)
+        folder = str(index.folder)
+        tasks = [(temporary, start * row, folder, index.names[start : start + BLOCK]) for start in starts]
         checksums = [0] * len(tasks)
-        with console.bar(count, "photo", f"packing {index.folder.name}") as bar:
-            for block, checksum in children.share_out(work, tasks, workers):
+        with console.bar(len(index), "photo", f"{doing} {index.folder.name}") as bar:
+            for block, checksum in children.share_out(partial(_write_block, work=work), tasks, workers):
                 checksums[block] = checksum
                 bar.update(len(tasks[block][-1]))
-    write_header(path.with_suffix(".json"), _header(index, side, fit, filter_, tuple(checksums)))
+    write_header(path.with_suffix(".json"), replace(header, checksums=tuple(checksums)))
 
 
-def _header(index: Index, side: int, fit: Fit, filter_: str, checksums: tuple[int, ...] = ()) -> PackHeader:
-    return PackHeader(FORMAT, len(index), side, fit, DECODER.format(filter_), index.stamp, checksums)
+def _header(index: Index, side: int, fit: Fit, filter_: str) -> PackHeader:
+    return PackHeader(FORMAT, len(index), side, fit, DECODER.format(filter_), index.stamp)
 
 
-def _pack_block(task: tuple[Path, int, Fit, int, str, Sequence[str]], max_pixels: int, filter_: str) -> int:
-    path, side, fit, start, folder, names = task
-    rows = np.empty((len(names), side, side, 3), np.uint8)
-    for row, name in zip(rows, names, strict=True):
+def _write_block(task: tuple[Path, int, str, Sequence[str]], work: Callable[[str], NDArray[np.uint8]]) -> int:
+    path, start, folder, names = task
+    rows = []
+    for name in names:
         signals.check()  # only in the process that was asked to stop: its helpers never see a signal
-        row[:] = decode(f"{folder}/{name}", side, fit, max_pixels, filter_)
+        rows.append(work(f"{folder}/{name}"))
+    block = np.stack(rows)
     with path.open("r+b") as file:
-        file.seek(start * side * side * 3)
-        file.write(rows.data)
-    return zlib.crc32(rows.data)
+        file.seek(start)
+        file.write(block.data)
+    return zlib.crc32(block.data)
 
 
-def _checksums(path: Path, side: int) -> Iterator[int]:
+def _checksums(path: Path, row: int) -> Iterator[int]:
     with path.open("rb") as file:
-        while block := file.read(BLOCK * side * side * 3):
+        while block := file.read(BLOCK * row):
             yield zlib.crc32(block)

@@ -20,6 +20,7 @@ class DataFacts:
 
     passed_over: files of each split that are no photos, by kind; a run is not bound to these. class_weights: of the
     classes in the loss, by label, where they are not all one. class_map: what `data.classes` says, their names to ours.
+    masks: digest of the masks of the leaves in train, where other backgrounds are drawn.
 
     `data` and `passed_over` call the splits of another root `train@<name of the root>`.
     """
@@ -29,6 +30,7 @@ class DataFacts:
     passed_over: dict[str, dict[str, int]] = field(default_factory=dict)
     class_weights: list[float] | None = None
     class_map: dict[str, str] | None = None
+    masks: str | None = None
 
     def changes(self, new: "DataFacts") -> Iterator[str]:
         """Say in words what is otherwise in `new`: a line for the classes, one for each split, one for the weights."""
@@ -46,6 +48,8 @@ class DataFacts:
             yield "the file of optim.class_weights: other weights"
         if self.class_map != new.class_map:
             yield "the file of data.classes: other classes"
+        if alike and self.masks != new.masks:
+            yield "the masks of the leaves in train: others, of another OpenCV or leafdist"
 
 
 @dataclass(frozen=True)

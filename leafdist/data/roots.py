@@ -9,12 +9,13 @@ import numpy as np
 from leafdist.config.extra_roots import MEAN, WORST, extra_roots, rows_of_roots
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.index import Index
+from leafdist.data.leaf_masks import digest_of, find_masks
 from leafdist.data.loader import Loader
 from leafdist.data.names import Names
-from leafdist.data.open import data_facts, loaders_of, open_sources
+from leafdist.data.open import check_here, data_facts, loaders_of, open_sources
 from leafdist.data.photo_facts import DataFacts
 from leafdist.data.root_rows import Pattern
-from leafdist.data.source import FolderSource, PackSource, Source
+from leafdist.data.source import FolderSource, PackSource, RowsOfMasks, Source
 from leafdist.data.their_classes import UNKNOWN, match, none_known, photos_unknown, read_map, relabelled
 from leafdist.distributed.runtime import Runtime
 from leafdist.system.console import counted
@@ -34,8 +35,20 @@ def open_training(
     renamed = runtime.once(lambda: read_map(Path(path), ours)) if path else None
     if data.extra:
         sources = with_extra(config, sources, renamed, runtime)
+    masks = open_masks(config, sources["train"], runtime)
     loaders = loaders_of(data, sources, runtime)
-    return loaders, runtime.once(lambda: data_facts(loaders, weights, data.sampling, renamed))
+    return loaders, runtime.once(lambda: replace(data_facts(loaders, weights, data.sampling, renamed), masks=masks))
+
+
+def open_masks(config: Config, train: Source, runtime: Runtime) -> str | None:
+    """Give train the masks of its leaves where other backgrounds are drawn; return their digest. Raises ValueError."""
+    if not config.augment.background:
+        return None
+    main = train.index.main
+    path = runtime.once_per_node(lambda: find_masks(main, config.data))
+    check_here([path], runtime)
+    train.masks = RowsOfMasks(path, len(main), int(config.data.resize))
+    return runtime.once(lambda: digest_of(path))
 
 
 def with_extra(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from leafdist.data.decode import LIMIT, Fit, decode
 from leafdist.data.index import Index
 
+LEAF = 255  # of a pixel of a leaf
 Rows = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
 
@@ -17,6 +18,7 @@ class Source(Protocol):
     """Photos of one split as squares of uint8."""
 
     index: Index
+    masks: "RowsOfMasks | None"
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
         """Images uint8 (B,H,W,3) and labels int64 (B,). Raises UnreadablePhotoError."""
@@ -30,6 +32,7 @@ class FolderSource:
         self, index: Index, side: int, fit: Fit = "stretch", max_pixels: int = LIMIT, filter_: str = "bilinear"
     ) -> None:
         self.index, self.side, self.fit, self.max_pixels, self.filter = index, side, fit, max_pixels, filter_
+        self.masks: RowsOfMasks | None = None
 
     def read(self, indices: NDArray[np.int64]) -> Rows:
         """Decode these photos; see Source."""
@@ -59,11 +62,30 @@ class JoinedRows:
         return found
 
 
-class PackSource:
-    """Gathers rows of memory maps, one after the other, whose pages all ranks of a node share."""
+class RowsOfMasks:
+    """The masks of leaves in `path` by the number of a photo, uint8 (photos,side,side), 255: leaf, 0: background.
 
-    def __init__(self, index: Index, side: int, *packs: Path) -> None:
-        self.index, self.side, self.packs = index, side, packs
+    Photos of other roots, whose numbers are `photos` and more, are leaf throughout.
+    """
+
+    def __init__(self, path: Path, photos: int, side: int) -> None:
+        self.path, self.photos = path, photos
+        known = np.memmap(path, np.uint8, mode="r", shape=(photos, side, side))
+        self.rows = JoinedRows([known, np.full((1, side, side), LEAF, np.uint8)])
+
+    def read(self, indices: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Gather the masks of these photos: (b,side,side)."""
+        return self.rows[np.minimum(indices, self.photos)]
+
+
+class PackSource:
+    """Gathers rows of memory maps, one after the other, whose pages all ranks of a node share.
+
+    masks: those of the leaves of the photos, where other backgrounds are drawn.
+    """
+
+    def __init__(self, index: Index, side: int, *packs: Path, masks: RowsOfMasks | None = None) -> None:
+        self.index, self.side, self.packs, self.masks = index, side, packs, masks
         sizes = [len(part) for part in (index.parts or {"": index}).values()]
         mapped = [
             np.memmap(pack, np.uint8, mode="r", shape=(size, side, side, 3))

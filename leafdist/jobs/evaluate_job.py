@@ -20,6 +20,7 @@ EXAMPLES = (
     "{} runs/baseline runs/resnet50 --split val",
     "{} runs/resnet50 --data photos-from-the-field",
     "{} runs/resnet50 --outside photos-of-other-things",
+    "{} runs/resnet50 --swap",
     "accelerate launch --multi_gpu --num_processes 4 evaluate.py runs/resnet50 --groups leaf_ids.tsv",
 )
 
@@ -69,6 +70,9 @@ def add_arguments(parser: Parser) -> None:
         default=[],
         help="photos that show none of the run's classes: how many are refused; may be given several times",
     )
+    parser.add_argument(
+        "--swap", action="store_true", help="instead: how much is background, with leaves on other photos' backgrounds"
+    )
     parser.add_argument("--to", metavar="FOLDER", type=Path, help="write to FOLDER/<name of the run>, not to RUN")
 
 
@@ -82,6 +86,11 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
     how = options.sure, tuple(options.outside)
     request = Request(options.split, options.data, options.groups, options.tta, options.to, *how)
     runtime.once(lambda: check(options.runs, request))
+    if options.swap:
+        from leafdist.evaluation.swap_scores import assess_swaps
+
+        assess_swaps(options.runs, request, runtime)
+        return
     by_root = {run: assess_roots(run, request, runtime) for run in options.runs}
     assessed = {run: roots[""] for run, roots in by_root.items()}
     evaluations = {run: found.evaluation for run, found in assessed.items()}

@@ -83,7 +83,7 @@ class RunFolder:
         facts = replace(known, state="running", starts=[*known.starts, start], wandb_id=given)
         photos = self.photos
         facts = replace(facts, classes=photos.classes, data=photos.data, class_weights=photos.class_weights)
-        facts = replace(facts, class_map=photos.class_map)
+        facts = replace(facts, class_map=photos.class_map, masks=photos.masks)
         if head and not step:
             console.say(head.text)
         if not step:
@@ -167,7 +167,8 @@ def check_run(path: Path, config: Config, photos: DataFacts | None = None) -> li
     fixed, free = differences(read_config(path), config)
     known = read_facts(path)
     if known.starts and photos:
-        fixed += DataFacts(known.classes, known.data, {}, known.class_weights, known.class_map).changes(photos)
+        before = DataFacts(known.classes, known.data, {}, known.class_weights, known.class_map, known.masks)
+        fixed += before.changes(photos)
     if fixed:
         raise ValueError(
             f"{path} belongs to another run; these differ: {'; '.join(fixed)}. Set another run.name, or undo that"

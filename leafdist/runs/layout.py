@@ -72,6 +72,10 @@ class RunLayout:
         """What refusing is worth on an evaluation's photos and on photos of no class; runs/evaluations.py writes it."""
         return self.path / f"outside-{name}.json"
 
+    def swap(self, split: str) -> Path:
+        """How much of the accuracy on a split is background; evaluation/swap_scores.py writes it."""
+        return self.path / f"swap-{split}.json"
+
     def evaluated(self) -> list[str]:
         """Names of the evaluations that are there; one by leaf is of the answers of the plain one."""
         names = sorted(path.stem.removeprefix("eval-") for path in self.path.glob("eval-*.json"))

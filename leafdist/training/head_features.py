@@ -40,7 +40,9 @@ def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: 
     index, columns = loader.source.index, head.in_features
     # evaluate takes features for logits: its loss looks up the column of the label, so there must be as many
     reasons = {
-        "photos are augmented or mixed anew in each epoch": config.augment.draws_anew or config.augment.mixes,
+        "photos are augmented or mixed anew in each epoch": config.augment.draws_anew
+        or config.augment.mixes
+        or config.augment.background,
         "photos are flipped or cropped anew in each epoch": augment.hflip
         or augment.vflip
         or data.crop not in (0, data.resize),

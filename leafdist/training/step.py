@@ -168,12 +168,12 @@ class TrainStep:
         if self.from_features:
             assert not batch.share.mixed, "features cannot be mixed"
             return batch.indices[part]
-        images, draws = batch.images, batch.draws
-        if batch.share.mixed:
-            rows = slice(part.start, part.stop + 1)
-            pixels = mix(self.augment(images[rows], draws[rows, :-COLUMNS]), draws[0, -COLUMNS:])
-        else:
-            pixels = self.augment(images[part], draws[part])
+        mixed, draws = batch.share.mixed, batch.draws
+        rows = slice(part.start, part.stop + mixed)
+        masks = None if batch.masks is None else batch.masks[rows]
+        pixels = self.augment(batch.images[rows], draws[rows, : -COLUMNS if mixed else None], masks)
+        if mixed:
+            pixels = mix(pixels, draws[0, -COLUMNS:])
         return pixels.contiguous(memory_format=self.memory_format)
 
     @property

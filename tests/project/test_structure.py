@@ -14,6 +14,7 @@ from tests.helpers.paths import REPO
 
 FENCES = {  # package: the modules that may import it
     "accelerate": {"leafdist/distributed/runtime.py"},
+    "cv2": {"leafdist/masks/cut.py"},
     "cleanlab": {"leafdist/suspects/suspects.py"},
     "onnx": {"leafdist/export/onnx_file.py"},
     "onnxruntime": {"leafdist/export/onnx_file.py"},

@@ -1,10 +1,11 @@
-"""A training on two roots: the same on two processes and after a kill; each root judged by itself."""
+"""A training on two roots, one with other backgrounds: the same on two processes and after a kill; each root judged."""
 
 import json
 from pathlib import Path
 
 import pytest
 
+from tests.helpers.painted_masks import paint_masks
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import TINY, Program
 from tests.helpers.run_folders import events
@@ -17,7 +18,8 @@ def test_two_roots_keep_the_promises(program: Program, photos: Path, tmp_path: P
     (tmp_path / "map.tsv").write_text(f"rust\t{CLASSES[2]}\n")
     common = ["--data.root", photos, "--data.extra", f"[{field}:0.25]", "--data.classes", "map.tsv", *TINY]
     common += ["--data.resize", 16, "--optim.name", "sgd", "--train.epochs", 2, "--train.save_every", 1]
-    common += ["--train.select", "worst_root", "--augment.mixup", 0.2, "--run.name"]
+    common += ["--train.select", "worst_root", "--augment.mixup", 0.2, "--augment.background", 0.7, "--run.name"]
+    paint_masks(photos, 16)
     whole, parts, two = (tmp_path / "runs" / name for name in ("whole", "parts", "two"))
     done = program("train.py", *common, "whole")
     assert done.returncode == 0, done.stderr

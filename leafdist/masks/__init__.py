@@ -1,0 +1,1 @@
+"""Masks of leaves: which pixels of a photo are the leaf, and which the lab's table."""

@@ -1,0 +1,55 @@
+"""masks: which pixels of each photo are leaf, for other backgrounds in training."""
+
+import argparse
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from leafdist.config.schema import DataConfig
+
+
+def add(commands: Any) -> None:
+    """Add the parser of `masks`."""
+    masks = commands.add_parser(
+        "masks",
+        help="cut the leaf out of each photo of ROOT/{train,val,test}, for augment.background and evaluate --swap",
+        examples=("leafdist masks splitted --html masks.html", "leafdist masks splitted --resize 256 --fit crop"),
+    )
+    masks.add_argument("root", metavar="ROOT", type=Path, help="folder with {train,val,test}/<class>/<photo>")
+    masks.add_argument("--resize", type=int, default=64, help="pixels per side, as data.resize in training")
+    masks.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="how a photo becomes square")
+    masks.add_argument("--cache", metavar="FOLDER", help="folder of the packs (default: beside the photos)")
+    masks.add_argument("--html", metavar="FILE", type=Path, help="write a page with outlines of each class")
+    masks.set_defaults(run=make_masks)
+
+
+def make_masks(options: argparse.Namespace) -> None:
+    """Make the masks of all splits; print the paths, and how many are trusted. Raises ValueError."""
+    from leafdist.system import console, files
+    from leafdist.system.arguments import extra
+
+    if find_spec("cv2") is None:
+        raise ValueError(f"OpenCV, which cuts leaves out, is not installed: {extra('masks')}")
+    if options.resize < 1:
+        raise ValueError(f"--resize {options.resize}: must be at least 1")
+    from leafdist.data.folds import fold_root
+    from leafdist.data.index import scan
+    from leafdist.masks.outline_page import headline, page
+    from leafdist.masks.split_masks import ensure_masks
+    from leafdist.system.processes import usable_cores
+
+    fold_root(options.root, None)  # refuses a folder of folds: masks belong to one of them
+    data = DataConfig(root=str(options.root), resize=options.resize, fit=options.fit, cache=options.cache)
+    classes = scan(options.root, "train").classes
+    rest = [name for name in ("test",) if (options.root / name).is_dir()]
+    indexes = [scan(options.root, name, classes) for name in ("train", "val", *rest)]
+    splits = [ensure_masks(index, data, usable_cores()) for index in indexes]
+    shares = zip(*(split.by_class for split in splits), strict=True)
+    rows = [(name, *(f"{kept}/{every}" for kept, every in each)) for name, each in zip(classes, shares, strict=True)]
+    console.table(("class", *(split.index.folder.name for split in splits)), rows, shrink="class")
+    console.say(headline(splits))
+    for split in splits:
+        console.say(str(split.path))
+    if options.html:
+        files.write_text(options.html, page(splits, options.fit))
+        console.say_aside(f"wrote {options.html}")
