@@ -1,7 +1,6 @@
 """Statistics of BatchNorm computed anew: averaged weights give other activations than those that were averaged."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 
 import torch
 from torch import nn
@@ -49,12 +48,11 @@ def recompute(model: nn.Module, layers: Collection[str], loader: Loader, config:
         layer.momentum = None  # the cumulative mean
         layer.train()
     index = loader.source.index
-    photos, small = len(index.main), replace(config, train=replace(config.train, batch_size=BATCH))
-    roots = RootRows.of(small, index, 0) if index.parts else None
-    plan, batches = (
-        EpochPlan(photos, BATCH, config.seed, 0, roots=roots),
-        max(1, min(photos, PHOTOS) // BATCH) if layers else 0,
-    )
+    photos, size = len(index.main), config.train.batch_size if index.parts else BATCH
+    roots = RootRows.of(config, index, 0) if index.parts else None
+    plan, batches = EpochPlan(photos, size, config.seed, 0, roots=roots), 0
+    if layers:
+        batches = max(1, min(photos, PHOTOS) // size)
     augment, used = Augment.from_config(config.data).for_evaluation(), 0
     with torch.no_grad(), runtime.autocast(config.train.precision):
         for batch in loader.batches(plan.share(number) for number in range(batches)):

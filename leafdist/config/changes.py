@@ -23,8 +23,8 @@ def free(name: str, old: Config, new: Config) -> bool:
     if name == "optim.class_weights":  # between two files: the run is bound to the weights in them
         return not {old.optim.class_weights, new.optim.class_weights} & {"none", "balanced", "sqrt"}
     if name == "data.extra":  # the run is bound to the photos there, and by data.classes to what they are called
-        shares = [[root.share for root in extra_roots(config.data)] for config in (old, new)]
-        return shares[0] == shares[1]
+        before, after = ([(root.name, root.share) for root in extra_roots(one.data)] for one in (old, new))
+        return before == after
     return FREE.fullmatch(name) is not None
 
 

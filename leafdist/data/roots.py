@@ -65,7 +65,7 @@ def with_extra(
         train[root.name] = found["train"]
         vals |= {VAL + root.name: found["val"]} if "val" in found else {}
     if renamed and (strange := sorted(renamed.keys() - theirs)):
-        raise ValueError(f"data.classes={data.classes}: no root of data.extra has the class {strange[0]!r}. Correct it")
+        raise ValueError(f"data.classes={data.classes}: data.extra has no photo of {strange[0]!r}. Correct it")
     if config.train.select in (WORST, MEAN) and not vals:
         raise ValueError(
             f"train.select={config.train.select}: no root of data.extra has a folder val. Split it, or choose another"

@@ -73,7 +73,9 @@ def check(runs: Sequence[Path], request: Request) -> None:
             check_root(run, "Name it with --data ROOT")
         if meta := read_meta(run):
             for folder in request.outside:
-                outside.check_folder(folder, Path(request.root or meta.config.data.root))
+                roots = [request.root or meta.config.data.root, *(one.path for one in extra_roots(meta.config.data))]
+                for root in roots:
+                    outside.check_folder(folder, Path(root))
     if request.groups:
         read_groups(request.groups)
 
@@ -133,7 +135,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
             absent=mismatch.absent,
         )
     folders = {
-        folder: judge(loaded, outside.open_outside(folder, loaded, runtime), runtime, model=model)
+        folder: judge(loaded, outside.open_outside(folder, loaded, runtime), runtime, flips=request.flips, model=model)
         for folder in request.outside
     }
     found = refusing and outside.score(evaluation.split, predictions, folders, refusing, loaded.meta.sha256)
@@ -146,10 +148,12 @@ def assess_roots(run: Path, request: Request, runtime: Runtime) -> dict[str, Ass
     found = {"": assess(run, request, runtime)}
     meta = runtime.once(lambda: read_meta(run))
     assert meta, "it was judged"
-    data = meta.config.data
+    data, alone = meta.config.data, replace(request, groups=None, sure=None, outside=())
     for root in extra_roots(data) if request.root is None else ():
-        if has_split(replace(data, root=root.path, fold=None), request.split, runtime):
-            found[root.name] = assess(run, replace(request, root=root.path, groups=None), runtime)
+        if Path(root.path).is_file():
+            runtime.say(f"{root.path} is an archive: not judged. Unpack it, or judge it with --data {root.path}")
+        elif has_split(replace(data, root=root.path, fold=None), request.split, runtime):
+            found[root.name] = assess(run, replace(alone, root=root.path), runtime)
         else:
             runtime.say(f"{root.path} has no {request.split} here: nothing to judge there")
     return found

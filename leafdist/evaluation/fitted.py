@@ -40,7 +40,7 @@ def calibrated(
     loader = open_loaders(data, ("val",), runtime, loaded.classes)["val"]
     head = loaded.model.get_submodule(loaded.network.head)
     assert isinstance(head, nn.Linear)
-    model = WithMore(loaded.model, loaded.network.head, nn.Identity(), head.in_features)
+    model = WithMore(loaded.model, loaded.network.head, nn.Identity(), head.in_features).eval()
     predictions = judge(loaded, loader, runtime, model=model)
     model.before.hook.remove()
     readable = predictions.only(predictions.predicted >= 0)

@@ -66,9 +66,10 @@ def start(folder: Path) -> tuple[bool, str]:
     steps = [note.step for note in notes if note.job == job]
     if len(steps) > REQUEUES and set(steps[-REQUEUES - 1 :]) == {step}:
         evaluates = facts.state == "finished"
-        way = "evaluate it in a job with a longer --time" if evaluates else "read the log, then submit it again"
+        way = "evaluate it in a job with a longer --time" if evaluates else "submit it again"
         where = "finished and not evaluated" if evaluates else f"at step {step}"
-        return False, f"{folder}: job {job} was requeued {REQUEUES} times and is still {where}. Given up: {way}"
+        said = f"{folder}: job {job} was requeued {REQUEUES} times and is still {where}"
+        return False, f"{said}. Given up: read the log, then {way}"
     return True, f"{folder} is at step {step}, start {len(steps)} of job {job}"
 
 

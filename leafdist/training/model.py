@@ -29,10 +29,11 @@ def prepare_model(
     train, world = config.train, runtime.world
     rows = chunk(train.batch_size, 0, world).stop
     parts = len(micro_batches(rows, train.accumulate, train.max_rows))
+    shown = counted(num_samples, "row") + " an epoch" if config.data.extra else counted(num_samples, "photo")
     runtime.say(
         f"{counted(world, 'process')} on {runtime.device.type}, precision {runtime.settled}, "
         f"{counted(runtime.cpus, 'CPU')} each; batch {train.batch_size} = {world} x {rows} rows at most, in "
-        f"{counted(parts, 'micro-batch')}; {counted(num_samples, 'photo')} to train on"
+        f"{counted(parts, 'micro-batch')}; {shown} to train on"
     )
     # the other ranks wait meanwhile
     if runtime.device.type == "cpu" and (slowed := runtime.once(lambda: slow_cores(runtime.cpus))):

@@ -174,3 +174,8 @@ def test_extra_roots_may_move(after: str, free: bool) -> None:
     old, new = (config(data={"extra": [setting]}) for setting in ("/data/field:0.3", after))
     line = f"data.extra: ['/data/field:0.3'] -> ['{after}']"
     assert differences(old, new) == (([], [line]) if free else ([line], []))
+
+
+def test_extra_roots_keep_their_order() -> None:
+    old, new = (config(data={"extra": extra}) for extra in (["/a:0.2", "/b:0.2"], ["/b:0.2", "/a:0.2"]))
+    assert differences(old, new)[1] == []

@@ -56,7 +56,7 @@ def test_masks_come_with_their_photos(photos: Path) -> None:
         assert len(judged.tensors) == 4
 
 
-def test_a_run_is_bound_to_its_masks(photos: Path) -> None:
+def test_runs_are_bound_to_masks(photos: Path) -> None:
     config, _, facts = opened(photos, "host")
     assert facts.masks is not None
     folder = photos.parent / "runs" / "one"

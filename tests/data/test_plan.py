@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from leafdist.data.loader import Loader
 from leafdist.data.plan import EpochPlan, micro_batches, smallest_part
-from leafdist.data.source import Rows
+from leafdist.data.source import Rows, RowsOfMasks
 
 
 @pytest.mark.parametrize("world", [1, 2, 3, 5])
@@ -155,6 +155,7 @@ def test_late_resume_starts_as_fast() -> None:
 
     class Synthetic:
         index: Any = None
+        masks: RowsOfMasks | None = None
         reads = 0
 
         def read(self, indices: NDArray[np.int64]) -> Rows:

@@ -182,7 +182,7 @@ def test_photos_of_all_roots_are_read(
 
 WRONG_MAPS = {
     r"line 2: 'Rose___rust' is not a class of the run": f"\nrust\tRose___rust\n{CLASSES[0]}\t{CLASSES[1]}\n",
-    r"no root of data.extra has the class 'Rust'": f"Rust\t{CLASSES[0]}\n",
+    r"data.extra has no photo of 'Rust'": f"Rust\t{CLASSES[0]}\n",
     r"line 1: 'rust Apple' must be one of their classes, a tab": "rust Apple\n",
     r"line 2: 'rust' has a line already": f"rust\t{CLASSES[0]}\nrust\t{CLASSES[1]}\n",
 }
