@@ -76,8 +76,8 @@ def hashed(draws: Tensor, count: int) -> Tensor:
     lowbias32 of Wellons 2018 (https://nullprogram.com/blog/2018/07/31/) over the numbers from 0 on, keyed twice.
     """
     first, second = (draws * 2**32).long().unsqueeze(2).unbind(1)
-    places = torch.arange(count, device=draws.device)
-    return (_mixed(_mixed(places ^ first) ^ second) >> 8).float() * 2.0**-24
+    numbers = torch.arange(count, device=draws.device)
+    return (_mixed(_mixed(numbers ^ first) ^ second) >> 8).float() * 2.0**-24
 
 
 def _mixed(values: Tensor) -> Tensor:
