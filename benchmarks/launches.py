@@ -7,6 +7,7 @@ RUN_SH is the null GPU's run.sh, whose kernels compute nothing: PyTorch's host s
 
 import ctypes
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -83,3 +84,5 @@ def batch_of(share: Share, side: int, runtime: Runtime) -> Batch:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # now and then the interpreter's own end aborts here, with threads of PyTorch still alive

@@ -7,6 +7,7 @@ with an epoch's short last batch, as large as it can be; the CUDA context and wh
 
 import argparse
 import gc
+import os
 import statistics
 import sys
 import time
@@ -97,3 +98,5 @@ def timed(rows: int, arguments: list[str], seconds: float) -> list[str]:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # now and then the interpreter's own end aborts here, with threads of PyTorch still alive
