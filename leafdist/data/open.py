@@ -80,6 +80,7 @@ def open_sources(
     folder = cache_folder(root, cache)
 
     def scan_all() -> dict[str, Index]:
+        """List the photos of each split, without those that cannot be read where these are set aside."""
         found: dict[str, Index] = {}
         for split in splits:
             known = found[splits[0]].classes if found else classes

@@ -41,8 +41,8 @@ def make_masks(options: argparse.Namespace) -> None:
     fold_root(options.root, None)  # refuses a folder of folds: masks belong to one of them
     data = DataConfig(root=str(options.root), resize=options.resize, fit=options.fit, cache=options.cache)
     classes = scan(options.root, "train").classes
-    rest = [name for name in ("test",) if (options.root / name).is_dir()]
-    indexes = [scan(options.root, name, classes) for name in ("train", "val", *rest)]
+    names = ["train", "val"] + ["test"] * (options.root / "test").is_dir()
+    indexes = [scan(options.root, name, classes) for name in names]
     splits = [ensure_masks(index, data, usable_cores()) for index in indexes]
     shares = zip(*(split.by_class for split in splits), strict=True)
     rows = [(name, *(f"{kept}/{every}" for kept, every in each)) for name, each in zip(classes, shares, strict=True)]

@@ -11,11 +11,12 @@ from leafdist.system.console import counted
 from leafdist.system.plain import from_plain, to_plain
 
 SHOWN = 5  # names in a line of the log
-SELECTED = {"macro_f1": "macro F1", "balanced_accuracy": "balanced accuracy"}
-SELECTED |= {
+SELECTED = {  # as people write it
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
     "worst_root": "accuracy of the worst root",
     "mean_root": "mean accuracy of the roots",
-}  # as people write it
+}
 
 
 @dataclass(frozen=True)

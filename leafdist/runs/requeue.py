@@ -56,8 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def start(folder: Path) -> tuple[bool, str]:
-    """Record the step. False if the last two starts of this job were at the same one, or if the run was finished then:
-    an evaluation needs more time than it is given.
+    """Record the step. False if the last two starts of this job were at the same one: no training or, of a run that
+    is finished, no evaluation gets anywhere.
     """
     job, step, facts = os.environ.get("SLURM_JOB_ID", ""), newest_step(folder), read_facts(folder)
     notes = [*read_notes(folder), Note(job, step, len(facts.starts))]

@@ -130,7 +130,7 @@ class Evaluation:
 class Refusal:
     """Limits beyond which answers are refused: not sure below `confidence`; not one of the classes beyond `distance`.
 
-    wanted: the accuracy that `confidence` was chosen for, above 1 where no confidence reaches it. On the photos that
+    wanted: the accuracy that `confidence` was chosen for, which is above 1 where none reaches that. Of the photos that
     both are from: answered: the share that is sure; accuracy: of these answers; refused: the share beyond `distance`.
     """
 

@@ -216,11 +216,8 @@ REFUSED: dict[str, tuple[Callable[[Path, Config], list[str]], str]] = {
     ),
     "photos": (other_photos, "was trained on other photos"),
     "running": (
-        lambda folder, config: [
-            str(made(folder / "a", config, 0)),
-            str(noted(made(folder / "b", config, 0), state="running")),
-        ],
-        "b is still training",
+        lambda folder, config: [str(noted(made(folder / name, config, 0), state=name)) for name in ("new", "running")],
+        "running is still training",
     ),
     "frozen": (
         lambda folder, config: begun_apart(folder, config, "layer1"),

@@ -25,7 +25,7 @@ from leafdist.config.schema import flatten, from_dict, to_dict
 from leafdist.data.decode import decode
 from leafdist.export.agreement import Agreement, Exported
 from leafdist.export.model_card import card
-from leafdist.export.subject import Pixels, Scores, Subject
+from leafdist.export.subject import Scores, Subject
 from leafdist.predict.api import load_run
 from leafdist.predict.predictor import Predictor
 from leafdist.runs import checkpoint, load
@@ -53,8 +53,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = untrained_run(place / "run", "baseline", CLASSES, crop=48, root=str(leaves(place / "data")))
     checkpoint, directions = load_best(made)[1].sha256, np.linalg.qr(np.random.default_rng(0).normal(size=(512, 3)))[0]
     subspace = Subspace(np.full(512, 0.02, np.float32), np.ascontiguousarray(directions.T, np.float32))
-    limits = Refusal(0.9, 0.1, 0.8, 0.95, 2.0, 0.0)
-    write_calibration(made, Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, checkpoint, limits), subspace)
+    limits = Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, checkpoint, Refusal(0.9, 0.1, 0.8, 0.95, 2.0, 0.0))
+    write_calibration(made, limits, subspace)
     evaluation = {"split": "test", "images": 36, "correct": 12, "accuracy": 1 / 3, "interval": [0.2, 0.5]}
     rows = {name: {"images": 12, "precision": 0.5, "recall": 0.25, "f1": 1 / 3} for name in CLASSES}
     files.write_json(made / "eval-test.json", evaluation | SCORES | {"classes": rows, "data": "d" * 64})
@@ -82,19 +82,13 @@ def softmax(scores: Scores) -> Scores:
 def test_onnx_agrees_with_predict(name: str, close: float, run: Path, photos: list[Path]) -> None:
     session = onnxruntime.InferenceSession(run / "export" / name)
     pixels = np.stack([decode(photo, 64) for photo in photos])
-    chances = expected(run, photos)
+    chances, predictor = expected(run, photos), Predictor(load.load_run(run), torch.device("cpu"), 1, refuse=True)
+    distances = predictor.probabilities(predictor.augment(torch.from_numpy(pixels)))[1][:, 0].numpy()
     for count in (1, 2, 7):
         scores, confidence, distance = session.run(None, {"images": pixels[:count]})
         np.testing.assert_allclose(softmax(scores), chances[:count], atol=close)
         np.testing.assert_allclose(confidence, chances[:count].max(1), atol=close)
-        np.testing.assert_allclose(distance, distances(run, pixels[:count]), atol=close)
-
-
-def distances(run: Path, pixels: Pixels) -> Scores:
-    predictor = Predictor(load.load_run(run), torch.device("cpu"), 1, refuse=True)
-    inputs = predictor.augment(torch.from_numpy(pixels))
-    found: Scores = predictor.probabilities(inputs)[1][:, 0].numpy()
-    return found
+        np.testing.assert_allclose(distance, distances[:count], atol=close)
 
 
 def test_marks_that_differ_are_not_exported(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
