@@ -3,8 +3,10 @@
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
+import time
 from types import FrameType
 from typing import NoReturn
 
@@ -18,14 +20,34 @@ def obey() -> None:
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:  # not where a shell has told us to ignore it
         signal.signal(signal.SIGINT, _stop)
         sys.unraisablehook = _unraisable
+        threading.Thread(target=_watch, args=(_numbers(),), daemon=True).start()
+
+
+def _numbers() -> socket.socket:
+    """Return what the number of each signal can be read from, one byte each, whatever the main thread is doing.
+
+    Python calls a handler between two of its instructions: one that comes just before a long call waits for its end.
+    """
+    numbers, written = socket.socketpair()
+    written.setblocking(False)
+    signal.set_wakeup_fd(written.detach(), warn_on_full_buffer=False)
+    return numbers
+
+
+def _watch(numbers: socket.socket) -> None:
+    while number := numbers.recv(1):
+        if number[0] == signal.SIGINT and signal.getsignal(signal.SIGINT) in (_stop, _stop_again):
+            time.sleep(GRACE)  # a pool may wait for its tasks for ever
+            leave()
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    signal.signal(signal.SIGINT, lambda number, frame: leave())  # pressed again
-    late = threading.Timer(GRACE, leave)  # a pool may wait for its tasks for ever
-    late.daemon = True
-    late.start()
+    signal.signal(signal.SIGINT, _stop_again)
     raise KeyboardInterrupt
+
+
+def _stop_again(number: int, frame: FrameType | None) -> None:
+    leave()
 
 
 def _unraisable(lost: "sys.UnraisableHookArgs") -> None:

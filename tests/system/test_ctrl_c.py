@@ -17,9 +17,10 @@ WORK = {
         "pool = ThreadPoolExecutor(2)\nwith pool:\n  [pool.submit(time.sleep, 60) for _ in range(9)]"
     ),
     "helpers": "list(share_out(time.sleep, [60] * 9, 3))",
-    "a place that swallows exceptions": (
+    "a finalizer that swallows exceptions": (
         "class Late:\n  def __del__(self):\n    time.sleep(60)\nLate()\nprint('went on')\ntime.sleep(60)"
     ),
+    "C code that hears no signal": "import hashlib\nhashlib.pbkdf2_hmac('sha256', b'', b'', 10**9)",
     "an exit that waits": "import atexit\natexit.register(time.sleep, 60)\ntime.sleep(60)",
 }
 
