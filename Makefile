@@ -8,7 +8,7 @@ demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
 test: lint
-	$(BIN)/pytest -n 3 --durations 20
+	$(BIN)/pytest -n 4 --durations 20
 
 fast: .venv/installed-dev
 	$(BIN)/pytest -m "not slow and not real and not slurm"

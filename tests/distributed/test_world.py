@@ -98,7 +98,7 @@ def test_adam_agrees_in_float64(program: Program, photos: Path, record_property:
 
 def test_resnet50_without_batch_statistics_agrees(program: Program, photos: Path) -> None:
     """BatchNorm stays in eval mode here: the statistics of a batch are the one thing that depends on the cut."""
-    one, two = (train(program, photos, "sgd", "float64", world=world, model="resnet50", steps=6) for world in (1, 2))
+    one, two = (train(program, photos, "sgd", "float64", world=world, model="resnet50", steps=3) for world in (1, 2))
     assert (two.rows, two.rates) == (one.rows, one.rates)
     assert max(one.furthest(two)) < 1e-10
 
