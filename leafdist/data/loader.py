@@ -120,13 +120,14 @@ class Loader:
         self.source, self.device = source, device
         self.watchdog = watchdog or Watchdog(None, 0, 1, PATIENCE)
         self.idle: Callable[[], None] = lambda: None
+        self.warned = False
         self.pack = self.masks = None
         self.backgrounds: Tensor | None = None  # photos to put behind leaves, on the device
         if resident and isinstance(source, PackSource):
             self.pack = moved(source.rows, device)
             self.masks = moved(source.masks.rows, device) if source.masks else None
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
-        self.warned, self.sampler = False, _Planned()
+        self.sampler = _Planned()
         workers = startable(workers) if isinstance(source, FolderSource) else 0
         # on a CPU the network has the same cores: its threads wait for the slowest of them, so workers give way
         prepare = partial(_prepare, 19 if device.type == "cpu" else 0)
