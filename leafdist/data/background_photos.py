@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -70,9 +71,10 @@ def find_backgrounds(config: Config, workers: int, say: Say = print) -> Index:
 
 def pack_backgrounds(config: Config, index: Index, workers: int, say: Say = print) -> Path:
     """Decode them once, as photos of train are, into a pack in their folder or `data.cache`. Raises ValueError."""
-    data, make = config.data, stage_pack if config.data.stage else ensure_pack
-    how = {"fit": data.fit, "max_pixels": data.max_pixels, "filter_": data.interpolation}
-    return make(index, int(data.resize), cache_folder(index.folder, data.cache), workers, say=say, **how)
+    data = config.data
+    make = partial(stage_pack if data.stage else ensure_pack, say=say, fit=data.fit, max_pixels=data.max_pixels)
+    folder = cache_folder(index.folder, data.cache)
+    return make(index, int(data.resize), folder, workers, filter_=data.interpolation)
 
 
 def rows_of(path: Path, photos: int, side: int, device: torch.device = CPU) -> Tensor:

@@ -12,12 +12,14 @@ from PIL import Image
 from leafdist.augmentation.backgrounds import redrawn
 from leafdist.config.changes import differences
 from leafdist.config.resolve import resolve
-from leafdist.config.schema import AugmentConfig, Config, DataConfig, TrainConfig
+from leafdist.config.schema import AugmentConfig, Config, DataConfig, ModelConfig, TrainConfig
 from leafdist.data.decode import decode
 from leafdist.data.photo_facts import DataFacts
 from leafdist.data.roots import open_training
 from leafdist.distributed.runtime import Runtime
+from leafdist.models.build import build_model
 from leafdist.runs.folder import RunFolder, check_run
+from leafdist.training.phases import Phases
 from tests.helpers.painted_masks import paint_masks
 from tests.helpers.photos import draw
 
@@ -27,13 +29,16 @@ SIDE = 16
 def config_of(root: Path, folder: Path, chance: float = 0.5, **data: object) -> Config:
     settings = DataConfig(root=str(root), resize=SIDE, crop=0, **data)  # type: ignore[arg-type]
     augment = AugmentConfig(background=chance, background_folder=str(folder))
-    return resolve(Config(data=settings, augment=augment, train=TrainConfig(batch_size=8)))
+    model, train = ModelConfig(name="baseline"), TrainConfig(batch_size=8)
+    return resolve(Config(data=settings, augment=augment, train=train, model=model))
 
 
 def opened(config: Config) -> tuple[torch.Tensor, DataFacts]:
+    """The photos that the steps of a training put behind leaves, and what its run is bound to."""
     loaders, facts = open_training(config, Runtime())
-    assert loaders["train"].backgrounds is not None
-    return loaders["train"].backgrounds, facts
+    step = Phases(config, build_model("baseline", 3, SIDE, seed=0), loaders["train"], Runtime(), 3).step
+    assert step.augment.backgrounds is not None
+    return step.augment.backgrounds, facts
 
 
 def test_folder_is_packed_and_bound(photos: Path) -> None:
