@@ -23,7 +23,6 @@ from leafdist.distributed.memory import memory_for
 from leafdist.distributed.runtime import Runtime
 
 CPU = torch.device("cpu")
-FEWER = "Put fewer photos into augment.background_folder"
 
 
 def open_backgrounds(config: Config, runtime: Runtime) -> tuple[Tensor | None, str | None]:
@@ -82,5 +81,5 @@ def rows_of(path: Path, photos: int, side: int, device: torch.device = CPU) -> T
     rows = np.memmap(path, np.uint8, "c", shape=(photos, side, side, 3))  # torch warns of what cannot be written to
     if device.type == "cpu":
         return torch.from_numpy(rows)
-    with memory_for("for photos to put behind leaves", FEWER, resident=False):
+    with memory_for("for the photos of augment.background_folder", "Put fewer into it", resident=False):
         return moved(rows, device)

@@ -34,11 +34,6 @@ def facts(classes: str, **photos: int | str) -> DataFacts:
             replace(facts("ab"), class_weights=[0.5, 1.5]),
             ["the file of optim.class_weights: other weights"],
         ),
-        (
-            facts("ab"),
-            replace(facts("ab"), backgrounds="x"),
-            ["the photos in augment.background_folder: others, by name or size"],
-        ),
         (facts("a"), facts("b", test=1234), ["classes: without a, with b", "data: test: 0 photos -> 1,234 photos"]),
     ],
 )
