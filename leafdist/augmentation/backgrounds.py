@@ -1,4 +1,6 @@
-"""Another background behind a leaf: a drawn texture, or that of another photo, with the leaf there painted over."""
+"""Another background behind a leaf: a drawn texture, a photo, or that of another photo, its leaf painted over."""
+
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -14,18 +16,21 @@ NEAR = 40  # of a photo's side: so near to a leaf its rim and its stalk may be m
 LOW = 0xFFFFFFFF  # 32 bits
 
 
-def textured(photos: Tensor, masks: Tensor, draws: Tensor, chance: float) -> Tensor:
-    """Put the leaves of photos (B,S,S,3) uint8 on drawn textures, with this chance; masks (B,S,S) uint8, 255: leaf.
+def redrawn(photos: Tensor, masks: Tensor, draws: Tensor, chance: float, others: Tensor | None = None) -> Tensor:
+    """Put the leaves of photos (B,S,S,3) uint8 on other backgrounds, with this chance; masks (B,S,S) uint8, 255: leaf.
 
-    draws (B,4): whether, which of all textures (two numbers), how rough. Where a photo is leaf throughout it stays.
+    Those are textures, or photos of `others` (n,S,S,3) uint8, each with the same chance. draws (B,4): whether, which of
+    all textures (two numbers) or photos (the first), how rough. Where a photo is leaf throughout it stays.
     """
     chosen = draws[:, 0] < chance
-    return on_chosen(photos.clone(), chosen, on_texture, masks, draws[:, 1:])
+    return on_chosen(photos.clone(), chosen, partial(on_background, others), masks, draws[:, 1:])
 
 
-def on_texture(photos: Tensor, masks: Tensor, draws: Tensor) -> Tensor:
-    """Put leaves on a texture each; draws (B,3)."""
-    return in_front(photos, masks, textures(draws, photos.shape[1]))
+def on_background(others: Tensor | None, photos: Tensor, masks: Tensor, draws: Tensor) -> Tensor:
+    """Put leaves on a texture each, or on a photo of `others`; draws (B,3)."""
+    if others is None:
+        return in_front(photos, masks, textures(draws, photos.shape[1]))
+    return in_front(photos, masks, others[(draws[:, 0] * len(others)).long()].float())
 
 
 def in_front(photos: Tensor, masks: Tensor, backgrounds: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ def free(name: str, old: Config, new: Config) -> bool:
     if name == "data.extra":  # the run is bound to the photos there, and by data.classes to what they are called
         before, after = ([(root.name, root.share) for root in extra_roots(one.data)] for one in (old, new))
         return before == after
+    if name == "augment.background_folder":  # the run is bound to the photos there
+        return None not in (old.augment.background_folder, new.augment.background_folder)
     return FREE.fullmatch(name) is not None
 
 

@@ -90,6 +90,11 @@ def augment_contradictions(config: Config) -> list[tuple[bool, str]]:
             f"augment.background={augment.background}: masks are read beside packs; set data.source=pack",
         ),
         (
+            augment.background_folder is not None and augment.background == 0,
+            f"augment.background_folder={augment.background_folder}: no photo gets another background while "
+            "augment.background is 0; set that too, or leave the folder null",
+        ),
+        (
             augment.mixes and train.batch_size == 1,
             "train.batch_size=1: no other photo to mix with; raise it, or set augment.mixup and augment.cutmix to 0",
         ),

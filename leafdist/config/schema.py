@@ -70,9 +70,8 @@ class AugmentConfig(Section):
     blur: float = key(0.0, "chance of a Gaussian blur", low=0, high=1)
     erase: float = key(0.0, "chance of an erased rectangle", low=0, high=1)
     trivial: bool = key(False, "TrivialAugment: one operation per photo, of any strength")
-    background: float = key(
-        0.0, "chance of a drawn background behind the leaf; needs the masks of `leafdist masks`", low=0, high=1
-    )
+    background: float = key(0.0, "chance of another background; needs the masks of `leafdist masks`", low=0, high=1)
+    background_folder: str | None = key(None, "photos for that, at any depth; null: drawn textures", kind="path")
     mixup: float = key(0.0, "alpha of mixup's Beta distribution; 0: off", low=0)
     cutmix: float = key(0.0, "alpha of CutMix's; 0: off; with mixup each batch gets one of the two", low=0)
     mix_off_epochs: int = key(0, "last epochs, of train.epochs, without mixup and CutMix", low=0)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leafdist.augmentation.backgrounds import textured
+from leafdist.augmentation.backgrounds import redrawn
 from leafdist.augmentation.pipeline import Draws, Pipeline
 from leafdist.config.networks import MEANS
 from leafdist.config.schema import AugmentConfig, DataConfig
@@ -24,7 +24,7 @@ class Augment:
     As `RandomHorizontalFlip, RandomVerticalFlip, RandomCrop, ToTensor, Normalize` of torchvision do for the same draws.
     `crop=0` keeps the whole picture; without draws nothing is flipped and the crop is `CenterCrop`'s. What `more` adds
     has its draws behind the first four, in the order of `plan.streams`; `masks` (B,H,W) of leaves: photos may get other
-    backgrounds, before all else.
+    backgrounds, before all else: drawn ones, or some of `backgrounds` (n,H,W,3) uint8.
     """
 
     crop: int = 0
@@ -32,15 +32,19 @@ class Augment:
     vflip: float = 0.0
     normalize: str = "none"
     more: AugmentConfig = field(default_factory=AugmentConfig)
+    backgrounds: Tensor | None = field(default=None, compare=False)
 
     @classmethod
-    def from_config(cls, data: DataConfig, augment: AugmentConfig = OFF) -> "Augment":
+    def from_config(
+        cls, data: DataConfig, augment: AugmentConfig = OFF, backgrounds: Tensor | None = None
+    ) -> "Augment":
         """Read the settings of a resolved configuration; for evaluation those of the data are enough."""
-        return cls(int(data.crop), float(data.hflip), float(data.vflip), data.normalize, augment)
+        return cls(int(data.crop), float(data.hflip), float(data.vflip), data.normalize, augment, backgrounds)
 
     def __call__(self, images: Tensor, draws: Tensor | None = None, masks: Tensor | None = None) -> Tensor:
         if draws is not None and masks is not None:
-            images = textured(images, masks, self._columns(draws)[Purpose.BACKGROUND], self.more.background)
+            drawn, chance = self._columns(draws)[Purpose.BACKGROUND], self.more.background
+            images = redrawn(images, masks, drawn, chance, self.backgrounds)
         if draws is not None and self.more.draws_anew:
             return self._more(images, draws)
         window = self.window(images, draws)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist.config.schema import DataConfig
-from leafdist.data.cache import is_readable
-from leafdist.data.index import Index
+from leafdist.data.cache import is_readable, read_header
+from leafdist.data.index import Index, scan
 from leafdist.data.pack import BESIDE, BLOCK, PackHeader, cache_folder, family, find_fault
 from leafdist.data.source import LEAF, RowsOfMasks
 from leafdist.system import console, files
@@ -52,6 +52,21 @@ def find_masks(index: Index, data: DataConfig) -> Path:
     older = [other for other in path.parent.glob(f"{mask_family(index, data)}-*.json") if is_readable(other)]
     why = "those there are of other photos" if older and not path.exists() else faults[0]
     raise ValueError(f"no masks of the leaves in {index.folder} at {data.resize} pixels ({why}). Run `{command}`")
+
+
+def masks_beside(root: Path, split: str) -> tuple[Index, RowsOfMasks] | None:
+    """Return the masks of whole photos in `root/split`, those of most pixels, or None where there are none of these."""
+    beside = cache_folder(root, None).glob(f"{family(root / split, 'masks*')}-*.json")
+    headers = [header for path in beside if (header := read_header(PackHeader, path))]
+    sides = [header.side for header in headers if header.fit == DataConfig.fit]
+    if not sides:
+        return None
+    try:
+        index = scan(root, split)
+        path = find_masks(index, DataConfig(root=str(root), resize=max(sides)))
+        return index, RowsOfMasks(path, len(index), max(sides))
+    except ValueError:  # other photos by now, or such as cannot be trained on: none of the masks is theirs
+        return None
 
 
 def digest_of(path: Path) -> str:

@@ -122,9 +122,10 @@ class Loader:
         self.idle: Callable[[], None] = lambda: None
         self.warned = False
         self.pack = self.masks = None
+        self.backgrounds: Tensor | None = None  # photos to put behind leaves, on the device
         if resident and isinstance(source, PackSource):
-            self.pack = _moved(source.rows, device)
-            self.masks = _moved(source.masks.rows, device) if source.masks else None
+            self.pack = moved(source.rows, device)
+            self.masks = moved(source.masks.rows, device) if source.masks else None
         self.stream = torch.cuda.Stream(device) if device.type == "cuda" else None
         self.sampler = _Planned()
         workers = startable(workers) if isinstance(source, FolderSource) else 0
@@ -190,8 +191,8 @@ class Loader:
         return batch.pin_memory() if self.loader.pin_memory else batch
 
 
-def _moved(rows: NDArray[np.uint8] | JoinedRows, device: torch.device) -> Tensor:
-    """A whole pack in the device's memory; no more than a slice of it is in the host's at a time."""
+def moved(rows: NDArray[np.uint8] | JoinedRows, device: torch.device) -> Tensor:
+    """Copy a whole pack into the device's memory; no more than a slice of it is in the host's at a time."""
     pack = torch.empty(rows.shape, dtype=torch.uint8, device=device)
     for start in range(0, len(pack), SLICE):
         pack[start : start + SLICE] = torch.from_numpy(np.array(rows[start : start + SLICE]))

@@ -20,7 +20,8 @@ class DataFacts:
 
     passed_over: files of each split that are no photos, by kind; a run is not bound to these. class_weights: of the
     classes in the loss, by label, where they are not all one. class_map: what `data.classes` says, their names to ours.
-    masks: digest of the masks of the leaves in train, where other backgrounds are drawn.
+    masks: digest of the masks of the leaves in train, where they get other backgrounds; backgrounds: of the photos in
+    `augment.background_folder`.
 
     `data` and `passed_over` call the splits of another root `train@<name of the root>`.
     """
@@ -31,6 +32,7 @@ class DataFacts:
     class_weights: list[float] | None = None
     class_map: dict[str, str] | None = None
     masks: str | None = None
+    backgrounds: str | None = None
 
     def changes(self, new: "DataFacts") -> Iterator[str]:
         """Say in words what is otherwise in `new`: a line for the classes, one for each split, one for the weights."""
@@ -50,6 +52,8 @@ class DataFacts:
             yield "the file of data.classes: other classes"
         if alike and self.masks != new.masks:
             yield "the masks of the leaves in train: others, of another OpenCV or leafdist"
+        if self.backgrounds != new.backgrounds:
+            yield "the photos in augment.background_folder: others, by name or size"
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def streams(augment: AugmentConfig) -> tuple[Purpose, ...]:
         Purpose.EFFECTS: augment.gray or augment.blur,  # gray, blur, how strong a blur, -
         Purpose.ERASE: augment.erase,  # whether, area, ratio, where (of one number)
         Purpose.TRIVIAL: augment.trivial,  # which operation, how strong, its sign, -
-        Purpose.BACKGROUND: augment.background,  # whether, which of all textures (two numbers), how rough
+        Purpose.BACKGROUND: augment.background,  # whether, which texture (two numbers) or photo, how rough
     }
     return tuple(purpose for purpose, applies in wanted.items() if applies)
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from leafdist.config.extra_roots import MEAN, WORST, extra_roots, rows_of_roots
 from leafdist.config.schema import Config, DataConfig
+from leafdist.data.background_photos import open_backgrounds
 from leafdist.data.index import Index
 from leafdist.data.leaf_masks import digest_of, find_masks
 from leafdist.data.loader import Loader
@@ -36,12 +37,15 @@ def open_training(
     if data.extra:
         sources = with_extra(config, sources, renamed, runtime)
     masks = open_masks(config, sources["train"], runtime)
+    backgrounds, digest = open_backgrounds(config, runtime)  # before packs take what memory is left
     loaders = loaders_of(data, sources, runtime)
-    return loaders, runtime.once(lambda: replace(data_facts(loaders, weights, data.sampling, renamed), masks=masks))
+    loaders["train"].backgrounds = backgrounds
+    facts = runtime.once(lambda: data_facts(loaders, weights, data.sampling, renamed))
+    return loaders, replace(facts, masks=masks, backgrounds=digest)
 
 
 def open_masks(config: Config, train: Source, runtime: Runtime) -> str | None:
-    """Give train the masks of its leaves where other backgrounds are drawn; return their digest. Raises ValueError."""
+    """Give train the masks of its leaves where they get other backgrounds; return their digest. Raises ValueError."""
     if not config.augment.background:
         return None
     main = train.index.main

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from leafdist.data import cache as caches
@@ -182,10 +183,11 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, target: Path
         for label in index.classes:
             (new / split / label).mkdir(parents=True)
         pairs += [(index.folder / name, new / split / name) for name in (*index.names, *index.dropped)]
-        made = cache_folder(source, None).glob(f"{family(index.folder, '*')}-{index.stamp[:8]}.json")
-        for header in filter(lambda path: caches.is_readable(path.with_suffix(".u8")), made):
-            side = header.stem.rsplit("-", 3)[1]
-            copy = new / BESIDE / f"{family(target / split, side)}-{index.stamp[:8]}.json"
+        versions = index.stamp, index.digest  # of packs, of masks
+        made = [cache_folder(source, None).glob(f"{family(index.folder, '*')}-{one[:8]}.json") for one in versions]
+        for header in filter(lambda path: caches.is_readable(path.with_suffix(".u8")), chain(*made)):
+            _, side, _, version = header.stem.rsplit("-", 3)
+            copy = new / BESIDE / f"{family(target / split, side)}-{version}.json"
             pairs += [(header.with_suffix(kind), copy.with_suffix(kind)) for kind in (".u8", ".json")]
     (new / BESIDE).mkdir()
     with ThreadPoolExecutor(COPIERS) as pool, console.bar(len(pairs), "file", "staging") as bar:

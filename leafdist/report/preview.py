@@ -1,6 +1,6 @@
 """What augmentation makes of photos: a few of train, as evaluation sees them and as eight epochs draw them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,16 +10,22 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.augment import Augment
+from leafdist.data.background_photos import find_backgrounds, pack_backgrounds, rows_of
 from leafdist.data.decode import decode
 from leafdist.data.folds import fold_name, fold_root
+from leafdist.data.index import scan
+from leafdist.data.leaf_masks import find_masks
 from leafdist.data.photos import list_classes, list_images
 from leafdist.data.plan import EpochPlan, streams
+from leafdist.data.source import RowsOfMasks
 from leafdist.pages.pictures import Picture, picture
 from leafdist.system import files
 from leafdist.system.errors import UnreadablePhotoError
+from leafdist.system.processes import usable_cores
 
 PHOTOS = EPOCHS = 8
 GAP = 2  # pixels between two pictures
@@ -37,7 +43,7 @@ def preview(config: Config) -> Picture | None:
     """Return the same for a report, smaller; None where nothing is augmented, or the photos are not at hand."""
     fold = "" if config.data.fold is None else fold_name(config.data.fold)
     folder = Path(config.data.root) / fold / "train"
-    if not config.augment.draws_anew:
+    if not (config.augment.draws_anew or config.augment.background):
         return None
     try:
         whole = Image.fromarray(augmented(config, folder))
@@ -53,29 +59,43 @@ def augmented(config: Config, train: Path) -> NDArray[np.uint8]:
     The draws are those of an epoch's first photos; mixup and CutMix are left out. Raises ValueError.
     """
     data = replace(config.data, normalize="none")
-    photos = torch.from_numpy(_spread(train, data))
-    augment, drawn = Augment.from_config(data, config.augment), streams(config.augment)
+    found = _spread(train, data)
+    names, photos = list(found), torch.from_numpy(np.stack(list(found.values())))
+    masks, backgrounds = _behind(config, train, names) if config.augment.background else (None, None)
+    augment, drawn = Augment.from_config(data, config.augment, backgrounds), streams(config.augment)
     plans = [EpochPlan(PHOTOS, PHOTOS, config.seed, epoch, drawn) for epoch in range(EPOCHS)]
     seen = [augment.for_evaluation()(photos)]
-    seen += [augment(photos, torch.from_numpy(plan.share(0).draws)[: len(photos)]) for plan in plans]
+    seen += [augment(photos, torch.from_numpy(plan.share(0).draws)[: len(photos)], masks) for plan in plans]
     apart = F.pad(torch.stack(seen, 1), (0, GAP, 0, GAP), value=1.0)
     rows, columns, _, height, width = apart.shape
     whole = apart.permute(0, 3, 1, 4, 2).reshape(rows * height, columns * width, 3)[:-GAP, :-GAP]
     return (whole * 255).round().to(torch.uint8).numpy()
 
 
-def _spread(train: Path, data: DataConfig) -> NDArray[np.uint8]:
-    """Decode PHOTOS photos (n,side,side,3), of as many classes as there are: the first readable ones of each."""
+def _behind(config: Config, train: Path, names: Sequence[str]) -> tuple[Tensor, Tensor | None]:
+    """Find the masks of photos (n,side,side), and the photos of `augment.background_folder`. Raises ValueError."""
+    index, side, backgrounds = scan(train.parent, train.name), int(config.data.resize), None
+    rows, masks = {name: row for row, name in enumerate(index.names)}, find_masks(index, config.data)
+    mine = RowsOfMasks(masks, len(index), side).read(np.array([rows.get(name, len(index)) for name in names]))
+    if config.augment.background_folder is not None:
+        others = find_backgrounds(config, usable_cores())
+        backgrounds = rows_of(pack_backgrounds(config, others, usable_cores()), len(others), side)
+    return torch.from_numpy(mine), backgrounds
+
+
+def _spread(train: Path, data: DataConfig) -> dict[str, NDArray[np.uint8]]:
+    """Decode PHOTOS photos (side,side,3), of as many classes as there are: the first readable ones of each, by name."""
     classes = list_classes(train)
     wanted = [classes[number * len(classes) // PHOTOS] for number in range(PHOTOS)]
     found = {name: _readable(train / name, data) for name in dict.fromkeys(wanted)}
-    photos = [photo for name in wanted if (photo := next(found[name], None)) is not None]
+    photos = dict(photo for name in wanted if (photo := next(found[name], None)))
     if not photos:
         raise ValueError(f"{train} has no photo that can be read in {', '.join(found)}. Replace or remove the damaged")
-    return np.stack(photos)
+    return photos
 
 
-def _readable(folder: Path, data: DataConfig) -> Iterator[NDArray[np.uint8]]:
+def _readable(folder: Path, data: DataConfig) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     for path in list_images(folder)[0]:
         with suppress(UnreadablePhotoError):
-            yield decode(Path(path), int(data.resize), data.fit, data.max_pixels, data.interpolation)
+            photo = decode(Path(path), int(data.resize), data.fit, data.max_pixels, data.interpolation)
+            yield f"{folder.name}/{path.name}", photo

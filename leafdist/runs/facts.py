@@ -83,7 +83,8 @@ class RunFacts:
     """run.json. state: new, running, interrupted, failed or finished; reason: why it failed or was interrupted;
     passed_over: files of each split that are no photos, by kind; head: of a run that began from another's checkpoint;
     weights_sha256: of the file of weights that it began from; class_weights: by label, of the classes in the loss;
-    class_map: what `data.classes` said; masks: digest of the leaf masks; average: of one that was not trained.
+    class_map: what `data.classes` said; masks: digest of the leaf masks; backgrounds: of the photos behind the
+    leaves; average: of one that was not trained.
     """
 
     state: str = "new"
@@ -96,6 +97,7 @@ class RunFacts:
     class_weights: list[float] | None = None
     class_map: dict[str, str] | None = None
     masks: str | None = None
+    backgrounds: str | None = None
     average: AverageFacts | None = None
     wandb_id: str | None = None
     reason: str | None = None

@@ -83,7 +83,7 @@ class RunFolder:
         facts = replace(known, state="running", starts=[*known.starts, start], wandb_id=given)
         photos = self.photos
         facts = replace(facts, classes=photos.classes, data=photos.data, class_weights=photos.class_weights)
-        facts = replace(facts, class_map=photos.class_map, masks=photos.masks)
+        facts = replace(facts, class_map=photos.class_map, masks=photos.masks, backgrounds=photos.backgrounds)
         if head and not step:
             console.say(head.text)
         if not step:
@@ -167,7 +167,8 @@ def check_run(path: Path, config: Config, photos: DataFacts | None = None) -> li
     fixed, free = differences(read_config(path), config)
     known = read_facts(path)
     if known.starts and photos:
-        before = DataFacts(known.classes, known.data, {}, known.class_weights, known.class_map, known.masks)
+        behind = known.masks, known.backgrounds
+        before = DataFacts(known.classes, known.data, {}, known.class_weights, known.class_map, *behind)
         fixed += before.changes(photos)
     if fixed:
         raise ValueError(

@@ -31,9 +31,8 @@ class Phases:
         resident, index = loader.pack is not None, loader.source.index.main
         weights = runtime.once(lambda: class_weights(config.optim.class_weights, config.data.sampling, index))
         self._features = partial(compute_features, config, model, loader, runtime)
-        self._make = partial(
-            TrainStep, config, model, runtime, steps_per_epoch, resident=resident, class_weights=weights
-        )
+        make = partial(TrainStep, config, model, runtime, steps_per_epoch, backgrounds=loader.backgrounds)
+        self._make = partial(make, resident=resident, class_weights=weights)
         self.average: nn.Module | None = None  # of the weights, through all phases
         self._step: TrainStep | None = None
 

@@ -31,7 +31,7 @@ class TrainStep:
     """Owns the model on its device, its wrapped form, and the optimizer.
 
     With `features` (N,F) of all photos nothing but the head is run, on those of the batch. class_weights: (C,), of the
-    classes in the loss. `average` of the weights is that of the step before.
+    classes in the loss. `average` of the weights is that of the step before; `backgrounds`: see Augment.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class TrainStep:
         features: Tensor | None = None,
         class_weights: list[float] | None = None,
         average: nn.Module | None = None,
+        backgrounds: Tensor | None = None,
     ) -> None:
         self.config, self.runtime, self.steps_per_epoch = config, runtime, steps_per_epoch
         self.resident, self.from_features = resident, features is not None
@@ -74,7 +75,7 @@ class TrainStep:
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         # a training's shapes are fixed; evaluation turns it off
         torch.backends.cudnn.benchmark = runtime.device.type == "cuda" and not config.train.deterministic
-        self.augment = Augment.from_config(config.data, config.augment)
+        self.augment = Augment.from_config(config.data, config.augment, backgrounds)
         self.class_weights = None
         if class_weights:  # made once: the host waits for each copy to a device
             self.class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=runtime.device)

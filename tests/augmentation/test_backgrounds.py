@@ -2,7 +2,7 @@
 
 import torch
 
-from leafdist.augmentation.backgrounds import hashed, textured, textures
+from leafdist.augmentation.backgrounds import hashed, redrawn, textures
 
 DRAWS = torch.rand(6, 4, dtype=torch.float64, generator=torch.manual_seed(1))
 
@@ -14,7 +14,7 @@ def test_leaves_stay_and_backgrounds_change() -> None:
     masks[2] = 255
     draws, before = DRAWS.clone(), photos.clone()
     draws[:, 0] = torch.tensor([0.1, 0.6, 0.2, 0.4999, 0.5, 0.3])
-    found = textured(photos, masks, draws, 0.5)
+    found = redrawn(photos, masks, draws, 0.5)
     assert torch.equal(photos, before), "a rank may augment a row twice, as its own and as a partner"
     assert found.dtype == torch.uint8
     for row in (1, 2, 4):

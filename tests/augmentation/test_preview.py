@@ -10,7 +10,8 @@ from PIL import Image
 from leafdist.__main__ import main
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import AugmentConfig, Config, DataConfig, ModelConfig
-from leafdist.report.preview import GAP, WIDTH, preview
+from leafdist.report.preview import GAP, WIDTH, augmented, preview
+from tests.helpers.painted_masks import paint_masks
 
 ERASED = AugmentConfig(erase=1.0)
 
@@ -55,3 +56,21 @@ def test_report_stands_without_readable_photos(photos: Path) -> None:
         path.write_bytes(b"not a photo")
     config = Config(model=ModelConfig(name="baseline"), data=DataConfig(root=str(photos)), augment=ERASED)
     assert preview(resolve(config)) is None
+
+
+def test_other_backgrounds_are_drawn(photos: Path, tmp_path: Path) -> None:
+    """The leaf stays, a disc; behind it a blue photo comes and goes, but not behind a photo without a trusted mask."""
+    (tmp_path / "sky" / "deep").mkdir(parents=True)
+    Image.new("RGB", (30, 30), (0, 0, 255)).save(tmp_path / "sky" / "deep" / "1.png")
+    augment, data = AugmentConfig(background=0.5, background_folder=str(tmp_path / "sky")), DataConfig(root=str(photos))
+    config = resolve(Config(model=ModelConfig(name="baseline"), data=replace(data, resize=24), augment=augment))
+    assert preview(config) is None, "there are no masks"
+    paint_masks(photos, 24)
+    pixels = augmented(config, photos / "train")
+    corners = (pixels[:: 24 + GAP, :: 24 + GAP] == (0, 0, 255)).all(2)
+    assert corners.shape == (8, 9)
+    assert not corners[:, 0].any(), "evaluation sees the photo"
+    assert corners.any(1).tolist() == [True, False, True] * 2 + [True, False]
+    assert not corners[:, 1:].all(1).any()
+    middles = pixels[12 :: 24 + GAP, 12 :: 24 + GAP]
+    assert (middles == middles[:, :1]).all()

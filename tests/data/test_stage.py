@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 from leafdist.__main__ import main
+from leafdist.config.schema import DataConfig
 from leafdist.data import pack
 from leafdist.data.index import scan
+from leafdist.data.leaf_masks import find_masks
 from leafdist.data.stage import scratch, stage, stage_pack
 from tests.helpers.files import archived, tree
+from tests.helpers.painted_masks import paint_masks
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES, draw
 
@@ -51,11 +54,13 @@ def test_copy_equals_source_and_is_reused(kind: str, photos: Path) -> None:
 def test_packs_stage_as_they_are(kind: str, photos: Path) -> None:
     for split in ("train", "val", "test"):
         pack.ensure_pack(scan(photos, split), 16, photos / ".leafdist", 1)
+        paint_masks(photos, 16, split)
     root, _ = staged(SOURCES[kind](photos))
     said: list[str] = []
     for split in ("train", "val", "test"):
         path = pack.ensure_pack(scan(root, split), 16, pack.cache_folder(root, None), 1, said.append)
         assert path.is_relative_to(root)
+        assert find_masks(scan(root, split), DataConfig(resize=16)).is_relative_to(root)
     assert said == []
 
 

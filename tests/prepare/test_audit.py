@@ -16,6 +16,8 @@ from leafdist.prepare.features import look_at, read_features
 from leafdist.prepare.leaf import draw_leaf
 from leafdist.prepare.near import VIEWS, Pairs, chains, hashes, join, near_duplicates
 from leafdist.prepare.sample import CROPS, DISEASES
+from tests.helpers.painted_masks import paint_masks
+from tests.helpers.photos import CLASSES, draw
 
 LABELS = ("Apple___healthy", "Grape___Black_rot", "Tomato___Early_blight")
 
@@ -156,6 +158,21 @@ def test_telltale_background_is_measured(tmp_path: Path) -> None:
     assert border.majority == pytest.approx(1 / 3, abs=0.15)
     assert border.photos == 36
     assert colour.what != border.what
+
+
+def test_masks_show_what_drawing_brings(tmp_path: Path) -> None:
+    """Borders of the class's colour, behind discs; in each class one photo has no trusted mask."""
+    root = draw(tmp_path, {"train": 40, "test": 20})
+    for split in ("train", "test"):
+        paint_masks(root, 16, split)
+    report = audit(root)
+    _, _, before, after = report.probes
+    assert (before.photos, after.photos) == (57, 57)
+    assert before.accuracy > 0.95
+    assert after.accuracy < after.majority + 0.2
+    assert f"Of 57 photos with a leaf mask: {before.accuracy:.1%}, and {after.accuracy:.1%} with the" in report.text()
+    (root / "test" / CLASSES[0] / "000.png").unlink()
+    assert len(audit(root).probes) == 2, "masks of other photos, and none left to judge"
 
 
 def test_command_writes_json_and_offline_page(root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from tests.helpers.painted_masks import disc
 
 PHOTOS, SIZE, SIDE = 11, 4, 16
 AUGMENT = AugmentConfig(background=0.7, mixup=0.5, rotate=20)
+OTHERS = torch.randint(0, 256, (5, SIDE, SIDE, 3), dtype=torch.uint8, generator=torch.manual_seed(2))
 
 
 @pytest.fixture(autouse=True)
@@ -28,14 +29,14 @@ def in_float64() -> Iterator[None]:
     torch.set_default_dtype(torch.float32)
 
 
-def step_of(accumulate: int) -> TrainStep:
+def step_of(accumulate: int, others: Tensor | None) -> TrainStep:
     config = Config(
         model=ModelConfig(name="baseline"),
         data=DataConfig(resize=SIDE, hflip=0.5),
         augment=AUGMENT,
         train=TrainConfig(batch_size=SIZE, precision="no", accumulate=accumulate),
     )
-    return TrainStep(resolve(config), build_model("baseline", 3, SIDE, seed=0), Runtime(), 3)
+    return TrainStep(resolve(config), build_model("baseline", 3, SIDE, seed=0), Runtime(), 3, backgrounds=others)
 
 
 def batch_of(share: Share, *, masked: bool) -> Batch:
@@ -45,9 +46,9 @@ def batch_of(share: Share, *, masked: bool) -> Batch:
     return Batch(share, photos[indices], indices % 3, indices, torch.from_numpy(share.draws), masks if masked else None)
 
 
-def sums_of(world: int, accumulate: int, *, masked: bool = True) -> list[Tensor]:
+def sums_of(world: int, accumulate: int, others: Tensor | None = None, *, masked: bool = True) -> list[Tensor]:
     """Loss, hits and gradients of each batch of an epoch, summed over the ranks."""
-    found, step = list[Tensor](), step_of(accumulate)
+    found, step = list[Tensor](), step_of(accumulate, others)
     whole = EpochPlan(PHOTOS, SIZE, 1, 0, streams(AUGMENT), mixing=Mixing(0.5, 0, SIDE))
     for number in range(len(whole)):
         seek_step(step.dropouts, 0, number, torch.device("cpu"))
@@ -59,10 +60,11 @@ def sums_of(world: int, accumulate: int, *, masked: bool = True) -> list[Tensor]
     return found
 
 
-def test_any_cut_gives_same_backgrounds() -> None:
+@pytest.mark.parametrize("others", [None, OTHERS], ids=["textures", "photos"])
+def test_any_cut_gives_same_backgrounds(others: Tensor | None) -> None:
     """Of batches of 4, 4 and 3 photos; three ranks in two parts run single rows."""
-    whole = sums_of(1, 1)
+    whole = sums_of(1, 1, others)
     assert not torch.allclose(sums_of(1, 1, masked=False)[0], whole[0]), "backgrounds make a difference"
     for world, accumulate in ((1, 2), (2, 1), (3, 2)):
-        for mine, theirs in zip(sums_of(world, accumulate), whole, strict=True):
+        for mine, theirs in zip(sums_of(world, accumulate, others), whole, strict=True):
             torch.testing.assert_close(mine, theirs, rtol=1e-9, atol=1e-12)

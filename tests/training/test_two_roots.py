@@ -19,6 +19,7 @@ def test_two_roots_keep_the_promises(program: Program, photos: Path, tmp_path: P
     common = ["--data.root", photos, "--data.extra", f"[{field}:0.25]", "--data.classes", "map.tsv", *TINY]
     common += ["--data.resize", 16, "--optim.name", "sgd", "--train.epochs", 2, "--train.save_every", 1]
     common += ["--train.select", "worst_root", "--augment.mixup", 0.2, "--augment.background", 0.7, "--run.name"]
+    common[-1:] = ["--augment.background_folder", draw(tmp_path / "behind", {"grass": 3}), "--run.name"]
     paint_masks(photos, 16)
     whole, parts, two = (tmp_path / "runs" / name for name in ("whole", "parts", "two"))
     done = program("train.py", *common, "whole")

@@ -22,7 +22,7 @@ from leafdist.prepare.audit.leakage import (
     neighbours_in_train,
     seen_in_train,
 )
-from leafdist.prepare.audit.shortcuts import Probe, check_shortcuts, probe_shortcuts
+from leafdist.prepare.audit.shortcuts import Probe, check_shortcuts, probe_redrawn, probe_shortcuts
 from leafdist.prepare.features import read_features
 from leafdist.prepare.grouping import by_leaf_or_number
 from leafdist.prepare.near import Ints, chains, join
@@ -60,7 +60,9 @@ def audit(
     twins = find_twins(features, workers)
     pairs = chains(leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)
     neighbours = neighbours_in_train(photos, _groups(photos, ids, pairs), ids) if near else None
-    probes = probe_shortcuts(photos, features, join(len(photos), np.concatenate(pairs)), seed)
+    tied = join(len(photos), np.concatenate(pairs))
+    probes = probe_shortcuts(photos, features, tied, seed)
+    redrawn = probe_redrawn(listing.root, photos, features, tied, seed)
     findings = [
         *check_files(listing, features.facts),
         *check_classes(listing),
@@ -68,12 +70,13 @@ def audit(
         *rows,
         *(check_leaves(photos, ids, unknown) if groups else []),
         *check_neighbours(photos, neighbours or []),
-        *check_shortcuts(probes),
+        *check_shortcuts(probes, redrawn),
     ]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
     seen = seen_in_train(photos, twins, ids, neighbours)
     lines = verdict(findings, seen, probes, with_ids=groups is not None)
-    return Report(str(listing.root), count(listing), findings, seen, probes, lines, time.monotonic() - start)
+    every = [*probes, *redrawn]
+    return Report(str(listing.root), count(listing), findings, seen, every, lines, time.monotonic() - start)
 
 
 def _groups(photos: Sequence[Photo], ids: LeafIds, twins: Sequence[Ints]) -> Ints:
