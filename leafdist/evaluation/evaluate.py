@@ -46,7 +46,7 @@ class Judging:
 
 
 class Further:
-    """What follows the logits of each photo that is kept, (kept,M) float64 on the device; the last row takes the rest."""
+    """What follows the logits of photos, float64 on the device, of those that are kept; the last row takes the rest."""
 
     def __init__(self, photos: int, judging: Judging, device: torch.device) -> None:
         kept = torch.from_numpy(spread(photos, judging.most))
