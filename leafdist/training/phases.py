@@ -30,7 +30,7 @@ class Phases:
         runtime: Runtime,
         steps_per_epoch: int,
         *,
-        class_weights: list[float] | None,
+        class_weights: list[float] | None = None,
     ) -> None:
         self.model, self.runtime, self.train = model, runtime, config.train
         self.alone: HeadOnly | None = None
