@@ -50,7 +50,7 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
     config, classes = loaded.config, loaded.classes
     # weights are of the loss, which may differ; photos are as evaluation sees them: no masks are needed
     plain = replace(config, optim=replace(config.optim, class_weights="none"), augment=AugmentConfig())
-    loaders, photos = open_training(plain, runtime, classes)
+    loaders, photos = open_training(plain, runtime, classes, read_facts(runs[0]).class_map)
     check_photos(runs, photos)
     mixed = soup(runs, metas) if share is None else with_start(runs[0], metas[0], share, runtime)
     loaded.model.load_state_dict(mixed.tensors)

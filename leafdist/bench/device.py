@@ -14,6 +14,7 @@ from leafdist.bench.timing import Case, timed
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
+from leafdist.data.class_weights import class_weights
 from leafdist.data.open import open_loaders
 from leafdist.distributed.precision import Precision, autocast, settle_precision
 from leafdist.distributed.runtime import Runtime
@@ -112,8 +113,10 @@ def training(config: Config, runtime: Runtime, name: str) -> Case:
     train = replace(config.train, save_minutes=NEVER, epochs=1, head_epochs=0)
     config = replace(config, train=train, augment=replace(config.augment, mix_off_epochs=0))
     loaders = open_loaders(config.data, ("train",), runtime)
-    model = make_model(config, loaders["train"].source.index.classes, runtime)
-    return Case(name, Trainer(config, model, loaders, runtime, Path(tempfile.gettempdir())).train_first)
+    index = loaders["train"].source.index
+    model, folder = make_model(config, index.classes, runtime), Path(tempfile.gettempdir())
+    weights = runtime.once(lambda: class_weights(config.optim.class_weights, config.data.sampling, index))
+    return Case(name, Trainer(config, model, loaders, runtime, folder, class_weights=weights).train_first)
 
 
 def evaluations(config: Config, runtime: Runtime) -> list[Case]:

@@ -25,15 +25,17 @@ VAL = "val@"  # and the name of the root
 
 
 def open_training(
-    config: Config, runtime: Runtime, classes: Sequence[str] | None = None
+    config: Config, runtime: Runtime, classes: Sequence[str] | None = None, renamed: dict[str, str] | None = None
 ) -> tuple[dict[str, Loader], DataFacts]:
     """Open train, of all roots together, and each val by itself: `val`, and `val@<root>` where an extra root has one.
 
-    Also return what a run is bound to, which one process finds for all. Raises ValueError.
+    Also return what a run is bound to, which one process finds for all. renamed: what `data.classes` said, where that
+    is known; the file is not read then. Raises ValueError.
     """
     data, sources = config.data, open_sources(config.data, ("train", "val"), runtime, classes)
     path, ours, weights = data.classes, sources["train"].index.classes, config.optim.class_weights
-    renamed = runtime.once(lambda: read_map(Path(path), ours)) if path else None
+    if path and renamed is None:
+        renamed = runtime.once(lambda: read_map(Path(path), ours))
     if data.extra:
         sources = with_extra(config, sources, renamed, runtime)
     masks = open_masks(config, sources["train"], runtime)

@@ -15,7 +15,7 @@ from leafdist.evaluation import outside, refusal
 from leafdist.evaluation.fitted import calibrated, refusing_of, unless_read_only
 from leafdist.evaluation.intervals import by_leaf
 from leafdist.evaluation.judging import judge
-from leafdist.evaluation.other_photos import is_extra, is_own, name_of, open_elsewhere
+from leafdist.evaluation.other_photos import is_extra, is_own, name_of, open_elsewhere, renamed_in
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions, write_probabilities
@@ -105,7 +105,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
     if own:
         loader = open_loaders(data, (request.split,), runtime, classes)[request.split]
     else:
-        renamed = runtime.once(lambda: read_facts(run).class_map)
+        renamed = renamed_in(loaded, runtime)
         loader, mismatch = open_elsewhere(data, request.split, runtime, classes, renamed)
     refusing = runtime.once(lambda: refusing_of(loaded, to, fitted, subspace)) if request.outside else None
     model = refusal.with_distance(loaded, refusing) if refusing else None

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -21,7 +21,7 @@ from leafdist.data.plan import EVALUATION_BATCH, Purpose, Share, stream_key, uni
 from leafdist.distributed.memory import memory_for
 from leafdist.distributed.precision import AMP
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.predictions import UNREADABLE, Predictions
+from leafdist.evaluation.predictions import UNREADABLE, Predictions, spread
 
 FACTS = 4  # columns for each photo: seen, predicted, loss, confidence
 
@@ -33,7 +33,7 @@ class Judging:
     crop_seed: each photo gets its own random crop, always the same one, instead of the center's. flips: the mean
     probabilities of four views: the photo as it is, mirrored, upside down, and both. columns: the width
     of a network's output where it is not one per class, as with features; more: columns of it that follow the logits,
-    of the photo as it is.
+    of the photo as it is; most: they are kept of the photos that `spread` chooses alone.
     """
 
     precision: str
@@ -42,6 +42,20 @@ class Judging:
     flips: bool = False
     columns: int | None = None
     more: int = 0
+    most: int | None = None
+
+
+class Further:
+    """What follows the logits of photos, float64 on the device, of those that are kept; the last row takes the rest."""
+
+    def __init__(self, photos: int, judging: Judging, device: torch.device) -> None:
+        kept = torch.from_numpy(spread(photos, judging.most))
+        self.slots = torch.full((photos,), len(kept)).index_put((kept,), torch.arange(len(kept))).to(device)
+        self.table = torch.zeros((len(kept) + 1, judging.more), dtype=torch.float64, device=device)
+
+    def keep(self, rows: Tensor, further: Tensor) -> None:
+        """Keep what was found of the photos `rows` (B,): (B,M)."""
+        self.table[self.slots[rows]] = further.double()
 
 
 def evaluate(
@@ -60,7 +74,8 @@ def evaluate(
     index = loader.source.index
     columns = judging.columns or len(index.classes)
     width = FACTS + columns * judging.keep_logits
-    table = torch.zeros((len(index), width + judging.more), dtype=torch.float64, device=runtime.device)
+    table = torch.zeros((len(index), width), dtype=torch.float64, device=runtime.device)
+    further = Further(len(index), judging, runtime.device) if judging.more else None
     was_training = model.training
     model.eval()
 
@@ -70,8 +85,9 @@ def evaluate(
         draws = None if seed is None else _crop_draws(batch.share, seed).to(runtime.device)
         with torch.inference_mode(), runtime.autocast(judging.precision):
             output = _output(network, augment(images, draws), columns, flips=judging.flips)
-            facts = _facts(output[:, :columns], labels)[:, :width]
-            table[rows] = torch.cat([facts, output[:, columns:].double()], 1) if judging.more else facts
+            table[rows] = _facts(output[:, :columns], labels)[:, :width]
+            if further:
+                further.keep(rows, output[:, columns:])
 
     mine = _batches_of_rank(len(index), runtime)
     at_once, resident = batches_at_once(runtime), loader.pack is not None
@@ -84,7 +100,11 @@ def evaluate(
             list(run(judge, islice(batches, at_once)))
             between()
     model.train(was_training)
-    return _with_set_aside(runtime.sum(table).cpu().numpy(), index, width)  # each row has one non-zero summand: exact
+    more = runtime.sum(further.table[:-1]).cpu().numpy() if further else None
+    found = _with_set_aside(runtime.sum(table).cpu().numpy(), index)  # each row has one non-zero summand: exact
+    if more is not None and judging.most is None:
+        more = np.concatenate([more, np.full((len(index.set_aside), judging.more), np.nan)])
+    return replace(found, more=more)
 
 
 def batches_at_once(runtime: Runtime) -> int:
@@ -155,16 +175,13 @@ def _facts(logits: Tensor, labels: Tensor) -> Tensor:
     return torch.cat([facts, logits.double()], 1)
 
 
-def _with_set_aside(table: NDArray[np.float64], index: Index, width: int) -> Predictions:
-    """Add the photos that cannot be read to the table (n,4+C+M): wrong, with the loss of a guess, ln(classes).
-
-    width: 4+C.
-    """
+def _with_set_aside(table: NDArray[np.float64], index: Index) -> Predictions:
+    """Add the photos that cannot be read to the table (n,4+C): wrong, with the loss of a guess, ln(classes)."""
     assert (table[:, 0] == 1).all(), "every photo is counted once"
     aside = np.full((len(index.set_aside), table.shape[1]), np.nan)
     aside[:, :FACTS] = 1, UNREADABLE, np.log(len(index.classes)), 0
     table = np.concatenate([table, aside])
     labels = np.concatenate([index.labels, [photo.label for photo in index.set_aside]]).astype(np.int64)
     _, predicted, loss, confidence = table[:, :FACTS].T
-    logits, more = (part if part.shape[1] else None for part in (table[:, FACTS:width], table[:, width:]))
-    return Predictions(labels, predicted.astype(np.int64), loss, confidence, logits, more)
+    logits = table[:, FACTS:] if table.shape[1] > FACTS else None
+    return Predictions(labels, predicted.astype(np.int64), loss, confidence, logits)

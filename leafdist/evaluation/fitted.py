@@ -41,15 +41,16 @@ def calibrated(
     head = loaded.model.get_submodule(loaded.network.head)
     assert isinstance(head, nn.Linear)
     model = WithMore(loaded.model, loaded.network.head, nn.Identity(), head.in_features).eval()
-    predictions = judge(loaded, loader, runtime, model=model)
+    predictions = judge(loaded, loader, runtime, model=model, most=refusal.MOST)
     model.before.hook.remove()
-    readable = predictions.only(predictions.predicted >= 0)
+    features = predictions.more
+    readable = replace(predictions, more=None).only(predictions.predicted >= 0)
 
     def fit() -> tuple[Calibration, Subspace]:
-        assert readable.more is not None
+        assert features is not None
         cooled = calibration.fit(readable.kept_logits, readable.labels, "val", checkpoint)
         confidence = outside.confidence_of(readable.kept_logits, cooled.temperature)
-        when, subspace = refusal.fit(readable.more, readable.labels, confidence, readable.hits, sure)
+        when, subspace = refusal.fit(features, readable.labels, confidence, readable.hits, sure)
         both = replace(cooled, refusal=when), subspace
         unless_read_only(to, lambda: write_calibration(to, *both))
         console.say(refusal.in_words(when, run))

@@ -15,16 +15,22 @@ from leafdist.system import console
 
 
 def judge(
-    loaded: LoadedRun, loader: Loader, runtime: Runtime, *, flips: bool = False, model: WithMore | None = None
+    loaded: LoadedRun,
+    loader: Loader,
+    runtime: Runtime,
+    *,
+    flips: bool = False,
+    model: WithMore | None = None,
+    most: int | None = None,
 ) -> Predictions:
     """Evaluate with the preprocessing and the precision of the training, under a progress bar.
 
-    model: the run's network, whose logits are followed by more.
+    model: the run's network, whose logits are followed by more; most: of so many photos at most.
     """
     config = loaded.config
     augment = Augment.from_config(config.data).for_evaluation()
     more = model.columns if model else 0
-    judging = Judging(config.train.precision, config.crop_seed, keep_logits=True, flips=flips, more=more)
+    judging = Judging(config.train.precision, config.crop_seed, keep_logits=True, flips=flips, more=more, most=most)
     with _progress(loader, runtime) as advance:
         return evaluate(model or loaded.model, loader, augment, runtime, judging, between=advance)
 

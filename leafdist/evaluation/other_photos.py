@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from leafdist.config.extra_roots import extra_roots
 from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
 from leafdist.data.index import scan, scan_facts
 from leafdist.data.layouts import check_split, split_of
 from leafdist.data.loader import Loader
-from leafdist.data.open import has_split, open_loaders
+from leafdist.data.open import has_split, loaders_of, open_loaders, open_sources
 from leafdist.data.pack import cache_folder
 from leafdist.data.photos import folders_in, list_classes
 from leafdist.data.quarantine import set_bad_aside
@@ -17,6 +18,7 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.runs.evaluations import read_evaluation
 from leafdist.runs.facts import RunFacts, read_facts
 from leafdist.runs.layout import FOUR_VIEWS, RunLayout
+from leafdist.runs.load import LoadedRun
 from leafdist.runs.results import Evaluation
 from leafdist.system.plain import read
 
@@ -50,6 +52,28 @@ def is_extra(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     if not trained_on or root.is_file() or not has_split(data, "train", runtime):
         return False
     return not trained_on.isdisjoint(runtime.once(lambda: _digests(data, runtime, "train")))
+
+
+def renamed_in(loaded: LoadedRun, runtime: Runtime) -> dict[str, str] | None:
+    """Return what `data.classes` said of class names, for photos that are not those of the run's own root.
+
+    A name that is also one of the run's is theirs in a root of `data.extra` alone.
+    """
+    run, trained, data = loaded.path, loaded.meta.config.data, loaded.config.data
+    renamed = runtime.once(lambda: read_facts(run).class_map)
+    if renamed is None:
+        if trained.classes:
+            runtime.say(
+                f"warning: {RunLayout(run).facts} is missing, which has what data.classes={trained.classes} said: "
+                "classes with other names than the run's are left out. Copy run.json from where it was trained"
+            )
+        return None
+    crossed = [theirs for theirs, ours in renamed.items() if theirs in loaded.classes and theirs != ours]
+    if not crossed or data.root in [root.path for root in extra_roots(trained)] or is_extra(run, data, runtime):
+        return renamed
+    names = ", ".join(crossed)
+    runtime.say(f"{data.root} is no root of the training: its {names} is taken for the run's, against data.classes")
+    return {theirs: ours for theirs, ours in renamed.items() if theirs not in crossed}
 
 
 def _trained_on(run: Path) -> str | None:
@@ -87,7 +111,7 @@ def open_elsewhere(
             check_split(root, split)  # raises
         cache = str(cache_folder(root, data.cache))  # not beside the folder: its parent is not ours
         data, split = replace(data, root=str(root.parent), cache=cache, fold=None), root.name
-    loader = open_loaders(data, (split,), runtime)[split]
+    loader = loaders_of(data, open_sources(data, (split,), runtime, own_classes=True), runtime)[split]
     index = loader.source.index
     labels = match(index.classes, classes, renamed)
     if (labels == UNKNOWN).all():

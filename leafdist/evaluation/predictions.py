@@ -11,7 +11,7 @@ UNREADABLE = -1  # the answer on a photo that cannot be read: always wrong
 @dataclass(frozen=True)
 class Predictions:
     """labels, predicted (n,) int64; loss in nats, confidence (n,) float64; logits (n,C) where they were kept;
-    more (n,M): what the network gave after them.
+    more (n,M): what the network gave after them, or (kept,M), of the photos that can be read and `spread` chooses.
 
     In index order, then the photos that were set aside: UNREADABLE, at the loss of a guess, with NaN for logits.
     """
@@ -54,3 +54,9 @@ class Predictions:
         logits, more = (None if one is None else one[rows] for one in (self.logits, self.more))
         facts = self.labels[rows], self.predicted[rows], self.loss[rows], self.confidence[rows]
         return Predictions(*facts, logits, more)
+
+
+def spread(photos: int, most: int | None) -> NDArray[np.int64]:
+    """Return the rows of `most` of so many photos, evenly apart; of all where these are no more, or for None."""
+    some = photos if most is None else min(photos, most)
+    return np.unique(np.linspace(0, photos - 1, some).astype(np.int64))

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from leafdist.evaluation.predictions import spread
 from leafdist.models.before_head import WithMore
 from leafdist.runs.evaluations import Refusing, Subspace
 from leafdist.runs.load import LoadedRun
@@ -64,7 +65,9 @@ def check_wanted(wanted: float | None) -> None:
 def fit(
     features: Floats, labels: NDArray[np.int64], confidence: Floats, hits: NDArray[np.bool_], wanted: float | None
 ) -> tuple[Refusal, Subspace]:
-    """Find both thresholds on photos that the network was not trained on: features (n,F), confidence calibrated (n,).
+    """Find both thresholds on photos that the network was not trained on: confidence calibrated (n,).
+
+    features (m,F): those of the photos that `spread` chooses of n, MOST at most.
 
     The distance of each photo is from a subspace of the others, since those that it is from lie nearer to it.
     """
@@ -72,8 +75,8 @@ def fit(
 
     wanted = wanted or SURE
     threshold, answered, accuracy = sure(confidence, hits, wanted)
-    some = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), MOST)).astype(np.int64))
-    unit = F.normalize(torch.from_numpy(features[some]), dim=1).numpy()
+    some = spread(len(labels), MOST)
+    unit = F.normalize(torch.from_numpy(features), dim=1).numpy()
     with threadpool_limits(1):  # how many cores share a sum changes its last bits
         subspace = fit_subspace(unit)
         fold, distances = folds(unit @ subspace.directions[:1].sum(0), labels[some]), np.empty(len(unit))

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from leafdist.config.changes import extendable
 from leafdist.config.parse import parse_config, refusing
@@ -9,14 +10,20 @@ from leafdist.config.resolve import check_world
 from leafdist.config.schema import Config
 from leafdist.system import console, environment, signals, streams
 
+if TYPE_CHECKING:
+    from leafdist.training.state import TrainState
+
 MORE = ". A higher {} continues it"
 
 
-def to_go_on(config: Config, *, early: bool) -> str:
-    """Name what continues a finished run, which has ended `early` or not; nothing where nothing does."""
-    if early:
-        return MORE.format("train.patience")
-    return "" if not extendable(config) or config.train.max_steps else MORE.format("train.epochs")
+def to_go_on(config: Config, state: "TrainState", steps: int) -> str:
+    """Name what continues a run that is finished, of `steps` at most; nothing where nothing does."""
+    from leafdist.training.selection import no_better  # torch
+
+    complete, stopped = state.step >= steps, no_better(config.train, state.epoch, state.best_epoch) is not None
+    if complete and (not extendable(config) or config.train.max_steps):
+        return ""
+    return MORE.format(" with a higher ".join(["train.epochs"] * complete + ["train.patience"] * stopped))
 
 
 @signals.heeded()
@@ -49,12 +56,12 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         loaders, facts = open_training(config, runtime)
         model, head = prepare_model(config, facts.classes, epoch_rows(config, facts.data["train"].photos), runtime)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
-        trainer = Trainer(config, model, loaders, runtime, folder.path)
+        trainer = Trainer(config, model, loaders, runtime, folder.path, class_weights=facts.class_weights)
         trainer.resume()
         complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.ending))
         if complete and (known := runtime.once(lambda: folder.facts)).state == "finished":
             steps = trainer.state.step or known.steps or 0
-            more = to_go_on(config, early=steps < trainer.total_steps) if trainer.finished else ""
+            more = to_go_on(config, trainer.state, trainer.total_steps) if trainer.finished else ""
             runtime.say(f"{path} is finished: {trainer.ending(steps)}{more}")
             unlock_runs()
             return

@@ -103,11 +103,14 @@ def deal(names: Mapping[str, Sequence[str]], groups: Groups, shares: Mapping[str
     return dealt
 
 
-def deal_few(names: Mapping[str, Sequence[str]], groups: Groups, number: int) -> dict[str, Parts]:
+def deal_few(
+    names: Mapping[str, Sequence[str]], groups: Groups, number: int, kept: frozenset[Hashable] = frozenset()
+) -> dict[str, Parts]:
     """Deal `number` photos of each class to train, and all photos of the groups that train has none of to test.
 
     Train takes whole groups in the order given, as far as they fit; what a class lacks then comes from its smallest
-    groups left, whose other photos go nowhere. Raises ValueError for a class of which nothing is left to test.
+    groups left, whose other photos go nowhere. Where that leaves no group of a class, its smallest one is kept for
+    test, and all is dealt again. kept: such groups. Raises ValueError for a class with too few photos besides.
     """
     members, taken = _members(names, groups), set[Hashable]()
     sizes = {group: Counter(label for label, _ in photos) for group, photos in members.items()}
@@ -122,7 +125,7 @@ def deal_few(names: Mapping[str, Sequence[str]], groups: Groups, number: int) ->
                 lack[label] -= 1
 
     for label in names:
-        own = [group for group, size in sizes.items() if label in size]
+        own = [group for group, size in sizes.items() if label in size and group not in kept]
         for group in own:
             if group not in taken and all(count <= lack[name] for name, count in sizes[group].items()):
                 take(group)
@@ -131,11 +134,14 @@ def deal_few(names: Mapping[str, Sequence[str]], groups: Groups, number: int) ->
                 take(group)
     for label, file in [photo for group, photos in members.items() if group not in taken for photo in photos]:
         parts[label]["test"].append(file)
-    for label in [label for label, dealt in parts.items() if not dealt["test"]]:
-        have = f"{len(names[label])} photos in {sum(label in size for size in sizes.values())} groups"
+    for label in [label for label, dealt in parts.items() if not dealt["test"] or lack[label]]:
+        own = [group for group, size in sizes.items() if label in size]
+        if kept.isdisjoint(own) and not lack[label]:
+            smallest = min(own, key=lambda group: (len(sizes[group]), sizes[group].total()))  # of this class alone
+            return deal_few(names, groups, number, kept | {smallest})
         raise ValueError(
-            f"--few {number}: class {label!r} has {have}, and none is left to test. Lower --few, add photos of other "
-            "leaves, or move the class elsewhere"
+            f"--few {number}: class {label!r} has {len(names[label])} photos in {len(own)} groups, and none is left to "
+            "test. Lower --few, add photos of other leaves, or move the class elsewhere"
         )
     return parts
 

@@ -8,7 +8,6 @@ from torch import nn
 
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
-from leafdist.data.class_weights import class_weights
 from leafdist.data.loader import Loader
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.freezing import HeadOnly, KeepsFrozen
@@ -18,21 +17,30 @@ from leafdist.training.step import TrainStep
 
 
 class Phases:
-    """Makes the TrainStep of each phase. Which one an epoch is in depends on its number alone, on all ranks alike."""
+    """Makes the TrainStep of each phase. Which one an epoch is in depends on its number alone, on all ranks alike.
+
+    class_weights: (C,), of the classes in the loss.
+    """
 
     def __init__(
-        self, config: Config, model: nn.Module, loader: Loader, runtime: Runtime, steps_per_epoch: int
+        self,
+        config: Config,
+        model: nn.Module,
+        loader: Loader,
+        runtime: Runtime,
+        steps_per_epoch: int,
+        *,
+        class_weights: list[float] | None = None,
     ) -> None:
         self.model, self.runtime, self.train = model, runtime, config.train
         self.alone: HeadOnly | None = None
         if self.train.head_epochs:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
             self.alone = HeadOnly(model, network(config.model.name).head)
-        resident, index = loader.pack is not None, loader.source.index.main
-        weights = runtime.once(lambda: class_weights(config.optim.class_weights, config.data.sampling, index))
+        resident = loader.pack is not None
         self._features = partial(compute_features, config, model, loader, runtime)
         make = partial(TrainStep, config, model, runtime, steps_per_epoch, backgrounds=loader.backgrounds)
-        self._make = partial(make, resident=resident, class_weights=weights)
+        self._make = partial(make, resident=resident, class_weights=class_weights)
         self.average: nn.Module | None = None  # of the weights, through all phases
         self._step: TrainStep | None = None
 

@@ -39,19 +39,25 @@ class Trainer:
     """Trains `model` as `config` says, on any number of processes the same; `folder` is the run's."""
 
     def __init__(
-        self, config: Config, model: nn.Module, loaders: dict[str, Loader], runtime: Runtime, folder: Path
+        self,
+        config: Config,
+        model: nn.Module,
+        loaders: dict[str, Loader],
+        runtime: Runtime,
+        folder: Path,
+        *,
+        class_weights: list[float] | None = None,
     ) -> None:
         self.config, self.loaders, self.runtime, self.layout = config, loaders, runtime, RunLayout(folder)
         self.index = loaders["train"].source.index
         plan = plan_of(config, self.index, 0)
         self.rows, self.steps_per_epoch = plan.rows, len(plan)  # of an epoch
-        self.phases = Phases(config, model, loaders["train"], runtime, self.steps_per_epoch)
-        self.eval_augment = Augment.from_config(config.data).for_evaluation()
+        self.phases = Phases(config, model, loaders["train"], runtime, len(plan), class_weights=class_weights)
+        self.eval_augment, self.writer = Augment.from_config(config.data).for_evaluation(), Writer()
         total = config.train.epochs * self.steps_per_epoch
         self.total_steps = min(total, config.train.max_steps or total)
         self.state, self.sums, self.lap = TrainState(), StepSums(), Lap()
         self.window_start, self.window_rows = time.monotonic(), 0  # since the last logged step
-        self.writer = Writer()
         self.saved_position, self.saved_time = self.state.position, time.monotonic()
         self.tracker: Tracker = NullTracker()  # `fit` has one that speaks, and a visible bar
         self.progress = Progress(self.total_steps, 0, shown=False)
@@ -193,14 +199,9 @@ class Trainer:
 
     def evaluate(self, split: str) -> Predictions:
         """Predict each photo of `split`, of classes of the run, once, on all processes together."""
-        return evaluate(
-            self.step.kept,
-            self.loaders[split],
-            self.eval_augment,
-            self.runtime,
-            Judging(self.config.train.precision, self.config.crop_seed),
-            between=self.poll_signals,
-        ).known
+        judging = Judging(self.config.train.precision, self.config.crop_seed)
+        network, loader, augment = self.step.kept, self.loaders[split], self.eval_augment
+        return evaluate(network, loader, augment, self.runtime, judging, between=self.poll_signals).known
 
     def poll_signals(self) -> None:
         """Agree with all ranks, on GPUs one call later: leave when told to or where one cannot save; save in time."""

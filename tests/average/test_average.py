@@ -96,9 +96,11 @@ def test_soup_is_the_mean_of_tensors(tmp_path: Path, root: Path, runtime: Runtim
 
 
 def test_run_with_itself_answers_alike(tmp_path: Path, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run, out = made(tmp_path / "a", configured(root), 1), tmp_path / "b"
-    copy = made(tmp_path / "copy", configured(root), 1)
+    field, out = draw(tmp_path / "field", {"train": 1, "val": 1}, classes=("rust",)), tmp_path / "b"
+    config = configured(root, data=DATA | {"root": str(root), "extra": [f"{field}:0.25"], "classes": "moved.tsv"})
+    run, copy = (noted(made(tmp_path / name, config, 1), class_map={"rust": CLASSES[1]}) for name in ("a", "copy"))
     assert main(["average", str(run), str(copy), "--out", str(out)]) == 0
+    assert read_facts(out).class_map == {"rust": CLASSES[1]}
     assert "average of 2 runs; val accuracy 0." in capsys.readouterr().out
     images = torch.rand((4, 3, 16, 16), generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

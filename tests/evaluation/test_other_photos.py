@@ -1,6 +1,7 @@
 """Photos from elsewhere, judged by a trained run."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,15 @@ from leafdist.data.index import scan
 from leafdist.data.photo_facts import SplitFacts
 from leafdist.data.their_classes import UNKNOWN, match
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.other_photos import is_extra, name_of
+from leafdist.evaluation.other_photos import is_extra, name_of, open_elsewhere, renamed_in
+from leafdist.runs.checkpoint import load_best, save_best
 from leafdist.runs.evaluations import write_evaluation
 from leafdist.runs.facts import RunFacts, write_facts
+from leafdist.runs.load import load_run
 from leafdist.runs.results import Evaluation
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import TINY, Program
+from tests.helpers.untrained import untrained_run
 
 
 def test_folders_match_despite_case_and_unicode() -> None:
@@ -46,6 +50,29 @@ def test_trained_root_is_known_by_photos(photos: Path, tmp_path: Path) -> None:
     assert is_extra(tmp_path, data, Runtime())
     (photos / "train" / CLASSES[2] / "000.png").unlink()
     assert not is_extra(tmp_path, data, Runtime())
+
+
+def test_one_class_is_enough_elsewhere(tmp_path: Path) -> None:
+    field = draw(tmp_path / "field", {"train": 2}, classes=CLASSES[1:2])
+    data = DataConfig(root=str(field), source="folder", resize=16)
+    loader, mismatch = open_elsewhere(data, "train", Runtime(), CLASSES)
+    assert loader.source.index.labels.tolist() == [1, 1]
+    assert mismatch.absent == [CLASSES[0], CLASSES[2]]
+
+
+def test_class_map_is_for_trained_roots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    field, renamed = str(tmp_path / "field"), {"rust": CLASSES[1], CLASSES[0]: CLASSES[2]}
+    run = untrained_run(tmp_path / "run", "baseline", CLASSES, extra=[f"{field}:0.25"])
+    tensors, meta = load_best(run)
+    mapped = replace(meta.config, data=replace(meta.config.data, classes="map.tsv"))
+    save_best(run / "best", tensors, replace(meta, config=mapped))
+    write_facts(run, RunFacts(class_map=renamed))
+    assert renamed_in(load_run(run, root=field), Runtime()) == renamed
+    assert renamed_in(load_run(run, root=str(tmp_path)), Runtime()) == {"rust": CLASSES[1]}
+    assert f"{CLASSES[0]} is taken for the run's" in capsys.readouterr().out
+    (run / "run.json").unlink()
+    assert renamed_in(load_run(run, root=field), Runtime()) is None
+    assert "data.classes=map.tsv said" in capsys.readouterr().out
 
 
 @pytest.mark.slow

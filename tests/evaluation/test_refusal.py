@@ -14,10 +14,14 @@ from sklearn.decomposition import PCA
 
 from leafdist.__main__ import main
 from leafdist.config.networks import network
+from leafdist.data.open import open_loaders
+from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import outside, refusal
 from leafdist.evaluation.assess import Request, check
+from leafdist.evaluation.judging import judge
 from leafdist.models.before_head import WithMore
 from leafdist.models.build import build_model
+from leafdist.predict.api import Model
 from leafdist.runs.evaluations import read_calibration, read_refusing, write_calibration
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.load import load_run
@@ -128,7 +132,10 @@ def test_predict_refuses_as_evaluation(judged: Path, tmp_path: Path, capsys: pyt
     folder, answers = judged.parents[1] / "other", tmp_path / "answers.csv"
     command = ["predict", str(judged), str(folder), "--refuse"]
     assert main([*command, "--jsonl"]) == 0
-    refused = [json.loads(line)["refused"] for line in capsys.readouterr().out.splitlines()]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    refused = [line["refused"] for line in lines]
+    answers_here = Model(load_run(judged), torch.device("cpu")).predict([line["path"] for line in lines], refuse=True)
+    assert [answer.refused or None for answer in answers_here] == refused
     shares = json.loads((judged / "outside-test.json").read_text())["outside"][0]
     assert sum(map(bool, refused)) / 9 == shares["refused"] > 0
     assert refused.count(refusal.NOT_OURS) / 9 == shares["not_ours"]
@@ -138,6 +145,18 @@ def test_predict_refuses_as_evaluation(judged: Path, tmp_path: Path, capsys: pyt
     assert 0 < refused.count(refusal.NOT_OURS) < 9
     assert main(command) == 0
     assert refusal.NOT_OURS in capsys.readouterr().out
+
+
+def test_few_features_are_the_same_ones(judged: Path) -> None:
+    loaded, runtime = load_run(judged), Runtime()
+    head = loaded.model.get_submodule(loaded.network.head)
+    assert isinstance(head, torch.nn.Linear)
+    model = WithMore(loaded.model, loaded.network.head, torch.nn.Identity(), head.in_features)
+    loader = open_loaders(replace(loaded.config.data, workers=0), ("val",), runtime, loaded.classes)["val"]
+    found = judge(loaded, loader, runtime, model=model, most=10)
+    assert found.more is not None
+    logits = torch.from_numpy(found.kept_logits[[0, 3, 7, 11, 15, 19, 23, 27, 31, 35]])
+    torch.testing.assert_close(head.double()(torch.from_numpy(found.more)).log_softmax(1), logits.log_softmax(1))
 
 
 @pytest.mark.slow

@@ -47,10 +47,11 @@ def test_task_trains_then_evaluates_its_fold(case: str, tmp_path: Path) -> None:
     assert ran(tmp_path, **environment) == (status, evaluated)
 
 
-def test_finished_evaluation_of_fold_stays(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("last", "evaluated"), [(["report.html"], [TEST]), ([], [VAL, TEST])])
+def test_finished_evaluation_of_fold_stays(last: list[str], evaluated: list[str], tmp_path: Path) -> None:
     run = tmp_path / "kept here" / "fold-2"
-    for number, name in enumerate(("eval-test.json", "best/model.safetensors", "eval-val.json")):
+    for number, name in enumerate(["eval-test.json", "report.html", "best/model.safetensors", "eval-val.json", *last]):
         (run / name).parent.mkdir(parents=True, exist_ok=True)
         (run / name).touch()
         os.utime(run / name, (number, number))  # test was evaluated before the training went on
-    assert ran(tmp_path) == (0, [TEST])
+    assert ran(tmp_path) == (0, evaluated)

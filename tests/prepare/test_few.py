@@ -20,6 +20,14 @@ def test_whole_groups_fill_train_first() -> None:
     assert dealt["test"] == photos["eleven"]
 
 
+def test_smallest_group_is_kept_for_test() -> None:
+    photos = [f"{number}" for number in range(9)]
+    groups = {("a", file): int(file) > 3 for file in photos}  # four photos, which fit, and five
+    assert deal_few({"a": photos}, groups, 5)["a"] == {"train": photos[4:], "test": photos[:4]}
+    with pytest.raises(ValueError, match=r"--few 6: class 'a' has 9 photos in 2 groups, and none is left to test"):
+        deal_few({"a": photos}, groups, 6)
+
+
 def test_group_fits_in_all_its_classes() -> None:
     photos = {label: [f"{label}{number}" for number in range(3)] for label in "ab"}
     mixed = dict.fromkeys([("a", "a0"), ("b", "b0"), ("b", "b1")], "two of b")

@@ -121,6 +121,24 @@ def test_matrix_is_walked_by_keys(page: "Page") -> None:
     assert page.locator('[role="grid"] [tabindex="0"]').count() == 1
 
 
+def test_matrix_of_each_root_is_walked(browser: "Browser", run: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(run, tmp_path / "run"))
+    settings, result = (copy / "config.yaml").read_text(), json.loads((copy / "eval-test.json").read_text())
+    (copy / "config.yaml").write_text(settings.replace("extra: []", "extra: ['/field:0.3']"))
+    field = {"elsewhere": "/field/test", "root": "/field", "unknown": {}, "absent": []}
+    (copy / "eval-test@field.json").write_text(json.dumps(result | field))
+    page = browser.new_page()
+    page.goto(report.write(copy).as_uri())
+    page.locator(".still tbody td").first.focus()
+    for key in ("ArrowRight", "ArrowDown", "End"):
+        page.keyboard.press(key)
+    told = page.evaluate("document.activeElement.ariaLabel")
+    assert "of Apple · healthy called Tomato · rust" in told
+    assert page.locator(".still th.on").all_inner_texts() == ["Tomato · rust", "Apple · healthy"]
+    assert page.locator('.still [tabindex="0"]').count() == 1
+    page.close()
+
+
 def test_every_cell_is_told_in_words(page: "Page", run: Path) -> None:
     confusion = json.loads((run / "eval-test.json").read_text())["confusion"]
     names = page.locator("td[data-label]").evaluate_all("all => all.map(one => one.getAttribute('aria-label'))")

@@ -93,12 +93,13 @@ def test_features_train_as_photos(name: str, precision: str, photos: Path, monke
     settings: dict[str, dict[str, object]] = {"model": {"name": name, "weights": "x.pth"}}
     settings["data"] = {"root": str(photos), "hflip": 0, "vflip": 0, "crop": 0, "resize": 64}
     settings["train"] = {"batch_size": 6, "head_epochs": 2, "epochs": 2, "precision": precision}
+    settings["optim"] = {"class_weights": "read by now"}
     config, runtime = resolve(from_dict(settings)), Runtime(precision=precision)
     loaders = open_loaders(config.data, ("train",), runtime)
     ends = list[tuple[Tensor, Tensor]]()
     for _ in range(2):
         model = build_model(name, 3, 64, seed=3)
-        phases = Phases(config, model, loaders["train"], runtime, 3)
+        phases = Phases(config, model, loaders["train"], runtime, 3, class_weights=[1.0] * 3)
         assert phases.enter(1).from_features == (not ends)
         for number in range(6):
             (batch,) = loaders["train"].batches([EpochPlan(17, 6, 0, number // 3).share(number % 3)])

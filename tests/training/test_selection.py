@@ -11,6 +11,7 @@ from sklearn.metrics import f1_score, recall_score
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import Config, TrainConfig
 from leafdist.evaluation.predictions import UNREADABLE, Predictions
+from leafdist.jobs.train_job import to_go_on
 from leafdist.runs.events import EpochEvent
 from leafdist.runs.header import header_of
 from leafdist.runs.layout import generations
@@ -85,6 +86,16 @@ def test_files_without_a_score_stay() -> None:
 def test_patience_counts_epochs_since_best(patience: int, head: int, epochs: int, stops: bool) -> None:
     reason = no_better(TrainConfig(patience=patience, head_epochs=head), epochs, 1 if epochs else -1)
     assert reason == ("stopped after epoch 5: no better one for 3 epochs" if stops else None)
+
+
+@pytest.mark.parametrize(
+    ("patience", "epochs", "more"),
+    [(0, 3, "train.epochs"), (2, 9, "train.patience"), (2, 3, "train.epochs with a higher train.patience")],
+)
+def test_all_that_goes_on_is_named(patience: int, epochs: int, more: str) -> None:
+    config = Config(train=TrainConfig(patience=patience, epochs=epochs))
+    ended = TrainState(epoch=3, step=12, best_epoch=0)
+    assert to_go_on(config, ended, 4 * epochs) == f". A higher {more} continues it"
 
 
 @pytest.mark.slow

@@ -15,14 +15,14 @@
   let here = [0, 0]; // label and answer of the cell that takes the focus
   let size = 0; // pixels of a cell; 0: as fits
 
-  const words = (label, said) => {
-    const { title, images } = classes[label];
-    const value = counts[label][said];
+  const tell = (value, images, label, said) => {
+    const { title } = classes[label];
     const of = `${value} of ${images} photos of ${title}`;
     if (label === said) return `${of} recognised, ${share(value, images)}`;
     if (!value) return `No photo of ${title} called ${classes[said].title}`;
     return `${of} called ${classes[said].title}, ${share(value, images)}`;
   };
+  const words = (label, said) => tell(counts[label][said], classes[label].images, label, said);
   const idle = () => {
     const wrong = counts.flatMap((row, label) => row.filter((_, said) => said !== label)).reduce((sum, value) => sum + value, 0);
     return `${wrong} photos were given a wrong class. Point at a cell, tap it, or move to one with the arrow keys.`;
@@ -34,25 +34,30 @@
     Object.assign(cell.dataset, { label, said });
   }));
 
+  const light = (table, ...heads) => {
+    table.querySelectorAll("th.on").forEach((head) => head.classList.remove("on"));
+    heads.forEach((head) => head.classList.add("on"));
+  };
   const show = (label, said) => {
     readout.textContent = words(label, said);
-    table.querySelectorAll("th.on").forEach((head) => head.classList.remove("on"));
-    rows[label].cells[0].classList.add("on");
-    columns[said].classList.add("on");
+    light(table, rows[label].cells[0], columns[said]);
   };
   const place = (cell) => [Number(cell.dataset.label), Number(cell.dataset.said)];
   const cellOf = (event) => event.target.closest("td[data-label]");
-  const focus = (label, said) => {
-    cells[here[0]][here[1]].tabIndex = -1;
-    here = [label, said];
-    const cell = cells[label][said];
+  const enter = (cell, before) => {
+    before.tabIndex = -1;
     cell.tabIndex = 0;
     cell.focus({ preventScroll: true });
     cell.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
+  const focus = (label, said) => {
+    const before = cells[here[0]][here[1]];
+    here = [label, said];
+    enter(cells[label][said], before);
+  };
 
   // Headers stick to the edges of the box: a cell is not to hide below them.
-  const margins = () => {
+  const margins = (box, table) => {
     const head = table.tHead.rows[0];
     box.style.scrollPadding = `${head.offsetHeight + 4}px 4px 4px ${head.cells[0].offsetWidth + 4}px`;
   };
@@ -111,14 +116,17 @@
     ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1],
     Home: [0, -Infinity], End: [0, Infinity], PageUp: [-5, 0], PageDown: [5, 0],
   };
-  const clamp = (value) => Math.min(Math.max(value, 0), order.length - 1);
+  const clamp = (value, length = order.length) => Math.min(Math.max(value, 0), length - 1);
+  const way = (event) => {
+    const [down, across] = keys[event.key];
+    return [event.ctrlKey && Math.abs(across) === Infinity ? across : down, across];
+  };
   table.addEventListener("keydown", (event) => {
     if (!cellOf(event)) return;
     if (event.key === "Enter" || event.key === " ") select(...here);
     else if (event.key === "Escape") clear();
     else if (event.key in keys) {
-      let [down, across] = keys[event.key];
-      if (event.ctrlKey && Math.abs(across) === Infinity) down = across;
+      const [down, across] = way(event);
       focus(order[clamp(order.indexOf(here[0]) + down)], order[clamp(order.indexOf(here[1]) + across)]);
     } else return;
     event.preventDefault();
@@ -168,7 +176,7 @@
     table.style.setProperty("--cell", `${pixels}px`);
     box.classList.toggle("zoomed", size > fit());
     table.classList.toggle("roomy", pixels >= 20);
-    margins();
+    margins(box, table);
   };
   document.querySelectorAll("[data-order]").forEach((button) => button.addEventListener("click", () => {
     document.querySelectorAll("[data-order]").forEach((other) => other.setAttribute("aria-pressed", other === button));
@@ -179,6 +187,25 @@
     size = step ? Math.min(Math.max(Math.round((size || fit()) * 1.25 ** step), 10), 64) : 0;
     resize();
   }));
+  // The matrices of other roots: the same words and keys.
+  document.querySelectorAll(".matrix.still table").forEach((other) => {
+    const grid = [...other.tBodies[0].rows].map((row) => [...row.cells].slice(1));
+    grid.forEach((row) => row.forEach((cell, said) => {
+      const label = classes.findIndex(({ name }) => name === cell.parentNode.cells[0].title);
+      const images = row.reduce((sum, { textContent }) => sum + Number(textContent), 0);
+      cell.setAttribute("aria-label", tell(Number(cell.textContent), images, label, said));
+      cell.tabIndex = cell === grid[0][0] ? 0 : -1;
+    }));
+    other.addEventListener("focusin", ({ target }) => light(other, target.parentNode.cells[0], other.tHead.rows[0].cells[target.cellIndex]));
+    other.addEventListener("keydown", (event) => {
+      if (!(event.key in keys)) return;
+      const [down, across] = way(event);
+      const row = grid[clamp(event.target.parentNode.sectionRowIndex + down, grid.length)];
+      margins(other.parentNode, other);
+      enter(row[clamp(event.target.cellIndex - 1 + across, row.length)], event.target);
+      event.preventDefault();
+    });
+  });
   addEventListener("resize", resize);
   readout.textContent = idle();
   arrange("class");
