@@ -34,7 +34,7 @@ def main() -> None:
         photos = np.random.default_rng(0).integers(0, 256, (batch, side, side, 3), np.uint8)
         known: dict[str, Callable[[], object]] = {"PyTorch": partial(subject.scores, photos)}
         for path in sorted(folder.glob("*.onnx")):
-            known[path.name] = partial(onnx_file.answers_of(path, 1), photos)
+            known[path.name] = partial(onnx_file.answers_of(path.read_bytes(), 1), photos)
         seconds: dict[str, list[float]] = {name: [] for name in known}
         for _ in range(WARM + TURNS):
             for name, work in known.items():

@@ -15,7 +15,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import Program, run_program
 
-pytest_plugins = ["tests.helpers.skips"]
+pytest_plugins = ["tests.helpers.skips", "tests.helpers.browser"]
 for number, action in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
     with suppress(ValueError):  # not in the main thread
         signal.signal(number, action)  # nohup and shells in the background ignore them, and what tests start would too

@@ -53,11 +53,16 @@ def cache_folder(root: Path, cache: str | None) -> Path:
         return Path(cache)
     if is_usable(root / BESIDE):
         return root / BESIDE
+    return user_cache() / sha256(str(root.resolve()).encode()).hexdigest()[:16]
+
+
+def user_cache() -> Path:
+    """Return the user's cache folder for leafdist."""
     try:
         home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     except RuntimeError:  # a container's user without $HOME and without an entry in /etc/passwd
         home = Path(gettempdir()) / f"leafdist-{os.geteuid()}"
-    return home / "leafdist" / sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    return home / "leafdist"
 
 
 def ensure_pack(

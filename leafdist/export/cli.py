@@ -8,11 +8,13 @@ from typing import Any
 from leafdist.system import console
 
 FORMATS = ("onnx", "pt2", "safetensors")
+MORE = ("litert", "web")  # written if asked for
 PRECISIONS = ("fp32", "fp16", "int8")
 EXAMPLES = (
     "leafdist export runs/resnet50",
     "leafdist export runs/resnet50 --preprocess --precision fp32,int8",
     "leafdist export runs/resnet50 --formats safetensors --to /srv/models/leaves",
+    "leafdist export runs/resnet50 --formats web",
 )
 
 
@@ -20,13 +22,15 @@ def add(commands: Any) -> None:
     """Add the parser of `export`."""
     export = commands.add_parser(
         "export",
-        help="write ONNX, torch.export and a state dict, with a model card",
+        help="write ONNX, torch.export, LiteRT, a page for browsers, with a model card",
         description="Write a run's best checkpoint for other programs; each file is checked against PyTorch.",
         examples=EXAMPLES,
     )
     export.add_argument("folder", metavar="RUN", type=Path, help="a run folder, such as runs/resnet50")
     export.add_argument("--to", metavar="FOLDER", type=Path, help="folder to write (default: RUN/export)")
-    export.add_argument("--formats", default=",".join(FORMATS), help="formats, separated by commas")
+    export.add_argument(
+        "--formats", default=",".join(FORMATS), help=f"formats, separated by commas: {','.join(FORMATS + MORE)}"
+    )
     export.add_argument("--precision", default="fp32", help=f"precisions of ONNX: {','.join(PRECISIONS)}")
     export.add_argument("--preprocess", action="store_true", help="take uint8 pixels, crop and normalise inside")
     export.add_argument("--data", metavar="ROOT", help="where the split folders are now (default: as in training)")
@@ -36,10 +40,10 @@ def add(commands: Any) -> None:
 
 def export_run(options: argparse.Namespace) -> None:
     """Write the files and print one or two lines per file."""
-    formats = listed("--formats", options.formats, FORMATS)
+    formats = listed("--formats", options.formats, FORMATS + MORE)
     precisions = listed("--precision", options.precision, PRECISIONS)
     from leafdist.distributed.runtime import Runtime
-    from leafdist.export import onnx_file
+    from leafdist.export import litert_file, onnx_file, web_runtime
     from leafdist.export.export import Export, check_folder
     from leafdist.export.sample_photos import Photos
     from leafdist.export.subject import Subject
@@ -48,8 +52,12 @@ def export_run(options: argparse.Namespace) -> None:
     folder = options.to or options.folder / "export"
     find_best(options.folder)
     check_folder(folder)
-    if "onnx" in formats:
+    if {"onnx", "web"} & set(formats):
         onnx_file.check_installed()
+    if "litert" in formats:
+        litert_file.check_installed()
+    if "web" in formats:
+        web_runtime.fetched()
     runtime = Runtime()
     subject = Subject.load(options.folder, options.data, inside=options.preprocess)
     photos = Photos(subject.config.data, subject.classes, runtime, options.calibrate)

@@ -1,16 +1,17 @@
-"""A run for other programs: ONNX, torch.export, a state dict; each checked against PyTorch, with a model card."""
+"""A run for other programs, in each format that is asked for: checked against PyTorch, with a model card."""
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.export import onnx_file, tensors
+from leafdist.export import litert_file, onnx_file, tensors, web_page
 from leafdist.export.agreement import Agreement, Answer, Exported, Judged
 from leafdist.export.model_card import CARD, LABELS, card, is_export
 from leafdist.export.sample_photos import Photos
@@ -20,9 +21,16 @@ from leafdist.system import files
 ONNX = {"fp32": "model.onnx", "fp16": "model-fp16.onnx", "int8": "model-int8.onnx"}
 TENSORS = {"pt2": (tensors.save_program, tensors.open_program), "safetensors": (tensors.save_state, tensors.open_state)}
 LINES = "labels.txt"  # where earlier releases wrote the labels
-FILES = (*ONNX.values(), *(f"model.{name}" for name in TENSORS))
+LITERT, WEB = "model.tflite", "model.html"
+FILES = (*ONNX.values(), *(f"model.{name}" for name in TENSORS), LITERT, WEB)
 AT_ONCE = 64  # photos
 CALM = 0.98  # of the photos to calibrate on; docs/export.md has what that is worth
+
+
+class Opens(Protocol):
+    """Opens the bytes of a network with so many threads: for its scores, or for its marks."""
+
+    def __call__(self, file: bytes, threads: int, *, marks: bool = False) -> Callable[[NDArray[Any]], Scores]: ...
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,13 @@ class Export:
         for name, (write, open_) in TENSORS.items():
             if name in formats:
                 forms.append(Form(f"model.{name}", "fp32", partial(write, subject), partial(open_, subject)))
+        if "litert" in formats:
+            write_litert = partial(litert_file.save, subject)
+            forms.append(self.form(LITERT, "fp32", write_litert, litert_file.answers_of, Path.read_bytes))
+        if "web" in formats:  # in a browser, nobody else crops and normalises
+            whole = replace(subject, inside=True)
+            write_page = partial(web_page.save, whole)
+            forms.append(self.form(WEB, "fp32", write_page, onnx_file.answers_of, web_page.model_in, subject=whole))
         done = [self.keep(form) for form in forms]
         names = json.dumps(subject.classes, indent=1)  # a name may hold anything, ends of lines too
         files.write_text(self.folder / LABELS, f"{names}\n")
@@ -74,13 +89,28 @@ class Export:
             if precision == "int8":
                 onnx_file.quantise(graph, path, self.subject.inputs(self.calm()).numpy())
             else:
-                onnx_file.save(graph, path)
+                path.write_bytes(onnx_file.content(graph))
+
+        return self.form(ONNX[precision], precision, write, onnx_file.answers_of, Path.read_bytes)
+
+    def form(
+        self,
+        name: str,
+        precision: str,
+        write: Callable[[Path], None],
+        answers_of: Opens,
+        read: Callable[[Path], bytes],
+        *,
+        subject: Subject | None = None,
+    ) -> Form:
+        """Return a file whose network `answers_of` opens; `subject`, if another one, prepares its photos."""
+        inputs = (subject or self.subject).inputs
 
         def open_(path: Path, *, marks: bool = False) -> Answer:
-            session = onnx_file.answers_of(path, self.photos.runtime.cpus, marks=marks)
-            return lambda photos: session(self.subject.inputs(photos).numpy())
+            session = answers_of(read(path), self.photos.runtime.cpus, marks=marks)
+            return lambda photos: session(inputs(photos).numpy())
 
-        return Form(ONNX[precision], precision, write, open_, partial(open_, marks=True))
+        return Form(name, precision, write, open_, partial(open_, marks=True))
 
     def calm(self) -> Pixels:
         """Return photos to calibrate on, without the few whose large scores would stretch every range."""

@@ -34,7 +34,7 @@ def card(subject: Subject, exports: Sequence[Exported], origin: str) -> str:
         origin=origin,
         metrics=metrics(found) if found else [],
         apart=found.leaf_disjoint if found else "unknown",
-        graph=next((made.name for made in exports if made.name.endswith((".onnx", ".pt2"))), None),
+        graph=next((made.name for made in exports if made.name.endswith((".onnx", ".pt2", ".tflite"))), None),
         labels=LABELS,
         start=round((int(data.resize) - data.side) / 2),
         moments=[list(values) for values in MEANS.get(data.normalize, ())],

@@ -13,9 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from leafdist.export.subject import Scores, Subject
-from leafdist.runs.facts import Preprocessing
 from leafdist.system.arguments import extra
-from leafdist.system.plain import to_plain
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -52,34 +50,26 @@ def trace(subject: Subject, *, half: bool = False) -> "ModelProto":
             verbose=False,
         )
     assert program is not None
-    facts = {
-        "classes": list(subject.classes),
-        "preprocessing": {**to_plain(Preprocessing.from_config(subject.config.data)), "inside": subject.inside},
-        "temperature": subject.temperature,
-        "checkpoint": subject.meta.sha256,
-    }
-    if subject.refusing:
-        facts["refusal"] = to_plain(subject.refusing.refusal)
     graph = program.model_proto
-    onnx.helper.set_model_props(graph, {key: json.dumps(value) for key, value in facts.items()})
+    onnx.helper.set_model_props(graph, {key: json.dumps(value) for key, value in subject.facts.items()})
     return graph
 
 
-def save(graph: "ModelProto", path: Path) -> None:
-    """Check the graph and write it."""
+def content(graph: "ModelProto") -> bytes:
+    """Check the graph and return it as a file has it."""
     import onnx  # noqa: PLC0415 - an extra
 
     onnx.checker.check_model(graph)
-    path.write_bytes(graph.SerializeToString())
+    return bytes(graph.SerializeToString())
 
 
-def answers_of(path: Path, threads: int, *, marks: bool = False) -> Callable[[NDArray[Any]], Scores]:
+def answers_of(file: bytes, threads: int, *, marks: bool = False) -> Callable[[NDArray[Any]], Scores]:
     """Open a file with onnxruntime on the CPU; return what maps its inputs to scores, or to its marks (B,2)."""
     import onnxruntime  # noqa: PLC0415 - an extra
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = threads, 3
-    session = onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
     if marks:
         return lambda images: np.stack(session.run(list(MARKS), {INPUT: images}), 1)
     return lambda images: session.run([OUTPUT], {INPUT: images})[0]
@@ -92,7 +82,7 @@ def quantise(graph: "ModelProto", path: Path, inputs: NDArray[Any]) -> None:
 
     with TemporaryDirectory(dir=path.parent, prefix=".quantise.") as folder:
         original, prepared = Path(folder, "original.onnx"), Path(folder, "prepared.onnx")
-        save(graph, original)
+        original.write_bytes(content(graph))
         quant_pre_process(original, prepared, skip_symbolic_shape=True)
         quantization.quantize_static(
             prepared,

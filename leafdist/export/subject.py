@@ -16,10 +16,11 @@ from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.evaluation.refusal import with_distance
 from leafdist.export.portable import Portable, Refusable
 from leafdist.runs.evaluations import Refusing, read_calibration, read_refusing
-from leafdist.runs.facts import CheckpointMeta
+from leafdist.runs.facts import CheckpointMeta, Preprocessing
 from leafdist.runs.load import LoadedRun, load_run
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
+from leafdist.system.plain import to_plain
 
 Pixels = NDArray[np.uint8]  # (B,resize,resize,3), as decode gives them
 Scores = NDArray[np.float32]  # (B,classes)
@@ -79,6 +80,18 @@ class Subject:
         """What refusing an answer takes, if the run has it for this checkpoint."""
         calibration, _ = read_calibration(self.record.path, self.meta.sha256)
         return read_refusing(self.record.path, self.meta.sha256) if calibration and calibration.refusal else None
+
+    @property
+    def facts(self) -> dict[str, object]:
+        """What a reader of an exported file alone must know."""
+        preprocessing = to_plain(Preprocessing.from_config(self.config.data))
+        facts: dict[str, object] = {
+            "classes": list(self.classes),
+            "preprocessing": {**preprocessing, "inside": self.inside},
+            "temperature": self.temperature,
+            "checkpoint": self.meta.sha256,
+        }
+        return facts | ({"refusal": to_plain(self.refusing.refusal)} if self.refusing else {})
 
     @cached_property
     def augment(self) -> Augment:

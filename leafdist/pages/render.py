@@ -48,21 +48,24 @@ def render(template: str, **values: object) -> str:
     return _environment().get_template(template).render(values)
 
 
-def render_page(title: str, subtitle: str, above: str, sections: Sequence[Section], *, scripts: bool = True) -> str:
-    """A page in one file that loads nothing: `above` is HTML, sections without a value are left out.
+def render_alone(template: str, styles: Sequence[str], scripts: Sequence[str], **values: object) -> str:
+    """Fill in a page in one file: `style`, `script` and `hash`, by which its policy allows that script and no other."""
+    script = "".join(_asset(name) for name in scripts)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = Markup("\n".join(_asset(name) for name in styles))
+    return render(template, style=style, script=Markup(script), hash=digest, **values)
 
-    The page allows the one script that stands in it, by its hash, and no other.
-    """
-    script = "".join(_asset(name) for name in SCRIPTS) if scripts else ""
-    return render(
+
+def render_page(title: str, subtitle: str, above: str, sections: Sequence[Section], *, scripts: bool = True) -> str:
+    """A page in one file that loads nothing: `above` is HTML, sections without a value are left out."""
+    return render_alone(
         "page.html",
+        STYLES,
+        SCRIPTS if scripts else (),
         title=title,
         subtitle=subtitle,
         above=Markup(above),
         sections=[section for section in sections if section.value is not None],
-        style=Markup("\n".join(_asset(name) for name in STYLES)),
-        script=Markup(script),
-        hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
 
 

@@ -30,12 +30,10 @@ from leafdist.predict.api import load_run
 from leafdist.predict.predictor import Predictor
 from leafdist.runs import checkpoint, load
 from leafdist.runs.checkpoint import load_best
-from leafdist.runs.evaluations import Subspace, write_calibration
-from leafdist.runs.results import Calibration, Refusal
 from leafdist.system import files
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES, draw
-from tests.helpers.untrained import untrained_run
+from tests.helpers.untrained import make_refusing, untrained_run
 
 TEMPERATURE = 1.7
 SCORES = {"macro_f1": 0.3, "balanced_accuracy": 0.2, "top3_accuracy": 1.0}
@@ -51,10 +49,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export of the baseline in every format, calibrated, beside its data."""
     place = tmp_path_factory.mktemp("export")
     made = untrained_run(place / "run", "baseline", CLASSES, crop=48, root=str(leaves(place / "data")))
-    checkpoint, directions = load_best(made)[1].sha256, np.linalg.qr(np.random.default_rng(0).normal(size=(512, 3)))[0]
-    subspace = Subspace(np.full(512, 0.02, np.float32), np.ascontiguousarray(directions.T, np.float32))
-    limits = Calibration(TEMPERATURE, "val", 60, 1.0, 0.9, checkpoint, Refusal(0.9, 0.1, 0.8, 0.95, 2.0, 0.0))
-    write_calibration(made, limits, subspace)
+    make_refusing(made, TEMPERATURE)
     evaluation = {"split": "test", "images": 36, "correct": 12, "accuracy": 1 / 3, "interval": [0.2, 0.5]}
     rows = {name: {"images": 12, "precision": 0.5, "recall": 0.25, "f1": 1 / 3} for name in CLASSES}
     files.write_json(made / "eval-test.json", evaluation | SCORES | {"classes": rows, "data": "d" * 64})

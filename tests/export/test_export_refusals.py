@@ -43,7 +43,7 @@ def test_missing_extra_says_how_to_install(
     assert "ONNX needs onnxsomething: pip install -e " in lines[0]
 
 
-@pytest.mark.parametrize(("flag", "value"), [("--formats", "onnx,tflite"), ("--precision", "int4")])
+@pytest.mark.parametrize(("flag", "value"), [("--formats", "onnx,tflight"), ("--precision", "int4")])
 def test_unknown_format_is_refused_first(flag: str, value: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(run), flag, value]) == 2
     assert "unknown; known are" in capsys.readouterr().err

@@ -36,7 +36,7 @@ SBATCH = {"--gres", "--nodes", "--cpus-per-task", "--time", "--array", "--mem", 
 FENCE = re.compile(r"^```([^\n]*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 SETTING = re.compile(rf"`(?:--)?((?:{'|'.join(SECTIONS)})\.[a-z_]+)(?![a-z_.(/]|\.)")
-FILES = (".py", ".md", ".json", ".yaml", ".jsonl", ".sbatch", ".csv", ".html", ".onnx", ".pt", ".safetensors")
+FILES = (".py", ".md", ".json", ".yaml", ".sbatch", ".csv", ".html", ".onnx", ".pt", ".safetensors", ".tflite")
 
 
 class Block(NamedTuple):

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
 from torch import nn
@@ -11,8 +12,10 @@ from torch import nn
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import Config, ModelConfig, TrainConfig, to_dict
 from leafdist.models.build import build_model
-from leafdist.runs.checkpoint import save_best, tensors_of
+from leafdist.runs.checkpoint import load_best, save_best, tensors_of
+from leafdist.runs.evaluations import Subspace, write_calibration
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.results import Calibration, Refusal
 from leafdist.system import files
 
 HEADS = {512: 0.5, 2048: 0.004}  # deviation by features: classes far from equally likely, and far from certain
@@ -30,6 +33,14 @@ def untrained_run(path: Path, model: str, classes: tuple[str, ...], **data: Any)
     (path / "config.yaml").write_text(yaml.safe_dump(to_dict(config)))
     files.write_json(path / "run.json", {"state": "finished", "starts": [], "data": {}, "classes": list(classes)})
     return path
+
+
+def make_refusing(run: Path, temperature: float) -> None:
+    """Calibrate a baseline, with limits of refusal that no answer is beyond."""
+    checkpoint, directions = load_best(run)[1].sha256, np.linalg.qr(np.random.default_rng(0).normal(size=(512, 3)))[0]
+    subspace = Subspace(np.full(512, 0.02, np.float32), np.ascontiguousarray(directions.T, np.float32))
+    limits = Refusal(0.9, 0.1, 0.8, 0.95, 2.0, 0.0)
+    write_calibration(run, Calibration(temperature, "val", 60, 1.0, 0.9, checkpoint, limits), subspace)
 
 
 def spread(network: nn.Module) -> None:

@@ -16,6 +16,8 @@ FENCES = {  # package: the modules that may import it
     "accelerate": {"leafdist/distributed/runtime.py"},
     "cv2": {"leafdist/masks/cut.py"},
     "cleanlab": {"leafdist/suspects/suspects.py"},
+    "litert_torch": {"leafdist/export/litert_file.py"},
+    "ai_edge_litert": {"leafdist/export/litert_file.py"},
     "onnx": {"leafdist/export/onnx_file.py"},
     "onnxruntime": {"leafdist/export/onnx_file.py"},
     "timm": {"leafdist/models/timm_import.py"},

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Iterator
-from importlib.resources import files
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,19 +12,19 @@ import pytest
 from leafdist.prepare.audit import audit_report
 from leafdist.prepare.audit.audit import audit
 from leafdist.report import write as report
+from tests.helpers.browser import needs_chromium, violations
 from tests.helpers.drawn_run import draw_run
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 WIDTHS = (360, 375, 820, 1440)
 CROPS = ("Apple", "Corn", "Grape", "Pepper,_bell", "Tomato")
 KINDS = ("Spider_mites_Two-spotted_spider_mite_under_the_leaf", "healthy", "rust")
 CLASSES = [f"{crop}___{kind}" for crop in CROPS for kind in KINDS]
 OTHER = "a_run_whose_name_has_no_blank_at_which_a_line_could_break_or_an_end"
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="no chromium: apt-get install chromium")]
+pytestmark = [pytest.mark.slow, needs_chromium]
 
 
 @pytest.fixture(scope="module")
@@ -38,15 +37,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = audit(place / "splitted")
     (run / "audit.html").write_text(audit_report.page(found), encoding="utf-8")
     return run
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install playwright")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -255,11 +245,8 @@ def test_dark_and_print_have_own_colours(browser: "Browser", run: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: "Browser", run: Path, scheme: Any) -> None:
-    axe = files("axe_playwright_python") / "axe.min.js"
     page = browser.new_page(color_scheme=scheme, bypass_csp=True)
     for name in ("report.html", f"report-{OTHER}.html"):
         page.goto((run / name).as_uri())
-        page.add_script_tag(path=str(axe))
-        found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
-        assert [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found["violations"]] == []
+        assert violations(page) == []
     page.close()
