@@ -31,7 +31,7 @@ from leafdist.system import files
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES
 from tests.helpers.programs import Program
-from tests.helpers.untrained import untrained_run
+from tests.helpers.untrained import make_refusing, untrained_run
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_wrong_input_is_one_line(run: Path, tmp_path: Path, capsys: pytest.Captu
 
 
 def test_docs_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    untrained_run(tmp_path / "runs" / "resnet50", "baseline", CLASSES)
+    make_refusing(untrained_run(tmp_path / "runs" / "resnet50", "baseline", CLASSES), 1.7)
     Image.new("RGB", (64, 64), (40, 160, 80)).save(tmp_path / "leaf.jpg")
     monkeypatch.chdir(tmp_path)
     (program,) = re.findall(r"```python\n(.*?)```", (REPO / "docs" / "predict.md").read_text(), re.DOTALL)
