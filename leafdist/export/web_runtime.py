@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from leafdist.data.pack import user_cache
 from leafdist.system import console
@@ -29,16 +30,11 @@ def fetched() -> Path:
     if not path.exists():
         console.say(f"downloading {NAME} {VERSION} with npm (33 MB, once)")
         path.parent.mkdir(parents=True, exist_ok=True)
-        npm = [
-            shutil.which("npm") or "npm",
-            "pack",
-            "--silent",
-            f"{NAME}@{VERSION}",
-            "--pack-destination",
-            str(path.parent),
-        ]
+        npm = [shutil.which("npm") or "npm", "pack", "--silent", f"{NAME}@{VERSION}"]
         try:
-            subprocess.run(npm, check=True, stdout=subprocess.DEVNULL)
+            with TemporaryDirectory(dir=path.parent) as folder:  # a download that is cut off is no package yet
+                subprocess.run(npm, check=True, stdout=subprocess.DEVNULL, cwd=folder)
+                Path(folder, FILE).replace(path)
         except (OSError, subprocess.CalledProcessError) as error:
             way = f"`npm pack {NAME}@{VERSION}` makes that file on any machine with npm: put it at {path}"
             raise ValueError(f"--formats web: {NAME} cannot be downloaded ({error}). {way}") from error

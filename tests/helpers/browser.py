@@ -2,8 +2,10 @@
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +23,20 @@ def browser() -> Iterator["Browser"]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+@contextmanager
+def alone(browser: "Browser", path: Path, own: tuple[str, ...], **options: Any) -> Iterator["Page"]:
+    """Show a page; whatever it complains of, or asks for besides the schemes in `own`, is an error."""
+    context = browser.new_context(**options)
+    page, noise = context.new_page(), list[str]()
+    page.on("console", lambda message: noise.append(message.text))
+    page.on("pageerror", lambda error: noise.append(str(error)))
+    page.on("request", lambda request: noise.append(request.url) if not request.url.startswith(own) else None)
+    page.goto(path.as_uri())
+    yield page
+    context.close()
+    assert noise == [path.as_uri()]
 
 
 def violations(page: "Page") -> list[tuple[str, list[str]]]:

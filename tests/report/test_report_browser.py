@@ -12,7 +12,7 @@ import pytest
 from leafdist.prepare.audit import audit_report
 from leafdist.prepare.audit.audit import audit
 from leafdist.report import write as report
-from tests.helpers.browser import needs_chromium, violations
+from tests.helpers.browser import alone, needs_chromium, violations
 from tests.helpers.drawn_run import draw_run
 
 if TYPE_CHECKING:
@@ -41,16 +41,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def page(browser: "Browser", run: Path) -> Iterator["Page"]:
-    """The report at 1440 pixels; whatever it complains of, or asks the network for, is an error."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page, noise = context.new_page(), list[str]()
-    page.on("console", lambda message: noise.append(message.text))
-    page.on("pageerror", lambda error: noise.append(str(error)))
-    page.on("request", lambda request: noise.append(request.url) if not request.url.startswith("data:") else None)
-    page.goto(address := (run / "report.html").as_uri())
-    yield page
-    context.close()
-    assert noise == [address]
+    """The report at 1440 pixels."""
+    with alone(browser, run / "report.html", ("data:",), viewport={"width": 1440, "height": 900}) as page:
+        yield page
 
 
 def cell(page: "Page", label: int, said: int) -> Any:
