@@ -95,13 +95,13 @@ class Pipeline:
         if draws.effects is not None and settings.blur:
             pixels = effects.blurred(pixels, draws.effects[:, 1:], settings.blur)
         if self.normalize in MEANS:
-            mean, deviation = _moments(self.normalize, pixels.dtype, pixels.device)
+            mean, deviation = (one.view(3, 1, 1) for one in moments(self.normalize, 1, pixels.dtype, pixels.device))
             pixels = pixels.sub_(mean).div_(deviation)
         return pixels if draws.erase is None else effects.erased(pixels, draws.erase, settings.erase)
 
 
 @cache
-def _moments(normalize: str, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each channel (3,1,1); kept, since the host waits for each copy to a device."""
-    mean, deviation = (torch.tensor(values, dtype=dtype, device=device).view(3, 1, 1) for values in MEANS[normalize])
+def moments(normalize: str, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of a row of pixels, (3 width,); kept, since the host waits for each copy to a device."""
+    mean, deviation = (torch.tensor(values, dtype=dtype, device=device).repeat(width) for values in MEANS[normalize])
     return mean, deviation

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from leafdist.average.soup import Tensors, start_of, weighted_mean
 from leafdist.average.statistics_pass import recompute, trained_layers, trains_body
+from leafdist.config.extra_roots import extra_roots
 from leafdist.config.networks import network
 from leafdist.config.schema import AugmentConfig
 from leafdist.data.augment import Augment
@@ -50,6 +51,8 @@ def average(runs: Sequence[Path], out: Path, share: float | None, runtime: Runti
     config, classes = loaded.config, loaded.classes
     # weights are of the loss, which may differ; photos are as evaluation sees them: no masks are needed
     plain = replace(config, optim=replace(config.optim, class_weights="none"), augment=AugmentConfig())
+    if any(Path(root.path).is_file() for root in extra_roots(config.data)):
+        plain = replace(plain, data=replace(config.data, stage=True))
     loaders, photos = open_training(plain, runtime, classes, read_facts(runs[0]).class_map)
     check_photos(runs, photos)
     mixed = soup(runs, metas) if share is None else with_start(runs[0], metas[0], share, runtime)

@@ -41,6 +41,8 @@ def recompute(model: nn.Module, layers: Collection[str], loader: Loader, config:
     epoch 0's planned order, in whole batches where there is one. Returns how many were used; `model` ends in eval mode.
     """
     model.eval()
+    if not layers:
+        return 0
     for name in layers:
         layer = model.get_submodule(name)
         assert isinstance(layer, BatchNorm)
@@ -48,11 +50,9 @@ def recompute(model: nn.Module, layers: Collection[str], loader: Loader, config:
         layer.momentum = None  # the cumulative mean
         layer.train()
     index = loader.source.index
-    photos, size = len(index.main), config.train.batch_size if index.parts else BATCH
-    roots = RootRows.of(config, index, 0) if index.parts else None
-    plan, batches = EpochPlan(photos, size, config.seed, 0, roots=roots), 0
-    if layers:
-        batches = max(1, min(photos, PHOTOS) // size)
+    photos = len(index.main)
+    size, roots = (config.train.batch_size, RootRows.of(config, index, 0)) if index.parts else (BATCH, None)
+    plan, batches = EpochPlan(photos, size, config.seed, 0, roots=roots), max(1, min(photos, PHOTOS) // size)
     augment, used = Augment.from_config(config.data).for_evaluation(), 0
     with torch.no_grad(), runtime.autocast(config.train.precision):
         for batch in loader.batches(plan.share(number) for number in range(batches)):

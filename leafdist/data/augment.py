@@ -1,14 +1,13 @@
 """Flip, crop and normalise a batch on its device, driven by the plan's draws; equal to torchvision's own transforms."""
 
 from dataclasses import dataclass, field
-from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from leafdist.augmentation.backgrounds import redrawn
-from leafdist.augmentation.pipeline import Draws, Pipeline
+from leafdist.augmentation.pipeline import Draws, Pipeline, moments
 from leafdist.config.networks import MEANS
 from leafdist.config.schema import AugmentConfig, DataConfig
 from leafdist.data.plan import DRAWS, Purpose, streams
@@ -51,21 +50,15 @@ class Augment:
         batch, height, width, _ = window.shape
         rows = window.reshape(batch, height, 3 * width).to(torch.get_default_dtype()).div_(255)
         if self.normalize in MEANS:  # over whole rows of pixels, which is several times as fast as over three values
-            mean, deviation = _moments(self.normalize, width, rows.dtype, rows.device)
+            mean, deviation = moments(self.normalize, width, rows.dtype, rows.device)
             rows = rows.sub_(mean).div_(deviation)
         return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
     def _more(self, images: Tensor, draws: Tensor) -> Tensor:
         """All that is drawn; see augmentation/pipeline.py."""
         columns = self._columns(draws)
-        names = {
-            "geometry": Purpose.GEOMETRY,
-            "color": Purpose.COLOR,
-            "effects": Purpose.EFFECTS,
-            "erase": Purpose.ERASE,
-            "trivial": Purpose.TRIVIAL,
-        }
-        parts = {name: columns.get(purpose) for name, purpose in names.items()}
+        purposes = Purpose.GEOMETRY, Purpose.COLOR, Purpose.EFFECTS, Purpose.ERASE, Purpose.TRIVIAL
+        parts = {purpose.name.lower(): columns.get(purpose) for purpose in purposes}
         side = self.crop or images.shape[1]
         pipeline = Pipeline(self.more, side, self.hflip, self.vflip, self.normalize)
         photos = images if pipeline.moves else self.window(images, draws)
@@ -119,10 +112,3 @@ class Augment:
     def for_evaluation(self) -> "Augment":
         """The same crop and normalisation, without what is drawn."""
         return Augment(crop=self.crop, normalize=self.normalize)
-
-
-@cache
-def _moments(normalize: str, width: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of a row of pixels, (3 width,); kept, since the host waits for each copy to a device."""
-    mean, deviation = (torch.tensor(values, dtype=dtype, device=device).repeat(width) for values in MEANS[normalize])
-    return mean, deviation

@@ -16,7 +16,7 @@ from leafdist.data.loader import moved
 from leafdist.data.names import Names
 from leafdist.data.open import check_here
 from leafdist.data.pack import cache_folder, ensure_pack
-from leafdist.data.quarantine import set_bad_aside
+from leafdist.data.quarantine import screen
 from leafdist.data.stage import stage_pack
 from leafdist.data.walk import photos_below
 from leafdist.distributed.memory import memory_for
@@ -63,9 +63,7 @@ def find_backgrounds(config: Config, workers: int, say: Say = print) -> Index:
         stamp.update(line + b"\t%d\n" % status.st_mtime_ns)
     labels = np.zeros(len(names), np.int16)  # all of one class without a name
     index = Index(folder, ("",), names, labels, digest.hexdigest(), stamp.hexdigest())
-    if config.data.on_corrupt == "error":  # packing names the photo that cannot be read
-        return index
-    return set_bad_aside(index, cache_folder(folder, config.data.cache), workers, say, config.data.max_pixels)
+    return screen(index, config.data, cache_folder(folder, config.data.cache), workers, say)
 
 
 def pack_backgrounds(config: Config, index: Index, workers: int, say: Say = print) -> Path:

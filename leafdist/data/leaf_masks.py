@@ -48,7 +48,9 @@ def find_masks(index: Index, data: DataConfig) -> Path:
         faults.append(fault)
     cache = ("--cache", data.cache) if data.cache else ()
     fit = ("--fit", data.fit) if data.fit != DataConfig.fit else ()
-    command = console.command("leafdist", "masks", root, "--resize", data.resize, *fit, *cache)
+    bad = ("--on-corrupt", "quarantine") if data.on_corrupt == "quarantine" else ()
+    limit = ("--max-pixels", data.max_pixels) if data.max_pixels != DataConfig.max_pixels else ()
+    command = console.command("leafdist", "masks", root, "--resize", data.resize, *fit, *cache, *bad, *limit)
     older = [other for other in path.parent.glob(f"{mask_family(index, data)}-*.json") if is_readable(other)]
     why = "those there are of other photos" if older and not path.exists() else faults[0]
     raise ValueError(f"no masks of the leaves in {index.folder} at {data.resize} pixels ({why}). Run `{command}`")

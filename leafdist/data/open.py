@@ -19,7 +19,7 @@ from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
 from leafdist.data.photo_facts import DataFacts, Origin, SplitFacts
 from leafdist.data.photos import in_words, list_classes
-from leafdist.data.quarantine import set_bad_aside
+from leafdist.data.quarantine import screen
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.data.stage import stage, stage_pack
 from leafdist.distributed.runtime import Runtime
@@ -88,8 +88,7 @@ def open_sources(
                 check_split(root, split)
                 known = list_classes(root / split)
             found[split] = open_index(root, split, known, folder, runtime.say)
-            if data.on_corrupt == "quarantine":
-                found[split] = set_bad_aside(found[split], folder, cpus, runtime.say, data.max_pixels)
+            found[split] = screen(found[split], data, folder, cpus, runtime.say)
         return found
 
     def pack_all() -> dict[str, Path]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leafdist.config.schema import DataConfig
 from leafdist.data.cache import Say, is_readable, write_header
 from leafdist.data.decode import DECODER, LIMIT, decode
 from leafdist.data.index import Index, SetAside
@@ -18,6 +19,11 @@ from leafdist.system import processes as children
 from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
 
 BLOCK = 256  # photos per task
+
+
+def screen(index: Index, data: DataConfig, cache: Path, workers: int, say: Say = print) -> Index:
+    """Return the index as `data.on_corrupt` wants it: whole, or as `set_bad_aside` leaves it. Raises ValueError."""
+    return index if data.on_corrupt == "error" else set_bad_aside(index, cache, workers, say, data.max_pixels)
 
 
 def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print, max_pixels: int = LIMIT) -> Index:

@@ -35,12 +35,12 @@ def obey_labels(index: "Index", say: Callable[[str], object] | None = None) -> "
             )
         return index
     rows = read_labels(file)
-    check_targets(rows, index.classes)
     with ThreadPoolExecutor(LOOKERS) as pool:
         sides = list(pool.map(lambda row: _split_of(row, root), rows))
     if say and split == "train" and (test := sum(side == "test" for side in sides)):
         say(f"{file}: passed over {counted(test, 'row')} of test, which is judged as it lies")
     here = _by_photo([row for row, side in zip(rows, sides, strict=True) if side == split])
+    check_targets(list(here.values()), index.classes)
     changed = _apply(index, here, root)
     if empty := [name for label, name in enumerate(index.classes) if label not in changed.labels]:
         raise ValueError(f"{file} leaves no photo of {empty[0]!r} in {split}. Keep one there, or split again")

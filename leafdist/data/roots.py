@@ -9,6 +9,7 @@ import numpy as np
 from leafdist.config.extra_roots import MEAN, WORST, extra_roots, rows_of_roots
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.background_photos import open_backgrounds
+from leafdist.data.folds import fold_name, fold_numbers
 from leafdist.data.index import Index
 from leafdist.data.leaf_masks import digest_of, find_masks
 from leafdist.data.loader import Loader
@@ -90,10 +91,19 @@ def epoch_rows(config: Config, photos: int) -> int:
 
 def open_root(data: DataConfig, runtime: Runtime) -> dict[str, Source]:
     """Open train of a root, and val if it is there, each with the classes that it has. Raises ValueError."""
+    runtime.once(lambda: check_root(Path(data.root), staged=data.stage))
     found = open_sources(data, ("train",), runtime, own_classes=True)
     root = found["train"].index.folder.parent  # an archive is unpacked by now
     has_val = runtime.once((root / "val").is_dir)
     return found | (open_sources(data, ("val",), runtime, own_classes=True) if has_val else {})
+
+
+def check_root(root: Path, *, staged: bool) -> None:
+    """Raises ValueError for folds, of which `data.fold` names none here, and for an archive that nothing unpacks."""
+    if fold_numbers(root):
+        raise ValueError(f"data.extra: {root} holds folds. Name the folder of one, such as {root / fold_name(0)}")
+    if root.is_file() and not staged:
+        raise ValueError(f"data.extra: {root} is a file. An archive is unpacked on each node with data.stage=true")
 
 
 def adopt(source: Source, classes: tuple[str, ...], renamed: dict[str, str] | None, runtime: Runtime) -> None:

@@ -19,8 +19,9 @@ from leafdist.data.cache import Say
 from leafdist.data.decode import LIMIT, Fit
 from leafdist.data.index import Index, scan
 from leafdist.data.labels import NAME
+from leafdist.data.layouts import check_split
 from leafdist.data.pack import BESIDE, PACK, cache_folder, check, ensure_pack, family
-from leafdist.data.photos import below_single_folders
+from leafdist.data.photos import SPLITS, below_single_folders, list_classes
 from leafdist.system import console, files, plain, signals
 from leafdist.system.archive import Archive
 from leafdist.system.unpack import unpack
@@ -112,10 +113,13 @@ def stage_pack(
 
 
 def scan_all(root: Path) -> dict[str, Index]:
-    """Scan every split of a folder. Raises ValueError where there is none for training."""
-    train = scan(root, "train")
-    others = [split for split in ("val", "test") if (root / split).exists()]
-    return {"train": train} | {split: scan(root, split, train.classes) for split in others}
+    """Scan every split of a folder, each with the classes that it has: whether these fit, `open_sources` says.
+
+    Raises ValueError where there is none for training.
+    """
+    check_split(root, "train")
+    splits = [split for split in SPLITS if (root / split).exists()]
+    return {split: scan(root, split, list_classes(root / split)) for split in splits}
 
 
 def key(source: Path, indexes: dict[str, Index]) -> str:

@@ -12,15 +12,14 @@ from leafdist.data.loader import Loader
 from leafdist.data.open import has_split, loaders_of, open_loaders, open_sources
 from leafdist.data.pack import cache_folder
 from leafdist.data.photos import folders_in, list_classes
-from leafdist.data.quarantine import set_bad_aside
-from leafdist.data.their_classes import UNKNOWN, match, none_known, photos_unknown, relabelled
+from leafdist.data.quarantine import screen
+from leafdist.data.their_classes import match, none_known, photos_unknown, relabelled
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.evaluations import read_evaluation
-from leafdist.runs.facts import RunFacts, read_facts
+from leafdist.runs.facts import read_facts
 from leafdist.runs.layout import FOUR_VIEWS, RunLayout
 from leafdist.runs.load import LoadedRun
 from leafdist.runs.results import Evaluation
-from leafdist.system.plain import read
 
 
 @dataclass(frozen=True)
@@ -33,25 +32,18 @@ class Mismatch:
 
 def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     """Whether `data.root` holds what the run was trained on, by the digest of its val photos."""
-    if not has_split(data, "val", runtime):
-        return False
-    trained_on = runtime.once(lambda: _trained_on(run))
-    if not trained_on:
-        return False
-    if Path(data.root).is_file():
-        return open_loaders(data, ("val",), runtime)["val"].source.index.digest == trained_on
-    return trained_on in runtime.once(lambda: _digests(data, runtime))
+    trained_on = runtime.once(lambda: _trained_on(run, "val")) if has_split(data, "val", runtime) else set[str]()
+    if trained_on and Path(data.root).is_file():
+        return open_loaders(data, ("val",), runtime)["val"].source.index.digest in trained_on
+    return bool(trained_on) and not trained_on.isdisjoint(runtime.once(lambda: _digests(data, runtime, "val")))
 
 
 def is_extra(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     """Whether `data.root` is a root of the run's `data.extra`, by the digest of the photos that it was trained on."""
-    root = Path(data.root)
-    trained_on = runtime.once(
-        lambda: {f.digest for name, f in read_facts(run).data.items() if name.startswith("train@")}
-    )
-    if not trained_on or root.is_file() or not has_split(data, "train", runtime):
+    if Path(data.root).is_file() or not has_split(data, "train", runtime):
         return False
-    return not trained_on.isdisjoint(runtime.once(lambda: _digests(data, runtime, "train")))
+    trained_on = runtime.once(lambda: _trained_on(run, "train@"))
+    return bool(trained_on) and not trained_on.isdisjoint(runtime.once(lambda: _digests(data, runtime, "train")))
 
 
 def renamed_in(loaded: LoadedRun, runtime: Runtime) -> dict[str, str] | None:
@@ -76,25 +68,26 @@ def renamed_in(loaded: LoadedRun, runtime: Runtime) -> dict[str, str] | None:
     return {theirs: ours for theirs, ours in renamed.items() if theirs not in crossed}
 
 
-def _trained_on(run: Path) -> str | None:
-    """The digest of the val photos that run.json names; None for a run of which only best/ is here."""
-    path = RunLayout(run).facts
-    val = read(RunFacts, path).data.get("val") if path.exists() else None
-    return val.digest if val else None
+def _trained_on(run: Path, part: str) -> set[str]:
+    """Digests in run.json of `val`, or of `train@` of all extra roots; none for a run of which only best/ is here."""
+    parts = read_facts(run).data.items()
+    return {found.digest for name, found in parts if name == part or (part[-1] == "@" and name.startswith(part))}
 
 
-def _digests(data: DataConfig, runtime: Runtime, split: str = "val") -> list[str]:
+def _digests(data: DataConfig, runtime: Runtime, split: str) -> list[str]:
     """Digests of the photos of `split` in the folder `data.root`, without those that training would set aside.
 
     The first one is of the photos as labels.tsv beside them says, which may be younger than the run; the other without.
+    Empty where no run can have been trained on them.
     """
     root = fold_root(Path(data.root), data.fold)
-    classes = list_classes(root / split) if split == "train" else None  # of another root perhaps a single one
-    indexes = [scan(root, split, classes), scan_facts(root, split, classes)[0]]
-    if data.on_corrupt == "quarantine":
+    try:
+        classes = list_classes(root / split) if split == "train" else None  # of another root perhaps a single one
+        indexes = [scan(root, split, classes), scan_facts(root, split, classes)[0]]
         cache = cache_folder(root, data.cache)
-        indexes = [set_bad_aside(one, cache, runtime.cpus, runtime.say, data.max_pixels) for one in indexes]
-    return [index.digest for index in indexes]
+        return [screen(index, data, cache, runtime.cpus, runtime.say).digest for index in indexes]
+    except ValueError:  # other photos, which need not do for training
+        return []
 
 
 def open_elsewhere(
@@ -114,11 +107,11 @@ def open_elsewhere(
     loader = loaders_of(data, open_sources(data, (split,), runtime, own_classes=True), runtime)[split]
     index = loader.source.index
     labels = match(index.classes, classes, renamed)
-    if (labels == UNKNOWN).all():
-        raise none_known(index, classes)
     unknown = photos_unknown(index, labels)
     absent = [name for label, name in enumerate(classes) if label not in labels]
     loader.source.index = relabelled(index, classes, labels)
+    if not loader.source.index.known:
+        raise none_known(index, classes)
     return loader, Mismatch(unknown, absent)
 
 

@@ -97,7 +97,7 @@ def sure(confidence: Floats, hits: NDArray[np.bool_], wanted: float) -> tuple[fl
     values, right = confidence[order], np.cumsum(hits[order])
     count = np.arange(1, len(values) + 1)
     last = np.append(values[1:] != values[:-1], True)  # photos of one confidence go together
-    enough = np.flatnonzero((right >= wanted * count) & last)
+    enough = np.flatnonzero((right >= wanted * count - 1e-9) & last)  # 0.55 * 100 is above 55
     if not len(enough):
         return NEVER, 0.0, None
     row = enough[-1]

@@ -6,6 +6,7 @@ background of the leaf's own class is due to the cutting, what is lost besides o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,9 @@ from leafdist.data.swapped_source import SwappedSource, pairs
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.assess import Request, load_everywhere
 from leafdist.evaluation.evaluate import Judging, evaluate
+from leafdist.evaluation.fitted import unless_read_only
 from leafdist.evaluation.intervals import wilson
+from leafdist.evaluation.other_photos import is_own
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.results import RESAMPLES, Interval
 from leafdist.system import console, files
@@ -85,15 +88,21 @@ def assess_swaps(runs: Sequence[Path], request: Request, runtime: Runtime) -> No
     if runtime.is_main:
         show(found)
     for run, one in found.items():
-        path = RunLayout(request.folder(run)).swap(one.split)
-        runtime.once(lambda path=path, one=one: files.write_json(path, to_plain(one)))  # type: ignore[misc]
-        runtime.say(f"wrote {path}")
+        folder = request.folder(run)
+        path = RunLayout(folder).swap(one.split)
+        if runtime.once(partial(unless_read_only, folder, partial(files.write_json, path, to_plain(one)))):
+            runtime.say(f"wrote {path}")
 
 
 def swap(run: Path, request: Request, runtime: Runtime) -> Swap:
     """Judge the split's photos with trusted masks three times: plain, and with the two kinds of background."""
     loaded = load_everywhere(run, runtime, request.root)
     config, classes, split = loaded.config, loaded.classes, request.split
+    if request.root and not request.to and not is_own(run, config.data, runtime):
+        raise ValueError(
+            f"--swap --data {request.root}: {RunLayout(run).swap(split)} is of the run's own photos. Name another "
+            "folder for these with --to"
+        )
     source = open_sources(config.data, (split,), runtime, classes)[split]
     index = source.index
     path = runtime.once_per_node(lambda: find_masks(index, config.data))
@@ -104,7 +113,8 @@ def swap(run: Path, request: Request, runtime: Runtime) -> Swap:
     if len(np.unique(labels)) < 2:
         raise ValueError(f"{index.folder}: fewer than two classes have photos with a trusted mask: nothing to swap")
     own, other = pairs(labels, config.seed)
-    augment, judging = Augment.from_config(config.data).for_evaluation(), Judging(config.train.precision)
+    augment = Augment.from_config(config.data).for_evaluation()
+    judging = Judging(config.train.precision, config.crop_seed)
     predicted = []
     for behind in (None, rows[own], rows[other]):
         loader = Loader(SwappedSource(source, masks, rows, behind), runtime.device, 0, watchdog=runtime.watchdog)

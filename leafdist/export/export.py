@@ -60,7 +60,7 @@ class Export:
         self.expected = subject.scores(self.sample)
 
     def run(self, formats: Sequence[str], precisions: Sequence[str]) -> list[Exported]:
-        """Write all, then the card; remove files that an earlier export left and this one did not write."""
+        """Write each, and the card of all so far: what fails later leaves an export. Remove files of an earlier one."""
         subject = self.subject
         forms = [self.onnx(precision) for precision in precisions if "onnx" in formats]
         for name, (write, open_) in TENSORS.items():
@@ -73,10 +73,12 @@ class Export:
             whole = replace(subject, inside=True)
             write_page = partial(web_page.save, whole)
             forms.append(self.form(WEB, "fp32", write_page, onnx_file.answers_of, web_page.model_in, subject=whole))
-        done = [self.keep(form) for form in forms]
         names = json.dumps(subject.classes, indent=1)  # a name may hold anything, ends of lines too
         files.write_text(self.folder / LABELS, f"{names}\n")
-        files.write_text(self.folder / CARD, card(subject, done, self.origin))
+        done = list[Exported]()
+        for form in forms:
+            done.append(self.keep(form))
+            files.write_text(self.folder / CARD, card(subject, done, self.origin))
         for name in {*FILES, LINES} - {made.name for made in done}:
             (self.folder / name).unlink(missing_ok=True)
         return done

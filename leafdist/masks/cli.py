@@ -18,6 +18,8 @@ def add(commands: Any) -> None:
     masks.add_argument("root", metavar="ROOT", type=Path, help="folder with {train,val,test}/<class>/<photo>")
     masks.add_argument("--resize", type=int, default=64, help="pixels per side, as data.resize in training")
     masks.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="how a photo becomes square")
+    masks.add_argument("--on-corrupt", choices=("error", "quarantine"), default="error", help="as data.on_corrupt")
+    masks.add_argument("--max-pixels", type=int, default=DataConfig.max_pixels, help="as data.max_pixels")
     masks.add_argument("--cache", metavar="FOLDER", help="folder of the packs (default: beside the photos)")
     masks.add_argument("--html", metavar="FILE", type=Path, help="write a page with outlines of each class")
     masks.set_defaults(run=make_masks)
@@ -34,16 +36,20 @@ def make_masks(options: argparse.Namespace) -> None:
         raise ValueError(f"--resize {options.resize}: must be at least 1")
     from leafdist.data.folds import fold_root
     from leafdist.data.index import scan
+    from leafdist.data.pack import cache_folder
+    from leafdist.data.quarantine import screen
     from leafdist.masks.outline_page import headline, page
     from leafdist.masks.split_masks import ensure_masks
     from leafdist.system.processes import usable_cores
 
     fold_root(options.root, None)  # refuses a folder of folds: masks belong to one of them
-    data = DataConfig(root=str(options.root), resize=options.resize, fit=options.fit, cache=options.cache)
-    classes = scan(options.root, "train").classes
-    names = ["train", "val"] + ["test"] * (options.root / "test").is_dir()
-    indexes = [scan(options.root, name, classes) for name in names]
-    splits = [ensure_masks(index, data, usable_cores()) for index in indexes]
+    root, cores, chosen = options.root, usable_cores(), ("resize", "fit", "cache", "on_corrupt", "max_pixels")
+    data = DataConfig(root=str(root), **{name: getattr(options, name) for name in chosen})
+    classes = scan(root, "train").classes
+    names = ["train", "val"] + ["test"] * (root / "test").is_dir()
+    indexes = [scan(root, name, classes) for name in names]
+    cache = cache_folder(root, options.cache)
+    splits = [ensure_masks(screen(index, data, cache, cores, console.say_aside), data, cores) for index in indexes]
     shares = zip(*(split.by_class for split in splits), strict=True)
     rows = [(name, *(f"{kept}/{every}" for kept, every in each)) for name, each in zip(classes, shares, strict=True)]
     console.table(("class", *(split.index.folder.name for split in splits)), rows, shrink="class")

@@ -46,7 +46,7 @@ def ensure_masks(index: Index, data: DataConfig, workers: int) -> SplitMasks:
                 console.say_aside(f"masking {len(index)} photos of {index.folder} into {path} ({fault})")
                 prune(folder, name)
                 side = int(data.resize)
-                work = partial(mask_of, side=side, fit=data.fit)
+                work = partial(mask_of, side=side, fit=data.fit, max_pixels=data.max_pixels)
                 write_rows(path, index, work, mask_header(index, data), row=side**2, workers=workers, doing="masking")
     except children.HelperKilledError as error:
         raise ValueError(f"{index.folder} cannot be masked: {error}. Ask for more memory or fewer cores") from error
@@ -55,7 +55,7 @@ def ensure_masks(index: Index, data: DataConfig, workers: int) -> SplitMasks:
     return SplitMasks(path, index, trusted(RowsOfMasks(path, len(index), int(data.resize))))
 
 
-def mask_of(photo: str, side: int, fit: Fit) -> NDArray[np.uint8]:
+def mask_of(photo: str, side: int, fit: Fit, max_pixels: int) -> NDArray[np.uint8]:
     """Mask a photo: (side,side) uint8, leaf throughout where the mask is not to be trusted."""
-    found = cut_leaf(decode(photo, WORK, fit))
+    found = cut_leaf(decode(photo, WORK, fit, max_pixels))
     return np.full((side, side), LEAF, np.uint8) if found.doubts else softened(found.mask, side)

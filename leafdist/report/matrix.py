@@ -40,7 +40,7 @@ def matrix(contents: Contents, pictures: Pictures) -> Matrix | None:
     ]
     photos = _photos(answers) if answers else {}
     pairs = [(pair, _pictures(contents, pair, pictures)) for pair in result.confused[:PAIRS]]
-    return Matrix(result, pairs, {"classes": classes, "photos": photos, "listed": LISTED}, contents.on_roots)
+    return Matrix(result, pairs, {"classes": classes, "photos": photos}, contents.on_roots)
 
 
 def _photos(answers: Answers) -> Photos:

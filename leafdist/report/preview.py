@@ -19,11 +19,13 @@ from leafdist.data.decode import decode
 from leafdist.data.folds import fold_name, fold_root
 from leafdist.data.index import scan
 from leafdist.data.leaf_masks import find_masks
+from leafdist.data.pack import cache_folder
 from leafdist.data.photos import list_classes, list_images
 from leafdist.data.plan import EpochPlan, streams
+from leafdist.data.quarantine import screen
 from leafdist.data.source import RowsOfMasks
 from leafdist.pages.pictures import Picture, picture
-from leafdist.system import files
+from leafdist.system import console, files
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
 
@@ -74,12 +76,14 @@ def augmented(config: Config, train: Path) -> NDArray[np.uint8]:
 
 def _behind(config: Config, train: Path, names: Sequence[str]) -> tuple[Tensor, Tensor | None]:
     """Find the masks of photos (n,side,side), and the photos of `augment.background_folder`. Raises ValueError."""
-    index, side, backgrounds = scan(train.parent, train.name), int(config.data.resize), None
-    rows, masks = {name: row for row, name in enumerate(index.names)}, find_masks(index, config.data)
+    data, cores, side, backgrounds = config.data, usable_cores(), int(config.data.resize), None
+    packs = cache_folder(train.parent, data.cache)
+    index = screen(scan(train.parent, train.name), data, packs, cores, console.say_aside)
+    rows, masks = {name: row for row, name in enumerate(index.names)}, find_masks(index, data)
     mine = RowsOfMasks(masks, len(index), side).read(np.array([rows.get(name, len(index)) for name in names]))
     if config.augment.background_folder is not None:
-        others = find_backgrounds(config, usable_cores())
-        backgrounds = rows_of(pack_backgrounds(config, others, usable_cores()), len(others), side)
+        others = find_backgrounds(config, cores, console.say_aside)
+        backgrounds = rows_of(pack_backgrounds(config, others, cores, console.say_aside), len(others), side)
     return torch.from_numpy(mine), backgrounds
 
 

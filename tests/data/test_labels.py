@@ -1,6 +1,7 @@
 """labels.tsv beside a split: photos of train and val move or go, and whoever resumes is told."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,16 @@ def test_rows_of_absent_splits_pass(photos: Path) -> None:
     write(photos, [(f"val/{B}/999.png", "drop", "")])
     with pytest.raises(ValueError, match="holds no photo"):
         scan(photos, "val")
+
+
+def test_val_of_fewer_classes_passes(photos: Path) -> None:
+    """As in a root of data.extra: whether a row of train names a class is not for val to say."""
+    shutil.rmtree(photos / "val" / C)
+    write(photos, [(f"train/{A}/001.png", "move", C)])
+    assert len(scan(photos, "val", [A, B])) == 6
+    write(photos, [(f"val/{A}/001.png", "move", C)])
+    with pytest.raises(ValueError, match="which is no class here"):
+        scan(photos, "val", [A, B])
 
 
 def test_labels_beside_folds_are_refused(photos: Path) -> None:

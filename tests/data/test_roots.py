@@ -195,6 +195,12 @@ def test_wrong_maps_are_refused(message: str, lab: Path) -> None:
 
 
 def test_roots_that_fit_badly_are_refused(lab: Path) -> None:
+    Path("field/fold-0").mkdir()
+    with pytest.raises(ValueError, match=r"data.extra: field holds folds. Name .* field/fold-0"):
+        opened(lab)
+    Path("field/fold-0").rmdir()
+    with pytest.raises(ValueError, match=r"data.extra: map.tsv is a file"):
+        opened(lab, extra=["map.tsv:0.25"])
     Path("field/val").rename("field/test")
     assert list(opened(lab)[0]) == ["train", "val"], "val may be absent"
     with pytest.raises(ValueError, match=r"train.select=worst_root: no root of data.extra has a folder val"):

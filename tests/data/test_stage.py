@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,6 +49,13 @@ def test_copy_equals_source_and_is_reused(kind: str, photos: Path) -> None:
     again = staged(source)
     assert again[0] == root
     assert re.match(r"found [^\n]* staged in [^\n]*$", "\n".join(again[1]))
+
+
+def test_splits_may_differ_in_classes(tmp_path: Path) -> None:
+    """As those of a root of data.extra may; of data.root the training says it."""
+    root = draw(tmp_path / "field", {"train": 2, "val": 1}, classes=CLASSES[:2])
+    shutil.rmtree(root / "val" / CLASSES[0])
+    assert tree(staged(root)[0]) == tree(root)
 
 
 @each_source

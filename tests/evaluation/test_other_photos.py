@@ -11,7 +11,7 @@ from leafdist.data.index import scan
 from leafdist.data.photo_facts import SplitFacts
 from leafdist.data.their_classes import UNKNOWN, match
 from leafdist.distributed.runtime import Runtime
-from leafdist.evaluation.other_photos import is_extra, name_of, open_elsewhere, renamed_in
+from leafdist.evaluation.other_photos import is_extra, is_own, name_of, open_elsewhere, renamed_in
 from leafdist.runs.checkpoint import load_best, save_best
 from leafdist.runs.evaluations import write_evaluation
 from leafdist.runs.facts import RunFacts, write_facts
@@ -50,6 +50,10 @@ def test_trained_root_is_known_by_photos(photos: Path, tmp_path: Path) -> None:
     assert is_extra(tmp_path, data, Runtime())
     (photos / "train" / CLASSES[2] / "000.png").unlink()
     assert not is_extra(tmp_path, data, Runtime())
+    write_facts(tmp_path, RunFacts(data={"val": SplitFacts(9, scan(photos, "val").digest)}))
+    assert is_own(tmp_path, data, Runtime())
+    (photos / "val" / "nothing in it").mkdir()
+    assert not is_own(tmp_path, data, Runtime()), "what training would refuse may be judged"
 
 
 def test_one_class_is_enough_elsewhere(tmp_path: Path) -> None:
@@ -58,6 +62,10 @@ def test_one_class_is_enough_elsewhere(tmp_path: Path) -> None:
     loader, mismatch = open_elsewhere(data, "train", Runtime(), CLASSES)
     assert loader.source.index.labels.tolist() == [1, 1]
     assert mismatch.absent == [CLASSES[0], CLASSES[2]]
+    (field / "test" / CLASSES[0]).mkdir(parents=True)
+    (field / "train" / CLASSES[1]).rename(field / "test" / "Lily")
+    with pytest.raises(ValueError, match=r"none of its folders"):  # which holds a photo
+        open_elsewhere(data, "test", Runtime(), CLASSES)
 
 
 def test_class_map_is_for_trained_roots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

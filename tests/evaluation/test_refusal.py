@@ -94,6 +94,7 @@ def test_lowest_confidence_that_is_enough() -> None:
     assert refusal.sure(confidence, hits, 0.9) == (0.7, 0.5, 1.0)
     assert refusal.sure(confidence, hits, 0.5) == (0.0, 1.0, 4 / 6)
     assert refusal.sure(confidence, ~hits, 0.9) == (refusal.NEVER, 0.0, None)
+    assert refusal.sure(np.full(100, 0.5), np.arange(100) < 55, 0.55) == (0.0, 1.0, 0.55), "0.55 * 100 > 55 in floats"
     never = Refusal(0.9, refusal.NEVER, 0.0, None, 1.0, 0.0)
     assert "every answer is refused" in refusal.in_words(never, "run")
     marks = np.array([0.9, 0.5, 0.9, np.nan]), np.array([0.1, 0.1, 0.3, np.nan])

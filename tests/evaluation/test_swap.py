@@ -17,7 +17,7 @@ from leafdist.evaluation.assess import Request
 from leafdist.evaluation.swap_scores import Answers, ClassSwap, Share, assess_swaps, difference
 from leafdist.runs.header import read_meta
 from tests.helpers.painted_masks import paint_masks
-from tests.helpers.photos import CLASSES
+from tests.helpers.photos import CLASSES, draw
 from tests.helpers.untrained import untrained_run
 
 LABELS = np.array([2, 0, 1, 0, 2, 2, 0, 3])
@@ -78,6 +78,12 @@ def test_run_is_judged_on_other_backgrounds(run: Path, photos: Path, capsys: pyt
         assert sum(one["other"] for one in found[kind].values()) == found["total"]["other"]
     assert found["plain"]["value"] == found["total"]["plain"] / 6
     said = capsys.readouterr().out
+    field = draw(run.parent / "field", {"test": 3}, side=32)
+    paint_masks(field, side, "test")
+    with pytest.raises(ValueError, match=r"swap-test.json is of the run's own photos. Name another folder"):
+        assess_swaps([run], Request(root=str(field)), runtime)
+    assess_swaps([run], Request(root=str(field), to=run.parent / "swaps"), runtime)
+    assert (run.parent / "swaps" / "run" / "swap-test.json").exists()
     assert "6 of 9 photos, those with a trusted mask" in said
     assert f"{found['drop']['value']:.4f}" in said
 

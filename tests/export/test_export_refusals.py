@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from leafdist.__main__ import main
-from leafdist.export import onnx_file
+from leafdist.export import export, onnx_file
 from tests.helpers.photos import CLASSES
 from tests.helpers.untrained import untrained_run
 
@@ -47,3 +47,18 @@ def test_missing_extra_says_how_to_install(
 def test_unknown_format_is_refused_first(flag: str, value: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", str(run), flag, value]) == 2
     assert "unknown; known are" in capsys.readouterr().err
+
+
+def test_export_that_failed_can_be_repeated(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command, folder = ["export", str(run), "--formats", "pt2,safetensors"], run / "export"
+    with monkeypatch.context() as patch:
+        patch.setitem(export.TENSORS, "safetensors", (full_disk, export.TENSORS["safetensors"][1]))
+        assert main(command) == 2
+    assert (folder / "model.pt2").exists()
+    assert "model.safetensors" not in (folder / "README.md").read_text()
+    assert main(command) == 0
+    assert "model.safetensors" in (folder / "README.md").read_text()
+
+
+def full_disk(*_: object) -> None:
+    raise ValueError("no room")

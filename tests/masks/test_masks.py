@@ -1,5 +1,6 @@
 """`leafdist masks` on drawn photos: the leaf without its shadow, doubts where there is no leaf on a table, the page."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ from leafdist.__main__ import main
 from leafdist.config.schema import DataConfig
 from leafdist.data.index import scan
 from leafdist.data.leaf_masks import find_masks, trusted
+from leafdist.data.pack import cache_folder
+from leafdist.data.quarantine import screen
 from leafdist.data.source import RowsOfMasks
 from leafdist.masks import cut
 from tests.helpers.photos import CLASSES
@@ -88,7 +91,16 @@ def test_command_masks_all_splits(tmp_path: Path, capsys: pytest.CaptureFixture[
     before = path.stat().st_mtime_ns
     assert main(command[:-2]) == 0
     assert path.stat().st_mtime_ns == before
+    (root / "train" / CLASSES[0] / "0.png").write_bytes(b"no photo")
+    setting, found = ("--on-corrupt", "quarantine"), replace(data, on_corrupt="quarantine")
+    screened = screen(scan(root, "train"), found, cache_folder(root, None), 1)
+    with pytest.raises(ValueError, match=f"{' '.join(setting)}`"):
+        find_masks(screened, found)
+    assert main([*command[:-2], *setting]) == 0
+    find_masks(screened, found)
+    capsys.readouterr()
     (root / "train" / CLASSES[0] / "0.png").unlink()
+    path.touch()
     assert main(command[:-2]) == 0
     assert "masking 5 photos" in capsys.readouterr().err
     assert not path.exists(), "masks of other photos are replaced"
