@@ -9,8 +9,8 @@ from leafdist.config.schema import KEYS, SECTIONS
 HEAD = """# Configuration
 
 Defaults, then `--config FILE`, then flags such as `--optim.lr 3e-4`; `train.py --print_config` prints what comes of it,
-and each run keeps it as `config.yaml`. A resumed run may change the settings with a dot, and train for more
-`train.epochs` unless the schedule is cosine; anything else is refused with a list of what differs.
+and each run keeps it as `config.yaml`. A resumed run may change the settings marked · and raise `train.epochs`,
+unless the schedule is cosine or `augment.mix_off_epochs` is set; anything else is refused with a list of what differs.
 
 A text means the same in a file and as a flag. Numbers are decimal (`30`, `1e-3`); `010`, `0x10`, `1:30` and `1_000` are
 errors. Names are as written (`run.name: 010`); `null` is no value. `~`, `$NAME` and `${NAME}` are expanded in

@@ -15,7 +15,7 @@ Auto = Literal["auto"]
 class RunConfig(Section):
     """The folder of a run, and whether it is resumed."""
 
-    name: str | None = key(None, "the run's folder; null: the config file's name (a sweep: and W&B's id)", kind="name")
+    name: str | None = key(None, "name of the run's folder; null: that of the config file, `run` without one; in a sweep W&B's id is added", kind="name")
     folder: str = key("runs", "folder that holds all runs", kind="path")
     resume: Literal["auto", "never"] = key("auto", "auto: resume the run if it exists; never: refuse an existing run")
 
@@ -27,7 +27,7 @@ class DataConfig(Section):
     root: str = key("splitted", "folder with {train,val,test}/<class>/<photo>", kind="path")
     extra: list[str] = field(
         default_factory=list,
-        metadata={"kind": "path", "help": "further roots, as [ROOT:SHARE], with their shares of every batch"},
+        metadata={"kind": "path", "help": "more split folders, as [ROOT:SHARE], with their shares of a batch"},
     )
     classes: str | None = key(None, "file of `theirs<TAB>ours` lines: classes of data.extra by our names", kind="path")
     fold: int | None = key(None, "number of the val fold, after `leafdist split --folds`; null: no folds", low=0)
@@ -62,7 +62,7 @@ class AugmentConfig(Section):
 
     scale: list[float] | None = key(None, "least and most area of a random resized crop, as shares; null: data.crop's")
     ratio: list[float] = field(
-        default_factory=lambda: [0.75, 1.333], metadata={"help": "least and most width by height of that crop"}
+        default_factory=lambda: [0.75, 1.333], metadata={"help": "least and most width/height of that crop"}
     )
     rotate: float = key(0.0, "most degrees of a rotation", low=0, high=180)
     color: float = key(0.0, "most change of brightness, contrast, saturation; of hue a quarter of it", low=0, high=1)
@@ -71,7 +71,7 @@ class AugmentConfig(Section):
     erase: float = key(0.0, "chance of an erased rectangle", low=0, high=1)
     trivial: bool = key(False, "TrivialAugment: one operation per photo, of any strength")
     background: float = key(0.0, "chance of another background; needs the masks of `leafdist masks`", low=0, high=1)
-    background_folder: str | None = key(None, "photos for that, at any depth; null: drawn textures", kind="path")
+    background_folder: str | None = key(None, "folder of photos for that, sub-folders too; null: drawn textures", kind="path")
     mixup: float = key(0.0, "alpha of mixup's Beta distribution; 0: off", low=0)
     cutmix: float = key(0.0, "alpha of CutMix's; 0: off; with mixup each batch gets one of the two", low=0)
     mix_off_epochs: int = key(0, "last epochs, of train.epochs, without mixup and CutMix", low=0)

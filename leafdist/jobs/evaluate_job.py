@@ -71,7 +71,7 @@ def add_arguments(parser: Parser) -> None:
         help="photos that show none of the run's classes: how many are refused; may be given several times",
     )
     parser.add_argument(
-        "--swap", action="store_true", help="instead: how much is background, with leaves on other photos' backgrounds"
+        "--swap", action="store_true", help="instead, on other photos' backgrounds: how much of it is background"
     )
     parser.add_argument("--to", metavar="FOLDER", type=Path, help="write to FOLDER/<name of the run>, not to RUN")
 

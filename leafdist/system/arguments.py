@@ -29,7 +29,7 @@ class Parser(argparse.ArgumentParser):
 
     def add_argument(self, *flags: Any, **options: Any) -> argparse.Action:
         """Add an argument; its help shows the default, and a wrong one of `choices` is answered with the nearest."""
-        if options.get("default", argparse.SUPPRESS) not in (None, "", argparse.SUPPRESS):
+        if options.get("default", argparse.SUPPRESS) not in (None, "", [], argparse.SUPPRESS):
             options["help"] = f"{options.get('help', '')} (default: %(default)s)".strip()
         if choices := options.get("choices"):
             options["type"] = one_of(choices)
