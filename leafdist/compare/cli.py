@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     compare = commands.add_parser(
         "compare", help="compare evaluated runs: which is better, how surely, and what differs", examples=EXAMPLES
     )
-    compare.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folders; the others are compared with the first")
+    compare.add_argument("runs", metavar="RUN", nargs="+", type=Path, help="run folders, compared with the first")
     compare.add_argument("--split", default="test", help="compare eval-SPLIT.json")
     compare.add_argument("--groups", metavar="FILE", type=Path, help="class, stem, leaf_id: intervals by leaf")
     compare.add_argument("--csv", metavar="FILE", type=Path, help="list photos that only one of two runs gets right")

@@ -15,7 +15,9 @@ Auto = Literal["auto"]
 class RunConfig(Section):
     """The folder of a run, and whether it is resumed."""
 
-    name: str | None = key(None, "name of the run's folder; null: that of the config file, `run` without one; in a sweep W&B's id is added", kind="name")
+    name: str | None = key(
+        None, "the run's folder; null: the config file's name, else run; sweeps add W&B's id", kind="name"
+    )
     folder: str = key("runs", "folder that holds all runs", kind="path")
     resume: Literal["auto", "never"] = key("auto", "auto: resume the run if it exists; never: refuse an existing run")
 
@@ -71,7 +73,7 @@ class AugmentConfig(Section):
     erase: float = key(0.0, "chance of an erased rectangle", low=0, high=1)
     trivial: bool = key(False, "TrivialAugment: one operation per photo, of any strength")
     background: float = key(0.0, "chance of another background; needs the masks of `leafdist masks`", low=0, high=1)
-    background_folder: str | None = key(None, "folder of photos for that, sub-folders too; null: drawn textures", kind="path")
+    background_folder: str | None = key(None, "folder of photos for that; null: drawn textures", kind="path")
     mixup: float = key(0.0, "alpha of mixup's Beta distribution; 0: off", low=0)
     cutmix: float = key(0.0, "alpha of CutMix's; 0: off; with mixup each batch gets one of the two", low=0)
     mix_off_epochs: int = key(0, "last epochs, of train.epochs, without mixup and CutMix", low=0)
