@@ -127,13 +127,9 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
         absent=[name for name, score in scores.classes.items() if not score.images] or None,
     )
     if mismatch:
-        evaluation = replace(
-            evaluation,
-            split=runtime.once(lambda: name_of(to, Path(data.root), evaluation, way)),
-            elsewhere=str(index.folder),
-            unknown=mismatch.unknown,
-            absent=mismatch.absent,
-        )
+        evaluation = replace(evaluation, elsewhere=str(index.folder), unknown=mismatch.unknown, absent=mismatch.absent)
+        name = runtime.once(lambda: name_of(to, Path(data.root), evaluation, way))
+        evaluation = replace(evaluation, split=name)
     folders = {
         folder: judge(loaded, outside.open_outside(folder, loaded, runtime), runtime, flips=request.flips, model=model)
         for folder in request.outside
