@@ -33,6 +33,8 @@ class Bench:
         if not self.full_batches:
             photos = console.counted(len(self.index), "photo")
             raise ValueError(f"train.batch_size={config.train.batch_size}: the data has {photos}; lower it")
+        if config.augment.background:
+            console.say("augment.background is left out of these figures: photos keep their own")
         self.turns, self.seconds = turns, seconds
 
     def run(self, parts: Sequence[str], out: Path | None) -> None:

@@ -16,7 +16,6 @@ from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.class_weights import class_weights
 from leafdist.data.open import open_loaders
-from leafdist.data.roots import open_training
 from leafdist.distributed.precision import Precision, autocast, settle_precision
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
@@ -113,7 +112,7 @@ def training(config: Config, runtime: Runtime, name: str) -> Case:
     """The trainer itself, from its loader to its logged losses."""
     train = replace(config.train, save_minutes=NEVER, epochs=1, head_epochs=0)
     config = replace(config, train=train, augment=replace(config.augment, mix_off_epochs=0))
-    loaders, _ = open_training(replace(config, data=replace(config.data, extra=[], classes=None)), runtime)
+    loaders = open_loaders(config.data, ("train",), runtime)
     index = loaders["train"].source.index
     model, folder = make_model(config, index.classes, runtime), Path(tempfile.gettempdir())
     weights = runtime.once(lambda: class_weights(config.optim.class_weights, config.data.sampling, index))

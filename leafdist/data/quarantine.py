@@ -78,8 +78,9 @@ def _without(index: Index, bad: dict[int, str]) -> Index:
     aside = tuple(SetAside(index.names[row], int(index.labels[row]), reason) for row, reason in bad.items())
     names = index.names.without(sorted(bad))
     labels = np.delete(index.labels, list(bad))
-    if empty := [name for label, name in enumerate(index.classes) if label not in labels]:
-        raise ValueError(f"{index.folder / empty[0]}: none of its photos can be decoded. {aside[0].reason}")
+    if lost := [photo for photo in aside if photo.label not in labels]:
+        folder = index.folder / index.classes[lost[0].label]
+        raise ValueError(f"{folder}: none of its photos can be decoded. {lost[0].reason}")
     digest, stamp = (_with(value, aside) for value in (index.digest, index.stamp))
     return replace(index, names=names, labels=labels, digest=digest, stamp=stamp, set_aside=aside)
 

@@ -6,14 +6,15 @@ from pathlib import Path
 from leafdist.config.extra_roots import extra_roots
 from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
-from leafdist.data.index import scan, scan_facts
+from leafdist.data.index import scan_facts
 from leafdist.data.layouts import check_split, split_of
 from leafdist.data.loader import Loader
 from leafdist.data.open import has_split, loaders_of, open_loaders, open_sources
 from leafdist.data.pack import cache_folder
 from leafdist.data.photos import folders_in, list_classes
 from leafdist.data.quarantine import screen
-from leafdist.data.their_classes import match, none_known, photos_unknown, relabelled
+from leafdist.data.relabel import obey_labels
+from leafdist.data.their_classes import UNKNOWN, match, none_known, photos_unknown, relabelled
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.evaluations import read_evaluation
 from leafdist.runs.facts import read_facts
@@ -81,13 +82,13 @@ def _digests(data: DataConfig, runtime: Runtime, split: str) -> list[str]:
     Empty where no run can have been trained on them.
     """
     root = fold_root(Path(data.root), data.fold)
+    classes = list_classes(root / split) if split == "train" else None  # of another root perhaps a single one
     try:
-        classes = list_classes(root / split) if split == "train" else None  # of another root perhaps a single one
-        indexes = [scan(root, split, classes), scan_facts(root, split, classes)[0]]
-        cache = cache_folder(root, data.cache)
-        return [screen(index, data, cache, runtime.cpus, runtime.say).digest for index in indexes]
-    except ValueError:  # other photos, which need not do for training
+        plain = scan_facts(root, split, classes)[0]
+    except ValueError:  # classes and folders that would not do for training
         return []
+    cache = cache_folder(root, data.cache)
+    return [screen(one, data, cache, runtime.cpus, runtime.say).digest for one in (obey_labels(plain), plain)]
 
 
 def open_elsewhere(
@@ -107,11 +108,13 @@ def open_elsewhere(
     loader = loaders_of(data, open_sources(data, (split,), runtime, own_classes=True), runtime)[split]
     index = loader.source.index
     labels = match(index.classes, classes, renamed)
+    if (labels == UNKNOWN).all():
+        raise none_known(index, classes)
     unknown = photos_unknown(index, labels)
     absent = [name for label, name in enumerate(classes) if label not in labels]
     loader.source.index = relabelled(index, classes, labels)
     if not loader.source.index.known:
-        raise none_known(index, classes)
+        raise ValueError(f"{index.folder}: the folders of the run's classes hold no photo. Put photos there")
     return loader, Mismatch(unknown, absent)
 
 

@@ -74,10 +74,10 @@ class Export:
             write_page = partial(web_page.save, whole)
             forms.append(self.form(WEB, "fp32", write_page, onnx_file.answers_of, web_page.model_in, subject=whole))
         names = json.dumps(subject.classes, indent=1)  # a name may hold anything, ends of lines too
-        files.write_text(self.folder / LABELS, f"{names}\n")
         done = list[Exported]()
         for form in forms:
             done.append(self.keep(form))
+            files.write_text(self.folder / LABELS, f"{names}\n")
             files.write_text(self.folder / CARD, card(subject, done, self.origin))
         for name in {*FILES, LINES} - {made.name for made in done}:
             (self.folder / name).unlink(missing_ok=True)

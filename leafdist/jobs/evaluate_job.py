@@ -70,9 +70,7 @@ def add_arguments(parser: Parser) -> None:
         default=[],
         help="photos that show none of the run's classes: how many are refused; may be given several times",
     )
-    parser.add_argument(
-        "--swap", action="store_true", help="instead, on other photos' backgrounds: how much of it is background"
-    )
+    parser.add_argument("--swap", action="store_true", help="instead: how much of the accuracy is due to backgrounds")
     parser.add_argument("--to", metavar="FOLDER", type=Path, help="write to FOLDER/<name of the run>, not to RUN")
 
 

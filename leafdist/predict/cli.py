@@ -32,7 +32,7 @@ def add(commands: Any) -> None:
     predict.add_argument("paths", metavar="IMAGE|FOLDER", nargs="+", help="photos; -: their names on standard input")
     predict.add_argument("--top", metavar="K", type=int, default=3, help="classes per photo")
     predict.add_argument("--max-pixels", type=int, help="most pixels of a photo (default: as in training)")
-    predict.add_argument("--refuse", action="store_true", help="mark answers not to be taken")
+    predict.add_argument("--refuse", action="store_true", help="mark answers that should not be trusted")
     form = predict.add_mutually_exclusive_group()
     form.add_argument("--csv", metavar="FILE", type=Path, help="write path,predicted,confidence,... there")
     form.add_argument("--jsonl", action="store_true", help="print one JSON object per photo")

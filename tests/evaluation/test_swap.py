@@ -10,11 +10,13 @@ import torch
 from leafdist.augmentation.backgrounds import in_front, without_leaves
 from leafdist.data.index import scan
 from leafdist.data.leaf_masks import find_masks
+from leafdist.data.photo_facts import SplitFacts
 from leafdist.data.source import FolderSource, RowsOfMasks
 from leafdist.data.swapped_source import SwappedSource, pairs
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.assess import Request
 from leafdist.evaluation.swap_scores import Answers, ClassSwap, Share, assess_swaps, difference
+from leafdist.runs.facts import RunFacts, write_facts
 from leafdist.runs.header import read_meta
 from tests.helpers.painted_masks import paint_masks
 from tests.helpers.photos import CLASSES, draw
@@ -78,6 +80,8 @@ def test_run_is_judged_on_other_backgrounds(run: Path, photos: Path, capsys: pyt
         assert sum(one["other"] for one in found[kind].values()) == found["total"]["other"]
     assert found["plain"]["value"] == found["total"]["plain"] / 6
     said = capsys.readouterr().out
+    write_facts(run, RunFacts(data={"val": SplitFacts(9, scan(photos, "val").digest)}))
+    assess_swaps([run], Request(root=str(photos)), runtime)
     field = draw(run.parent / "field", {"test": 3}, side=32)
     paint_masks(field, side, "test")
     with pytest.raises(ValueError, match=r"swap-test.json is of the run's own photos. Name another folder"):
