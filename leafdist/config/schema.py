@@ -15,9 +15,7 @@ Auto = Literal["auto"]
 class RunConfig(Section):
     """The folder of a run, and whether it is resumed."""
 
-    name: str | None = key(
-        None, "the run's folder; null: the config file's name, else run; sweeps add W&B's id", kind="name"
-    )
+    name: str | None = key(None, "the run's folder; null: the config's name, or run; sweeps add W&B's id", kind="name")
     folder: str = key("runs", "folder that holds all runs", kind="path")
     resume: Literal["auto", "never"] = key("auto", "auto: resume the run if it exists; never: refuse an existing run")
 
