@@ -82,8 +82,8 @@ def _digests(data: DataConfig, runtime: Runtime, split: str) -> list[str]:
     Empty where no run can have been trained on them.
     """
     root = fold_root(Path(data.root), data.fold)
-    classes = list_classes(root / split) if split == "train" else None  # of another root perhaps a single one
     try:
+        classes = list_classes(root / split) if split == "train" else None  # of another root perhaps a single one
         plain = scan_facts(root, split, classes)[0]
     except ValueError:  # classes and folders that would not do for training
         return []

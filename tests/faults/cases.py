@@ -16,7 +16,7 @@ from leafdist.runs.layout import generations, step_of
 from tests.faults.campaign import Job, at, kill_all, ranks, wait_for
 
 SGD: list[object] = ["--optim.name", "sgd", "--train.precision", "no"]
-CLOSE = 1e-4  # fp32: rounding may turn the largest of a pooling or the sign before a ReLU (1.4e-5 seen, 1e-8 as a rule)
+CLOSE = 1e-4  # fp32, drawn photos: 1.4e-5; another memory format alone, on one process, makes 2.5e-5. Real photos: 1e-8
 HARMS: dict[str, Callable[[Path], object]] = {
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-20]),
     "one byte flipped": lambda path: path.write_bytes(flipped(path.read_bytes())),
