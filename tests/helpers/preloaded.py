@@ -1,6 +1,6 @@
 """Programs that start with their slow imports done: forked off a process that has them, as new as any other.
 
-An interpreter that imports torch, torchvision and accelerate takes five seconds here, and the suite starts a hundred.
+An interpreter that imports torch, accelerate and scikit-learn takes ten seconds here, and the suite starts a hundred.
 What is forked has run none of our code, and ends as an interpreter does. Several processes are given the variables that
 torchrun gives them; where the launcher itself matters, tests launch the whole.
 """
@@ -67,6 +67,9 @@ class Preloaded:
 def serve(channel: socket.socket) -> dict[str, object]:
     """Returns in each new process, with what it is to run; leaves when nobody asks any more."""
     import accelerate  # noqa: F401
+    import scipy.stats  # noqa: F401
+    import sklearn.metrics  # noqa: F401
+    import torch._dynamo  # noqa: F401  # what every optimizer imports
     import torchvision  # noqa: F401
     import wandb  # noqa: F401
 
