@@ -18,9 +18,21 @@ if [ "$gpus" -gt 1 ]; then
     export LEAFDIST_EXPECT_WORLD=$gpus
 fi
 
+find_weights() {
+    python - <<'END'
+import sys
+from leafdist.config.networks import RESNET50
+from leafdist.models.weights import find_weights
+try:
+    find_weights("IMAGENET1K_V2", RESNET50)
+except ValueError as missing:
+    sys.exit(str(missing))
+END
+}
+
 weights=()
-if [ -f demo/random-weights ] || ! python -c 'from leafdist.models.weights import find_weights; find_weights("IMAGENET1K_V2")' 2>/dev/null; then
-    echo "ImageNet weights are neither cached nor reachable: ResNet-50 starts from random weights, nothing frozen"
+if [ -f demo/random-weights ] || ! find_weights; then
+    echo "ResNet-50 starts from random weights, nothing frozen"
     weights=(--model.weights none)
     touch demo/random-weights # run again, the demo goes on with the same
 fi

@@ -69,7 +69,7 @@ class Bench:
             "ceiling": lambda: device.ceilings(config, self.index.classes, runtime),
             "training": self.trainings,
             "evaluation": lambda: device.evaluations(config, runtime),
-            "loading": lambda: host.loading(config, runtime, sorted({0, 1, runtime.cpus})),
+            "loading": lambda: host.loading(config, self.index, runtime, sorted({0, 1, runtime.cpus})),
             "packing": lambda: host.packing(config, self.index, runtime.cpus),
         }
         return makers[part]()

@@ -4,6 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from leafdist.system.arguments import listed
+
 PARTS = ("ceiling", "training", "evaluation", "loading", "packing")
 
 
@@ -26,12 +28,12 @@ def add(commands: Any) -> None:
 
 
 def run_bench(options: argparse.Namespace) -> None:
-    """Measure with the settings of train.py. Raises ValueError for an unknown part."""
+    """Measure with the settings of train.py. Raises ValueError."""
     from leafdist.config.parse import parse_config
 
-    parts = options.parts.split(",")
-    if unknown := set(parts) - set(PARTS):
-        raise ValueError(f"--parts {options.parts}: {', '.join(unknown)} unknown; known are {', '.join(PARTS)}")
+    parts = listed("--parts", options.parts, PARTS)
+    if options.turns < 1:
+        raise ValueError(f"--turns {options.turns}: must be at least 1")
     config = parse_config(options.settings, "leafdist bench")
     from leafdist.bench.bench import bench  # imports torch
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL.Image import Image
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 from torchvision import transforms
-from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import pil_loader
 
 from leafdist.bench.timing import Case
 from leafdist.config.schema import Config, DataConfig
@@ -25,9 +26,9 @@ from leafdist.distributed.runtime import Runtime
 from leafdist.system.console import counted
 
 
-def loading(config: Config, runtime: Runtime, counts: Sequence[int]) -> list[Case]:
+def loading(config: Config, index: Index, runtime: Runtime, counts: Sequence[int]) -> list[Case]:
     """The protocol's loader first, then ours: from the folder with so many workers, from the pack, augmented."""
-    cases = [_protocol(config)]
+    cases = [_protocol(config, index)]
     for workers in counts:
         feed = Feed(config, replace(config.data, source="folder", workers=workers), runtime)
         cases.append(Case(f"folder, {counted(workers, 'worker')}", feed.read))
@@ -64,36 +65,46 @@ class Feed:
         return photos
 
 
-def _protocol(config: Config) -> Case:
-    """ImageFolder, PIL transforms and a DataLoader, in this process: seed.md's loader, on one core."""
+class Photos(Dataset[Tensor]):
+    """The photos of an index, read as ImageFolder reads its own."""
+
+    def __init__(self, index: Index, transform: Callable[[Image], Tensor]) -> None:
+        self.index, self.transform = index, transform
+
+    def __getitem__(self, row: int) -> Tensor:
+        return self.transform(pil_loader(str(self.index.folder / self.index.names[row])))
+
+
+def _protocol(config: Config, index: Index) -> Case:
+    """ImageFolder's loader, PIL transforms and a DataLoader, in this process: seed.md's loader, on one core."""
     data = config.data
     steps: list[object] = [transforms.Resize([data.resize, data.resize])]
     steps += [transforms.RandomHorizontalFlip(float(data.hflip)), transforms.RandomVerticalFlip(float(data.vflip))]
     steps += [transforms.RandomCrop(int(data.crop))] if data.crop else []
     steps += [transforms.ToTensor()]
-    photos = ImageFolder(str(Path(data.root) / "train"), transforms.Compose(steps))
-    order = np.random.default_rng(0).permutation(len(photos))
+    photos, order = Photos(index, transforms.Compose(steps)), np.random.default_rng(0).permutation(len(index))
 
     def work(batches: int) -> int:
         rows = [int(order[i % len(order)]) for i in range(batches * config.train.batch_size)]
-        return sum(len(images) for images, _ in DataLoader(Subset(photos, rows), config.train.batch_size))
+        return sum(len(images) for images in DataLoader(Subset(photos, rows), config.train.batch_size))
 
     return Case("the protocol's loader", work)
 
 
 def packing(config: Config, index: Index, cores: int) -> list[Case]:
     """Return decoding on one core and packing on all: the first rate times `cores` is the ceiling of the second."""
-    side = int(config.data.resize)
+    data, side = config.data, int(config.data.resize)
     some = [index.folder / index.names[i] for i in range(0, len(index), max(1, len(index) // 500))]
 
     def one(_: int) -> int:
         for path in some:
-            decode(path, side)
+            decode(path, side, data.fit, data.max_pixels, data.interpolation)
         return len(some)
 
     def packed(_: int) -> int:
         with tempfile.TemporaryDirectory() as folder:
-            pack.build(Path(folder) / "train.u8", index, side, cores)
+            path = Path(folder) / "train.u8"
+            pack.build(path, index, side, cores, data.fit, max_pixels=data.max_pixels, filter_=data.interpolation)
         return len(index)
 
     return [Case("decode, one core", one), Case(f"pack, {counted(cores, 'core')}", packed)]

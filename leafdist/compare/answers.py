@@ -88,7 +88,7 @@ def outdated(several: Sequence[Answers]) -> list[str]:
     return [line for one in several for line in one.run.outdated(one.evaluation)]
 
 
-def names_of(several: Sequence[Answers]) -> list[str]:
+def names_of(runs: Sequence[RunRecord]) -> list[str]:
     """Names that tell the runs apart: those of their folders, or their paths."""
-    names = [answers.run.name for answers in several]
-    return names if len(set(names)) == len(names) else [str(answers.run.path) for answers in several]
+    names = [run.name for run in runs]
+    return names if len(set(names)) == len(names) else [str(run.path) for run in runs]

@@ -11,6 +11,7 @@ from leafdist.compare.pair import Pair, compare_two
 from leafdist.compare.significance import Ints, holm, mean_interval
 from leafdist.config.schema import KEYS, flatten, to_dict
 from leafdist.data.groups import leaves_of_paths
+from leafdist.evaluation.intervals import numbered
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Interval
 from leafdist.system.plain import to_plain
@@ -111,19 +112,13 @@ class Comparison:
 def compare(runs: Sequence[Path], split: str = "test", groups: Path | None = None) -> Comparison:
     """Compare evaluated runs with the first of them; by leaf where leaf ids are given. Raises ValueError."""
     several = read_all(runs, split)
-    names = names_of(several)
-    leaves = leaf_numbers(several[0].paths, groups) if groups else None
+    names = names_of([one.run for one in several])
+    leaves = numbered(leaves_of_paths(several[0].paths, groups)) if groups else None
     others = zip(names[1:], several[1:], strict=True)
     pairs = [compare_two((names[0], name), (several[0], other), leaves) for name, other in others]
     chances = holm([pair.p for pair in pairs])
     pairs = [replace(pair, p=p) for pair, p in zip(pairs, chances, strict=True)]
     return Comparison(split, names, several, pairs, leaves)
-
-
-def leaf_numbers(paths: Sequence[str], groups: Path) -> Ints:
-    """Number the leaves, and return that of each photo. Raises ValueError for a wrong file."""
-    names = [repr(leaf) for leaf in leaves_of_paths(paths, groups)]
-    return np.unique(names, return_inverse=True)[1].astype(np.int64)
 
 
 def settings_that_differ(runs: Sequence[RunRecord]) -> Mapping[str, Sequence[object]]:

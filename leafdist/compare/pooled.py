@@ -106,7 +106,7 @@ def check_classes(several: Sequence[Answers]) -> tuple[str, ...]:
             lacks = one.run.path if differs[0] in classes else first.run.path
             raise ValueError(
                 f"{first.run.path} and {one.run.path} have other classes ({lacks} lacks {differs[0]}; {len(differs)} "
-                "differ): their answers are not of one question. Name runs of the same classes"
+                "differ): their answers cannot be put together. Name runs of the same classes"
             )
         found = len(one.paths), int(one.hits.sum())
         known = own.issuperset(one.labels) and (own | {""}).issuperset(one.predicted)

@@ -63,7 +63,7 @@ class Summary:
 
 
 def summarise(runs: Sequence[Path], split: str = "test", groups: Path | None = None) -> Summary:
-    """Summarise evaluated runs. Raises ValueError where their answers are missing or are not of one question."""
+    """Summarise evaluated runs. Raises ValueError where their answers are missing or cannot be put together."""
     if len(runs) < 2:
         raise ValueError(
             f"only {', '.join(map(str, runs))} given: a summary needs two runs or more, such as 'runs/fold-*'"
@@ -73,7 +73,7 @@ def summarise(runs: Sequence[Path], split: str = "test", groups: Path | None = N
     spreads = {name: Spread.of([getattr(one, name) for one in scores]) for name in FIGURES}
     pooled = pool(several, groups)
     case = pooled.case + ": the answers of a cross-validation" * is_crossed(several, split, pooled)
-    by_name = dict(zip(names_of(several), scores, strict=True))
+    by_name = dict(zip(names_of([one.run for one in several]), scores, strict=True))
     return Summary(split, by_name, spreads, pooled, remarks(several, split), case)
 
 
@@ -106,16 +106,12 @@ def check_evaluated(runs: Sequence[Path], split: str) -> Sequence[Path]:
 def remarks(several: Sequence[Answers], split: str) -> list[str]:
     """What else a reader must know."""
     lines = outdated(several)
-    lines += [f"leaves apart from those of training: {text}" for text in sorted({leaves(one) for one in several})]
+    apart = sorted({one.evaluation.leaf_disjoint for one in several})
+    lines += [f"leaves apart from those of training: {text}" for text in apart]
     if is_own_val(split):
         lines += ["val chose the epoch of each run, so these figures are a little too high; test is free of that"]
         lines += missing_folds(several)
     return lines
-
-
-def leaves(answers: Answers) -> str:
-    """What the evaluation says of leaves on both sides of the split."""
-    return answers.evaluation.leaf_disjoint
 
 
 def missing_folds(several: Sequence[Answers]) -> list[str]:

@@ -60,10 +60,10 @@ def decode(
         raise UnreadablePhotoError(f"{path} {fault(error, head)}") from error
 
 
-def decode_or_none(path: Path, side: int, fit: Fit = "stretch") -> NDArray[np.uint8] | None:
+def decode_or_none(path: Path, side: int, data: DataConfig) -> NDArray[np.uint8] | None:
     """`decode`, for pages that leave out photos which cannot be read."""
     try:
-        return decode(path, side, fit)
+        return decode(path, side, data.fit, data.max_pixels)
     except UnreadablePhotoError:
         return None
 

@@ -2,12 +2,18 @@
 
 from pathlib import Path
 
+from leafdist.config.schema import DataConfig
 from leafdist.data.photos import check_finished
 
 
 def fold_name(number: int) -> str:
     """Return the name of the folder of a fold."""
     return f"fold-{number}"
+
+
+def split_folder(data: DataConfig) -> Path:
+    """Return the folder of train, val and test of a configuration, whether it is there or not."""
+    return Path(data.root) if data.fold is None else Path(data.root) / fold_name(data.fold)
 
 
 def fold_numbers(root: Path) -> set[int]:

@@ -201,4 +201,4 @@ def origin(index: Index) -> Origin:
 def has_split(data: DataConfig, split: str, runtime: Runtime) -> bool:
     """Whether the split's folder is there; an archive is assumed to have it, or unpacking will raise an error."""
     root = Path(data.root)
-    return runtime.once(lambda: root.is_file() or (fold_root(root, data.fold) / split).is_dir())
+    return runtime.once(lambda: root.is_file() or (root.is_dir() and (fold_root(root, data.fold) / split).is_dir()))

@@ -11,8 +11,9 @@ from pathlib import Path
 import torch
 
 from leafdist.config.schema import Config
-from leafdist.data.folds import fold_name
-from leafdist.data.pack import cache_folder
+from leafdist.data.folds import split_folder
+from leafdist.data.pack import cache_folder, family
+from leafdist.data.photos import SPLITS
 from leafdist.doctor.diagnosis import Finding, error, ok, warning
 from leafdist.doctor.meeting import Meeting
 from leafdist.models.build import build_model
@@ -32,14 +33,14 @@ def check_runs(config: Config) -> Iterator[Finding]:
 
 def check_cache(config: Config) -> Iterator[Finding]:
     """Check the folder of the packs."""
-    root = Path(config.data.root)
-    if config.data.source == "folder" or not root.is_dir():
+    data, split = config.data, split_folder(config.data)
+    if data.source == "folder" or not split.is_dir():
         return
-    folder = cache_folder(root, config.data.cache)
-    split = root if config.data.fold is None else root / fold_name(config.data.fold)
-    photos = sum(len(names) for part in ("train", "val", "test") for _, _, names in os.walk(split / part))
-    there = sum(path.stat().st_size for path in folder.glob("*.u8")) if folder.is_dir() else 0
-    needed = max(0, photos * int(config.data.resize) ** 2 * 3 - there)
+    folder, side, parts = cache_folder(split, data.cache), int(data.resize), [split / part for part in SPLITS]
+    photos = sum(len(names) for part in parts for _, _, names in os.walk(part))
+    ours = (family(part, side, data.fit, data.interpolation) for part in parts)
+    there = sum(path.stat().st_size for name in ours for path in folder.glob(f"{name}-*.u8"))
+    needed = max(0, photos * side**2 * 3 - there)
     yield from check_folder("packs", folder, needed, "Name another folder with data.cache")
 
 

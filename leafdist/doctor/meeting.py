@@ -74,7 +74,7 @@ class Meeting:
         for rank in range(self.launch.world):
             found = self.get("findings", rank, deadline)
             if found is None:
-                text = f"rank {rank} of {self.launch.world} did not report within {self.patience.seconds} s"
+                text = f"rank {rank} of {self.launch.world} did not report within {self.patience.total_seconds():g} s"
                 yield f"rank {rank}", error("processes", text, "See the end of its log; is its node alive?")
                 continue
             said = from_plain(Found, found, f"rank {rank}")

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
+from leafdist.system.arguments import installed
 
 CORE = ("torch", "torchvision", "accelerate")
 SIMD = "pillow-simd"  # Pillow by another name
@@ -62,11 +62,3 @@ def check_pillow() -> Finding:
     if len(found) > 1:
         return warning("pillow", f"{text} are both installed, in one folder", "make no-simd, or make simd, leaves one")
     return ok("pillow", f"{text} decodes")
-
-
-def installed(name: str) -> str | None:
-    """The version of a package, None where it is not installed."""
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

@@ -1,11 +1,11 @@
 """export: the best checkpoint of a run for other programs."""
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from leafdist.system import console
+from leafdist.system.arguments import listed
 
 FORMATS = ("onnx", "pt2", "safetensors")
 MORE = ("litert", "web")  # written if asked for
@@ -64,11 +64,3 @@ def export_run(options: argparse.Namespace) -> None:
     Export(subject, folder, photos, console.say).run(formats, precisions)
     console.say(f"wrote {folder / 'README.md'}: the model card")
     runtime.close()
-
-
-def listed(flag: str, text: str, known: Sequence[str]) -> list[str]:
-    """The names in a list with commas. Raises ValueError for an unknown one."""
-    names = text.split(",")
-    if unknown := set(names) - set(known):
-        raise ValueError(f"{flag} {text}: {', '.join(sorted(unknown))} unknown; known are {', '.join(known)}")
-    return names

@@ -13,6 +13,7 @@ from leafdist.data.open import has_split, open_loaders
 from leafdist.data.plan import EVALUATION_BATCH, Share
 from leafdist.data.walk import photos_below
 from leafdist.distributed.runtime import Runtime
+from leafdist.evaluation.predictions import spread
 from leafdist.export.subject import Pixels
 from leafdist.prepare.leaf import draw_leaf
 from leafdist.prepare.sample import CLASSES, CROPS, DISEASES
@@ -38,12 +39,12 @@ class Photos:
                 f"--precision int8 is calibrated on photos, and {self.data.root}/val is not there. Name a folder of "
                 "photos with --calibrate"
             )
-        return val.source.read(evenly(len(val.source.index)))[0]
+        return val.source.read(spread(len(val.source.index), ENOUGH))[0]
 
     def to_compare(self) -> tuple[Pixels, str]:
         """Return photos of test, else of the folder, else drawn ones; and words for which these are."""
         if (test := self._loader("test")) is not None:
-            return test.source.read(evenly(len(test.source.index)))[0], "of the test split"
+            return test.source.read(spread(len(test.source.index), ENOUGH))[0], "of the test split"
         if self.folder:
             return self._read_folder(self.folder), f"of {self.folder}"
         return self._draw(), "drawn, since the run's data is not at hand"
@@ -67,7 +68,7 @@ class Photos:
         paths = list(photos_below([folder], console.warn))
         found, data = list[Pixels](), self.data
         how = int(data.resize), data.fit, data.max_pixels, data.interpolation
-        for number in evenly(len(paths)):
+        for number in spread(len(paths), ENOUGH):
             try:
                 found.append(decode(paths[number], *how))
             except UnreadablePhotoError as error:
@@ -83,8 +84,3 @@ class Photos:
             leaf = draw_leaf(CROPS[crop], DISEASES[disease], max(side, 64), np.random.default_rng(number))
             leaves.append(np.asarray(leaf.resize((side, side)).convert("RGB")))
         return np.stack(leaves)
-
-
-def evenly(count: int) -> NDArray[np.int64]:
-    """Return at most ENOUGH of the numbers from 0 to `count` - 1, evenly spread."""
-    return np.unique(np.linspace(0, count - 1, min(count, ENOUGH)).astype(np.int64)) if count else np.empty(0, np.int64)

@@ -57,5 +57,5 @@ def make_masks(options: argparse.Namespace) -> None:
     for split in splits:
         console.say(str(split.path))
     if options.html:
-        files.write_text(options.html, page(splits, options.fit))
+        files.write_text(options.html, page(splits, data))
         console.say_aside(f"wrote {options.html}")

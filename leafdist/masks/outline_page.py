@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leafdist.data.decode import Fit, decode
+from leafdist.config.schema import DataConfig
+from leafdist.data.decode import decode
 from leafdist.masks.cut import WORK, cut_leaf, outlined
 from leafdist.masks.split_masks import SplitMasks
 from leafdist.pages.pictures import Picture, picture
@@ -35,14 +36,14 @@ class ClassMasks:
     left: list[Outline]
 
 
-def page(splits: Sequence[SplitMasks], fit: Fit) -> str:
+def page(splits: Sequence[SplitMasks], data: DataConfig) -> str:
     """Return the page of all splits; pictures are of the first one's photos, which are cut again for it."""
     first = splits[0]
     counts = np.sum([split.by_class for split in splits], axis=0).tolist()
     classes = []
     for label, (name, (kept, every)) in enumerate(zip(first.index.classes, counts, strict=True)):
         mine = first.index.labels == label
-        shown, left = (_some(first, np.flatnonzero(mine & rows), fit) for rows in (first.trusted, ~first.trusted))
+        shown, left = (_some(first, np.flatnonzero(mine & rows), data) for rows in (first.trusted, ~first.trusted))
         classes.append(ClassMasks(name, kept, every, shown, left))
     section = Section("masks", "Leaf masks", "masks/outlines.html", classes)
     return render_page("Leaf masks", headline(splits), "", [section], scripts=False)
@@ -55,12 +56,12 @@ def headline(splits: Sequence[SplitMasks]) -> str:
     return f"trusted: {', '.join(parts)}; {kept / every:.1%} of {counted(every, 'photo')}"
 
 
-def _some(split: SplitMasks, rows: np.ndarray, fit: Fit) -> list[Outline]:
+def _some(split: SplitMasks, rows: np.ndarray, data: DataConfig) -> list[Outline]:
     """Outlines of a few of these photos, evenly spread."""
     chosen = rows[np.unique(np.linspace(0, len(rows) - 1, SHOWN).astype(int))] if len(rows) else rows
     found = []
     for name in (split.index.names[row] for row in chosen.tolist()):
-        photo = decode(split.index.folder / name, WORK, fit)
+        photo = decode(split.index.folder / name, WORK, data.fit, data.max_pixels)
         cut = cut_leaf(photo)
         found.append(Outline(picture(outlined(photo, cut.mask), name), name, ", ".join(cut.doubts)))
     return found

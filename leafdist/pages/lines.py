@@ -23,7 +23,7 @@ class Line:
     best: tuple[float, float] | None = None
 
     def thinned(self) -> "Line":
-        """At most MOST points, spread evenly, the last among them."""
+        """About MOST points at most, evenly apart, the last among them."""
         step = max(1, -(-len(self.x) // MOST))
         kept = sorted({*range(0, len(self.x), step), len(self.x) - 1})
         return replace(self, x=[self.x[i] for i in kept], y=[self.y[i] for i in kept])

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.data.decode import Fit, check_regular, decode_or_none, opened, upright
+from leafdist.config.schema import DataConfig
+from leafdist.data.decode import check_regular, decode_or_none, opened, upright
 
 THUMBNAIL = 112  # pixels of the longer side
 SIDE = 144  # pixels, for a gallery shown at 72 to 144 of them
@@ -30,13 +31,13 @@ class Picture:
 class Pictures:
     """The photos below one folder; those that cannot be read give None and are kept in `gone`."""
 
-    def __init__(self, folder: Path, fit: Fit) -> None:
-        self.folder, self.fit = folder, fit
+    def __init__(self, folder: Path, data: DataConfig) -> None:
+        self.folder, self.data = folder, data
         self.gone: set[str] = set()
 
     def photo(self, path: str, alt: str) -> Picture | None:
         """The photo as the network's resize sees it: a square."""
-        pixels = decode_or_none(self.folder / path, SIDE, self.fit)
+        pixels = decode_or_none(self.folder / path, SIDE, self.data)
         if pixels is None:
             self.gone.add(path)
             return None

@@ -16,7 +16,7 @@ from torch import Tensor
 from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.data.plan import EVALUATION_BATCH
-from leafdist.distributed.precision import AMP
+from leafdist.distributed.precision import autocast
 from leafdist.evaluation.refusal import reasons, with_distance
 from leafdist.models.gradcam import grad_cam, overlay
 from leafdist.predict.caption import captioned
@@ -81,9 +81,7 @@ class Predictor:
 
     def probabilities(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
         """Normalized (B,3,h,w) -> calibrated (B,classes), in the precision of evaluation, and what follows them."""
-        precision = self.config.train.precision
-        autocast = torch.autocast(self.device.type, AMP.get(precision), enabled=precision in AMP)
-        with torch.inference_mode(), autocast:
+        with torch.inference_mode(), autocast(self.device, self.config.train.precision):
             logits, more = self.judge(inputs).tensor_split([len(self.classes)], 1)
         return F.softmax(logits.float() / self.temperature, 1), more
 

@@ -158,7 +158,7 @@ def split_data(options: argparse.Namespace) -> None:
     given = {name: getattr(options, name) for name in ("order", "seed", "folds", "few", "mode", "labels")}
     report = split(options.raw, options.dest, groups=groups, near=near, layout=options.layout, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
-    rest = "more of groups of train" if options.few else "--order listed deals whole shares, as the protocol does"
+    rest = "more of the groups in train" if options.few else "--order listed deals whole shares, as the protocol does"
     console.say(f"wrote {options.dest}: {counts}{f' ({rest})' if report.totals['left_over'] else ''}")
     train = ["python", "train.py", "--config", "configs/baseline.yaml", "--data.root", options.dest]
     if options.few:

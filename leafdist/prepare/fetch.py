@@ -1,5 +1,6 @@
 """Fetches a data set from an address or an archive: downloaded, checked, unpacked safely, renamed when complete."""
 
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -73,6 +74,8 @@ def make(source: str, dest: Path, sha256: str | None, work: Path, say: Callable[
         raise ValueError(f"{source} is a folder: nothing to unpack. Name it in `leafdist audit` and `leafdist split`")
     elif not archive.is_file():
         raise ValueError(f"{source}: no such file; it must be an http(s) address or a local archive")
+    elif not os.access(archive, os.R_OK):
+        raise ValueError(f"{source} cannot be read by this user: ask its owner for `chmod +r`")
     if sha256 and (found := files.sha256(archive)) != sha256:
         if remote:
             download.discard(archive)

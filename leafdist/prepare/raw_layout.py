@@ -59,7 +59,7 @@ def find_photos(raw: Path, layout: str | None = None) -> RawPhotos:
     check_local(raw)
     list_classes(raw)
     words = _words(layout)
-    folders, others = _survey(raw, raw, ())
+    folders, others = _survey(raw, ())
     filled = [parts for parts, files in folders.items() if files and parts]
     labels, top = _by_words(filled, words) if words else _recognised(raw, filled)
     found = RawPhotos(raw.joinpath(*top))
@@ -91,14 +91,14 @@ def _words(layout: str | None) -> list[str]:
     return words
 
 
-def _survey(folder: Path, raw: Path, parts: Parts) -> tuple[dict[Parts, list[str]], dict[Parts, Counter[str]]]:
-    """List the photos, and count the other files, of each folder below `raw`; a link back up is not followed."""
+def _survey(folder: Path, parts: Parts) -> tuple[dict[Parts, list[str]], dict[Parts, Counter[str]]]:
+    """List the photos, and count the other files, of each folder below; a link back up is not followed."""
     photos, kinds = list_images(folder)
     del kinds["folder"]
     found, others = {parts: [entry.name for entry in photos]}, {parts: kinds}
     for path in folders_in(folder) if len(parts) < MOST else ():
         if not (path.is_symlink() and folder.resolve().is_relative_to(path.resolve())):
-            below = _survey(path, raw, (*parts, path.name))
+            below = _survey(path, (*parts, path.name))
             found |= below[0]
             others |= below[1]
     return found, others

@@ -218,7 +218,7 @@ def _report(plan: Plan, facts: SplitReport) -> SplitReport:
     for count in counts.values():
         totals.update(count)
     parts = next(iter(plan.values())).parts
-    ratios = {} if facts.few else {part: tenths / 10 for part, tenths in RATIOS.items()}
+    ratios = {} if facts.few or facts.fold is not None else {part: tenths / 10 for part, tenths in RATIOS.items()}
     digests = {part: _digest(plan, part) for part in parts}
     return replace(facts, ratios=ratios, totals=dict(totals), classes=counts, digests=digests)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from leafdist.config.extra_roots import extra_roots
 from leafdist.config.networks import network
+from leafdist.data.folds import split_folder
 from leafdist.data.split_report import SplitReport
 from leafdist.evaluation.scores import is_healthy
 from leafdist.prepare.audit.finding import Finding
@@ -92,7 +93,7 @@ class Contents:
     @property
     def root(self) -> Path:
         """The folder of the split folders at the evaluation, or else at the training."""
-        return Path((self.evaluation and self.evaluation.root) or self.record.config.data.root)
+        return Path((self.evaluation and self.evaluation.root) or split_folder(self.record.config.data))
 
     @property
     def folder(self) -> Path:

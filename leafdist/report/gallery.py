@@ -51,9 +51,10 @@ def surest_mistakes(answers: Answers) -> list[int]:
     """Rows of the surest mistakes; at most OF_A_PAIR of one label and answer."""
     kept: list[int] = []
     seen: Counter[tuple[int, int]] = Counter()
-    for row in np.argsort(-answers.confidence, kind="stable"):
+    surest = np.argsort(-answers.confidence, kind="stable")
+    for row in surest[answers.wrong[surest]]:
         pair = int(answers.labels[row]), int(answers.predicted[row])
-        if answers.wrong[row] and seen[pair] < OF_A_PAIR and len(kept) < MISTAKES:
+        if seen[pair] < OF_A_PAIR and len(kept) < MISTAKES:
             seen[pair] += 1
             kept.append(int(row))
     return kept

@@ -15,7 +15,7 @@ from leafdist.report.settings import settings
 
 def single(contents: Contents) -> str:
     """The whole page of one run, as HTML."""
-    pictures = Pictures(contents.folder, contents.record.config.data.fit)
+    pictures = Pictures(contents.folder, contents.record.config.data)
     confusion, photos = matrix(contents, pictures), gallery(contents, pictures)
     learning = (charts([Curve("", "main", contents)]), contents) if contents.record.epochs else None
     result = contents.evaluation

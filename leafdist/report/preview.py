@@ -16,7 +16,7 @@ from leafdist.config.schema import Config, DataConfig
 from leafdist.data.augment import Augment
 from leafdist.data.background_photos import find_backgrounds, pack_backgrounds, rows_of
 from leafdist.data.decode import decode
-from leafdist.data.folds import fold_name, fold_root
+from leafdist.data.folds import fold_root, split_folder
 from leafdist.data.index import scan
 from leafdist.data.leaf_masks import find_masks
 from leafdist.data.pack import cache_folder
@@ -43,12 +43,10 @@ def write_preview(config: Config, path: Path) -> None:
 
 def preview(config: Config) -> Picture | None:
     """Return the same for a report, smaller; None where nothing is augmented, or the photos are not at hand."""
-    fold = "" if config.data.fold is None else fold_name(config.data.fold)
-    folder = Path(config.data.root) / fold / "train"
     if not (config.augment.draws_anew or config.augment.background):
         return None
     try:
-        whole = Image.fromarray(augmented(config, folder))
+        whole = Image.fromarray(augmented(config, split_folder(config.data) / "train"))
     except ValueError:  # the photos are gone, or no longer what they were at the training
         return None
     small = whole.resize((WIDTH, WIDTH * whole.height // whole.width), Image.Resampling.BOX)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from leafdist.compare.answers import names_of
 from leafdist.compare.compare import Comparison, compare, settings_that_differ
 from leafdist.compare.pair import Pair, Photo
 from leafdist.pages.pictures import Picture, Pictures
@@ -27,7 +28,7 @@ class Side:
 
 def double(both: Both) -> str:
     """The whole page of two runs side by side, as HTML."""
-    names = _names(both)
+    names = names_of([one.record for one in both])
     comparison, reason = _comparison(both)
     pair = comparison.pairs[0] if comparison else None
     results = {"names": names, "both": both, "pair": pair, "verdict": _verdict(pair) if pair else reason}
@@ -61,12 +62,6 @@ def calibrated(both: Both, pair: Pair) -> list[Photo]:
     return sorted(photos, key=lambda one: -one.confidence)
 
 
-def _names(both: Both) -> list[str]:
-    """The names of their folders; with the folder above where these are the same."""
-    names = [one.record.name for one in both]
-    return names if names[0] != names[1] else [f"{one.path.resolve().parent.name}/{one.record.name}" for one in both]
-
-
 def _comparison(both: Both) -> tuple[Comparison | None, str]:
     """The comparison, or why the answers cannot be compared photo by photo."""
     first, second = both
@@ -84,7 +79,7 @@ def _verdict(pair: Pair) -> str:
         return "Both are right on equally many photos."
     better, other = (pair.second, pair.first) if pair.difference > 0 else (pair.first, pair.second)
     low, high = sorted(abs(bound) if bound * pair.difference > 0 else -abs(bound) for bound in pair.interval)
-    sure = "beyond chance" if pair.beyond_chance else "which chance alone may do"
+    sure = "beyond chance" if pair.beyond_chance else "within chance"
     return (
         f"{better} is right on {points(abs(pair.difference))} percentage points more photos than {other}, "
         f"{sure} (95{THIN}% interval {points(low)} to {points(high)}; McNemar's test by photo, "
@@ -102,7 +97,7 @@ def _photos(both: Both, pair: Pair) -> list[Side] | None:
     folder = both[0].folder
     if not folder.is_dir():
         return None
-    pictures, photos = Pictures(folder, both[0].record.config.data.fit), calibrated(both, pair)
+    pictures, photos = Pictures(folder, both[0].record.config.data), calibrated(both, pair)
     sides = []
     for name in (pair.second, pair.first):
         right = [photo for photo in photos if photo.right == name]

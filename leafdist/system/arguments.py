@@ -93,9 +93,17 @@ def extra(name: str) -> str:
     return console.command("pip", "install", "-e", f"{'.' if root == Path.cwd() else root}[{name}]")
 
 
-def installed(name: str) -> str:
-    """The version of an installed package, or that it is not installed."""
+def installed(name: str) -> str | None:
+    """The version of a package, None where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
-        return "is not installed"
+        return None
+
+
+def listed(flag: str, text: str, known: Sequence[str]) -> list[str]:
+    """The names in a list with commas. Raises ValueError for an unknown one."""
+    names = text.split(",")
+    if unknown := set(names) - set(known):
+        raise ValueError(f"{flag} {text}: {', '.join(sorted(unknown))} unknown; known are {', '.join(known)}")
+    return names

@@ -23,7 +23,8 @@ class TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
         from torch.utils.tensorboard.summary import hparams
 
-        since = position[1] if any(self._folder.glob("events.*")) else 0
+        self._last = position[1]
+        since = self._last if any(self._folder.glob("events.*")) else 0
         self._writer = SummaryWriter(str(self._folder), purge_step=since)
         self._file = self._writer._get_file_writer()  # private: add_hparams would open a second file
         plain = {key: value if isinstance(value, (int, float)) else str(value) for key, value in self._settings.items()}
@@ -38,7 +39,8 @@ class TensorBoard:
         """Write the numbers of a step or epoch."""
         row = row_of(event)
         self._write(row, int(row.pop("step", 0)))
-        self._last = 0 if isinstance(event, EndEvent) else event.step
+        if not isinstance(event, EndEvent):
+            self._last = event.step
 
     def close(self, exit_code: int, result: RunResult | None) -> None:
         """Write the result of a training that went well, by which runs are compared."""

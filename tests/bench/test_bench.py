@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from leafdist.bench.device import training_rates
+from leafdist.bench.host import loading, packing
 from leafdist.bench.rows import verdict
 from leafdist.bench.timing import Case, Row, in_turns
 from leafdist.config.resolve import resolve
@@ -23,8 +24,10 @@ from leafdist.data.pack import ensure_pack
 from leafdist.data.plan import Share
 from leafdist.data.source import PackSource
 from leafdist.distributed.precision import settle_precision
+from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import cast_once
 from leafdist.models.build import build_model
+from leafdist.system.errors import UnreadablePhotoError
 from leafdist.training.model import check_batchnorm, check_sync_batchnorm
 from tests.helpers.paths import REPO
 from tests.helpers.programs import TINY, Program
@@ -61,6 +64,20 @@ def test_device_pack_gives_the_same_batches(photos: Path) -> None:
         source.index = replace(index, labels=labels)
         for host, device in zip(*(loader.batches(shares) for loader in loaders), strict=True):
             assert all(torch.equal(mine, theirs) for mine, theirs in zip(host.tensors, device.tensors, strict=True))
+
+
+def test_packing_decodes_as_configured(photos: Path) -> None:
+    data = DataConfig(root=str(photos), resize=16, max_pixels=1)
+    for case in packing(Config(data=data), scan(photos, "train"), 1):
+        with pytest.raises(UnreadablePhotoError, match="max_pixels"):
+            case.work(1)
+
+
+def test_odd_folders_stop_no_protocol_loader(photos: Path) -> None:
+    (photos / "train" / ".ipynb_checkpoints").mkdir()
+    config = resolve(Config(data=DataConfig(root=str(photos), resize=16, crop=0), train=TrainConfig(batch_size=8)))
+    case = loading(config, scan(photos, "train"), Runtime(), [])[0]
+    assert case.work(2) == 16
 
 
 @pytest.mark.parametrize("name", ["baseline", "resnet50"])
@@ -163,6 +180,7 @@ def test_bench_measures_every_part(photos: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--parts", "speed"], "--parts speed: speed unknown; known are ceiling, training"),
     (["--optim.rate", "1"], "optim.rate: unknown key"),
+    (["--turns", "0"], "--turns 0: must be at least 1"),
 ])  # fmt: skip
 def test_bench_names_unknown_arguments(arguments: list[str], message: str) -> None:
     command = [sys.executable, "-m", "leafdist", "bench", *arguments]

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -156,7 +157,17 @@ def test_no_room_for_checkpoints_is_error(mounted: Path) -> None:
 def test_no_room_for_packs_is_error(mounted: Path, photos: Path) -> None:
     data = DataConfig(root=str(photos), cache=str(mounted), resize=2000)
     assert "data.cache" in bad(folders.check_cache(settings(data=data)), "packs")
-    fine(folders.check_cache(settings(data=replace(data, resize=64))))
+    fine(folders.check_cache(settings(data=replace(data, resize=760))))  # 58 MiB
+    (mounted / "other-760-12345678-0.u8").write_bytes(bytes(50 << 20))
+    bad(folders.check_cache(settings(data=replace(data, resize=760))), "packs")
+
+
+@pytest.mark.parametrize("mounted", ["size=100m"], indirect=True)
+def test_packs_of_fold_need_room(mounted: Path, photos: Path) -> None:
+    shutil.copytree(photos, mounted / "fold-0")
+    data = DataConfig(root=str(mounted), fold=0, resize=2000)
+    text = bad(folders.check_cache(settings(data=data)), "packs")
+    assert str(mounted / "fold-0" / ".leafdist") in text
 
 
 def test_slow_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

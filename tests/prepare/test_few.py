@@ -60,7 +60,7 @@ def test_few_are_split_on_command(tmp_path: Path, capsys: pytest.CaptureFixture[
     asked = ["split", str(raw), "--few", "6", "--groups", str(ids)]
     assert main([*asked, str(out)]) == 0
     said = capsys.readouterr().out
-    assert "train 12, test 11, left over 2, without id 9 (more of groups of train)" in said
+    assert "train 12, test 11, left over 2, without id 9 (more of the groups in train)" in said
     assert f"--data.extra '[{out}:0.33]'" in said
     assert sorted(path.name for path in out.iterdir()) == ["split.json", "test", "train"]
     report = json.loads((out / "split.json").read_text())

@@ -12,7 +12,9 @@ from leafdist.config.schema import DataConfig
 from leafdist.data.folds import fold_root
 from leafdist.data.groups import read_groups
 from leafdist.data.index import scan
+from leafdist.data.open import has_split
 from leafdist.data.split_report import Grouping
+from leafdist.distributed.runtime import Runtime
 from leafdist.prepare.audit.audit import audit
 from leafdist.prepare.grouping import LARGEST, parse, series
 from leafdist.prepare.partition import deal, fold_shares
@@ -88,6 +90,7 @@ def test_folds_share_one_test_set(tmp_path: Path) -> None:
     roots = [fold_root(tmp_path / "out", number) for number in range(FOLDS)]
     tests = {tuple(names(root, "test", label)) for root in roots for label in "a"}
     assert len(tests) == 1
+    assert not any("ratios" in json.loads((root / "split.json").read_text()) for root in roots)
     for label, count in (("a", 40), ("b", 23)):
         vals = [names(root, "val", label) for root in roots]
         assert sorted(chain(*vals, names(roots[0], "test", label))) == sorted(
@@ -148,6 +151,8 @@ def test_fold_is_chosen_by_name(tmp_path: Path) -> None:
         fold_root(tmp_path / "out", 2)
     with pytest.raises(ValueError, match="it holds none"):
         fold_root(tmp_path / "raw", 0)
+    absent = DataConfig(root=str(tmp_path / "absent"), fold=0)
+    assert not has_split(absent, "test", Runtime()), "an export of such a run takes drawn photos"
     assert fold_root(tmp_path / "raw", None) == tmp_path / "raw"
     assert len(scan(fold_root(tmp_path / "out", 1), "val")) == 16
     assert DataConfig().fold is None

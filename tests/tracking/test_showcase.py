@@ -17,6 +17,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import Config, ModelConfig, TrackConfig
 from leafdist.runs.checkpoint import save_best
+from leafdist.runs.events import EndEvent
 from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunFacts, write_facts
 from leafdist.runs.metrics_log import line_of
 from leafdist.tracking.findings import Findings
@@ -141,6 +142,7 @@ def test_points_appear_once_after_kill(validated: bool, tmp_path: Path) -> None:
     if not validated:
         tracker.log(replace(EPOCH, step=4))
     tracker.log(step(5, loss=0.2))
+    tracker.log(EndEvent("finished"))
     tracker.close(0, RESULT)
     folder = tmp_path / "tensorboard"
     assert points(folder, "train/loss") == [(number, pytest.approx(1 / number)) for number in range(1, 6)]

@@ -27,6 +27,7 @@ from leafdist.prepare.near import Ints
 
 MOST = 10_000  # photos to fit on: more would hardly help a small classifier
 FEWEST = 100  # photos to fit on
+SEED = 0  # of the sides, the photos to fit on and the drawn backgrounds
 EIGHT = "eight pixels of the border"
 TELLS = 2  # multiple of the accuracy of guessing that gives the class away
 Values = NDArray[np.uint8] | NDArray[np.float64]
@@ -50,16 +51,16 @@ class Probe:
         return self.balanced - 2 * error > TELLS * self.chance and self.accuracy > self.majority
 
 
-def probe_shortcuts(photos: Sequence[Photo], features: Features, groups: NDArray[np.int64], seed: int) -> list[Probe]:
+def probe_shortcuts(photos: Sequence[Photo], features: Features, groups: NDArray[np.int64]) -> list[Probe]:
     """Fit on train and measure on val and test, or on a fifth of the groups where nothing is split.
 
     Returns no probe where there are too few photos or classes.
     """
     kinds = {EIGHT: features.border, "the mean colour of a photo": features.thumbnails.mean((1, 2))}
-    return _probes(kinds, photos, features.readable, groups, seed)
+    return _probes(kinds, photos, features.readable, groups)
 
 
-def probe_redrawn(root: Path, photos: Sequence[Photo], features: Features, groups: Ints, seed: int) -> list[Probe]:
+def probe_redrawn(root: Path, photos: Sequence[Photo], features: Features, groups: Ints) -> list[Probe]:
     """Probe the border of the photos with a leaf mask, as it is and with the backgrounds of `augment.background`.
 
     Returns nothing where no masks lie beside the packs of `root/{train,val,test}`.
@@ -73,20 +74,20 @@ def probe_redrawn(root: Path, photos: Sequence[Photo], features: Features, group
             named = {f"{photo.label}/{photo.file}": row for row, photo in enumerate(photos) if photo.split == split}
             rows = np.array([named[name] for name in index.names])
             masked[rows] = trusted(masks)
-            pixels[rows] = redraw_border(pixels[rows], np.array(BORDER), masks, seed)
+            pixels[rows] = redraw_border(pixels[rows], np.array(BORDER), masks, SEED)
     kinds = {f"{EIGHT} of photos with a leaf mask": features.border, f"{EIGHT}, with backgrounds drawn": pixels}
-    return _probes(kinds, photos, features.readable & masked, groups, seed)
+    return _probes(kinds, photos, features.readable & masked, groups)
 
 
 def _probes(
-    kinds: Mapping[str, Values], photos: Sequence[Photo], usable: NDArray[np.bool_], groups: Ints, seed: int
+    kinds: Mapping[str, Values], photos: Sequence[Photo], usable: NDArray[np.bool_], groups: Ints
 ) -> list[Probe]:
     """Probe each kind of values (n,...) on the usable photos."""
     if len(np.unique(groups)) < 2:
         return []
     labels = np.unique([photo.label for photo in photos], return_inverse=True)[1]
-    train, test = _sides(photos, groups, seed)
-    train = np.sort(np.random.default_rng(seed).permutation(train[usable[train]])[:MOST])
+    train, test = _sides(photos, groups)
+    train = np.sort(np.random.default_rng(SEED).permutation(train[usable[train]])[:MOST])
     test = test[usable[test] & np.isin(labels[test], labels[train])]
     if len(train) < FEWEST or len(test) == 0 or len(np.unique(labels[train])) < 2:
         return []
@@ -94,13 +95,11 @@ def _probes(
     return [_probe(what, rows, labels, train, test) for what, rows in numbers.items()]
 
 
-def _sides(
-    photos: Sequence[Photo], groups: NDArray[np.int64], seed: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _sides(photos: Sequence[Photo], groups: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     trained = np.array([photo.split == "train" for photo in photos])
     if trained.any() and not trained.all():
         return np.flatnonzero(trained), np.flatnonzero(~trained)
-    shuffle = GroupShuffleSplit(1, test_size=0.2, random_state=seed)
+    shuffle = GroupShuffleSplit(1, test_size=0.2, random_state=SEED)
     train, test = next(shuffle.split(groups, groups=groups))
     return train, test
 
