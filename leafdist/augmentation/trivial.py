@@ -48,10 +48,6 @@ class Chosen:
         operation, level = (draws[:, 0] * len(OPERATIONS)).floor(), (draws[:, 1] * LEVELS).floor()
         return cls(operation, level, torch.where(draws[:, 2] < 0.5, -1.0, 1.0).to(draws.dtype))
 
-    def part(self, rows: slice) -> "Chosen":
-        """Return those of some photos."""
-        return Chosen(self.operation[rows], self.level[rows], self.sign[rows])
-
     def is_(self, name: str) -> Tensor:
         """Whether it is this operation (B,)."""
         return self.operation == OPERATIONS.index(name)

@@ -4,14 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from leafdist.compare.answers import Answers, names_of, outdated, read_all
 from leafdist.compare.pair import Pair, compare_two
-from leafdist.compare.significance import Ints, holm, mean_interval
+from leafdist.compare.significance import Ints, holm
 from leafdist.config.schema import KEYS, flatten, to_dict
 from leafdist.data.groups import leaves_of_paths
-from leafdist.evaluation.intervals import numbered
+from leafdist.evaluation.intervals import by_leaf, numbered
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Interval
 from leafdist.system.plain import to_plain
@@ -39,7 +37,7 @@ class RunFigures:
         assert evaluation.interval  # `read` refuses an evaluation without
         interval = evaluation.interval
         if leaves is not None:
-            interval = mean_interval(answers.hits.astype(np.int64), leaves)
+            interval = by_leaf(answers.hits, leaves)
         return cls(
             path=str(run.path),
             state=run.state,

@@ -9,7 +9,7 @@ import numpy as np
 
 from leafdist.compare.answers import Answers
 from leafdist.data.groups import leaves_of_paths
-from leafdist.evaluation.intervals import by_leaf, macro_by_group, wilson
+from leafdist.evaluation.intervals import by_leaf, macro_by_group, numbered, wilson
 from leafdist.evaluation.predictions import UNREADABLE
 from leafdist.evaluation.scores import by_class, mean_of_classes
 from leafdist.runs.results import ClassScores, Interval
@@ -77,7 +77,8 @@ def pool(several: Sequence[Answers], groups: Path | None = None) -> Pooled:
     leaves = leaves_of_paths(paths, groups) if groups else None
 
     def bounds(of: Sequence[object]) -> Intervals:
-        return Intervals(by_leaf(hits, of), *macro_by_group(labels, predicted, len(classes), of))
+        group = numbered(of)
+        return Intervals(by_leaf(hits, group), *macro_by_group(labels, predicted, len(classes), group))
 
     by_photo = bounds(paths)
     return Pooled(

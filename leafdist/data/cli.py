@@ -47,7 +47,7 @@ def pack_data(options: argparse.Namespace) -> None:
     for name in ("train", "val", *rest):
         index = scan(options.root, name, classes)
         how = {"fit": options.fit, "max_pixels": options.max_pixels, "filter_": options.interpolation}
-        path = ensure_pack(index, options.resize, folder, usable_cores(), **how)
+        path = ensure_pack(index, options.resize, folder, usable_cores(), say=console.say_aside, **how)
         console.say(str(path))
 
 

@@ -30,6 +30,7 @@ DECODER = f"Pillow {PIL.__version__}, EXIF applied once, {{}} with antialias"  #
 Fit = Literal["stretch", "crop"]
 
 warnings.filterwarnings("ignore", ".*EXIF", UserWarning, "PIL")  # the photo is read all the same
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # data.max_pixels is the limit here
 # Pillow refuses a PNG with over 1 MB of text (a prompt, an editor's history), which nobody reads here
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 28
 
@@ -60,10 +61,10 @@ def decode(
         raise UnreadablePhotoError(f"{path} {fault(error, head)}") from error
 
 
-def decode_or_none(path: Path, side: int, data: DataConfig) -> NDArray[np.uint8] | None:
+def decode_or_none(path: Path, side: int, fit: Fit, max_pixels: int) -> NDArray[np.uint8] | None:
     """`decode`, for pages that leave out photos which cannot be read."""
     try:
-        return decode(path, side, data.fit, data.max_pixels)
+        return decode(path, side, fit, max_pixels)
     except UnreadablePhotoError:
         return None
 
@@ -89,7 +90,7 @@ def fault(error: Exception, head: bytes) -> str:
     """Say what is wrong with a photo that begins with `head` and could not be read, and the way out."""
     if isinstance(error, Image.DecompressionBombError):
         pixels = "".join(re.findall(r"\d+", str(error))[:1])
-        rule = "more than data.max_pixels (pack, predict: --max-pixels) allows"
+        rule = "more than data.max_pixels (pack, masks, predict: --max-pixels) allows"
         return f"has {pixels} pixels, {rule}. Raise that, or scale the photo down"
     if what := instead(head):
         return f"cannot be decoded: it is {what}"

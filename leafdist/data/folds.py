@@ -28,15 +28,19 @@ def fold_root(root: Path, number: int | None) -> Path:
     Raises ValueError where there is no such fold, where a fold must be named, and where the split is unfinished.
     """
     check_finished(root)
-    folds = sorted(path.name for path in root.glob("fold-*") if path.is_dir())
+    folds = sorted(fold_numbers(root))
     if number is None:
         if folds:
-            last = len(folds) - 1
             raise ValueError(
-                f"{root} holds {last + 1} folds: say which is val with data.fold=0 to {last}, or name {root / folds[0]}"
+                f"{root} holds {len(folds)} folds: say which is val with data.fold={folds[0]} to {folds[-1]}, or name "
+                f"{root / fold_name(folds[0])}"
             )
         return root
-    if fold_name(number) not in folds:
-        there = f"it holds {', '.join(folds)}" if folds else "it holds none; make them with `leafdist split --folds K`"
+    if number not in folds:
+        there = (
+            f"it holds {', '.join(map(fold_name, folds))}"
+            if folds
+            else "it holds none; make them with `leafdist split --folds K`"
+        )
         raise ValueError(f"data.fold={number}: {root} has no such fold: {there}")
     return root / fold_name(number)

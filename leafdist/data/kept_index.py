@@ -5,6 +5,7 @@ In the cache folder, beside the packs: `index-<split>-<root>-<stamp>.names` and 
 overwritten is noticed if it is in the sample that is checked, which is all of a smaller data set.
 """
 
+import os
 import time
 import zlib
 from collections.abc import Sequence
@@ -46,7 +47,7 @@ class KeptIndex:
 def open_index(root: Path, split: str, classes: Sequence[str] | None, cache: Path, say: Say = print) -> Index:
     """Return what `scan` would, from `cache` where that is still true. Raises ValueError as `scan` does."""
     folder, known = check_classes(root, split, classes)
-    header = cache / f"index-{split}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}.index"
+    header = cache / f"index-{split}-{sha256(os.fsencode(folder.resolve())).hexdigest()[:8]}.index"
     try:
         with alone(cache, header.stem, say):
             index = _load(header, folder, known) or _scan_and_keep(header, root, split, known)

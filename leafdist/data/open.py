@@ -18,7 +18,7 @@ from leafdist.data.layouts import check_split
 from leafdist.data.loader import Loader
 from leafdist.data.pack import cache_folder, ensure_pack
 from leafdist.data.photo_facts import DataFacts, Origin, SplitFacts
-from leafdist.data.photos import in_words, list_classes
+from leafdist.data.photos import SPLITS, in_words, list_classes
 from leafdist.data.quarantine import screen
 from leafdist.data.source import FolderSource, PackSource, Source
 from leafdist.data.stage import stage, stage_pack
@@ -76,7 +76,7 @@ def open_sources(
 
     own_classes: each split has those that its folders name, be it a single one.
     """
-    root, cache, make_pack = locate(data, runtime)
+    root, cache, make_pack = locate(data, runtime, folds=set(splits) <= set(SPLITS))  # else class folders beside folds
     folder = cache_folder(root, cache)
 
     def scan_all() -> dict[str, Index]:
@@ -107,13 +107,13 @@ def open_sources(
     return {split: PackSource(index, side, packs[split]) for split, index in indexes.items()}
 
 
-def locate(data: DataConfig, runtime: Runtime) -> tuple[Path, str | None, Callable[..., Path]]:
+def locate(data: DataConfig, runtime: Runtime, *, folds: bool) -> tuple[Path, str | None, Callable[..., Path]]:
     """The folder of the photos, the folder for packs, and the function that makes a pack.
 
     With `data.stage` both folders are on this node's disk; packs of a folder are copied without its photos. Raises
     ValueError.
     """
-    root = runtime.once(lambda: fold_root(Path(data.root), data.fold))
+    root = runtime.once(lambda: fold_root(Path(data.root), data.fold) if folds else Path(data.root))
     if not data.stage:
         if root.is_file():
             raise ValueError(f"data.root={root} is a file. An archive is unpacked on each node with data.stage=true")

@@ -53,7 +53,7 @@ def cache_folder(root: Path, cache: str | None) -> Path:
         return Path(cache)
     if is_usable(root / BESIDE):
         return root / BESIDE
-    return user_cache() / sha256(str(root.resolve()).encode()).hexdigest()[:16]
+    return user_cache() / sha256(os.fsencode(root.resolve())).hexdigest()[:16]
 
 
 def user_cache() -> Path:
@@ -105,7 +105,7 @@ def ensure_pack(
 def family(folder: Path, side: int | str, fit: Fit = "stretch", filter_: str = "bilinear") -> str:
     """Return how the names of all packs of the split `folder` begin, whatever photos it held."""
     kind = f"{side}{fit.removeprefix('stretch')}{filter_.removeprefix('bilinear')}"
-    return f"{folder.name}-{kind}-{sha256(str(folder.resolve()).encode()).hexdigest()[:8]}"
+    return f"{folder.name}-{kind}-{sha256(os.fsencode(folder.resolve())).hexdigest()[:8]}"
 
 
 def check(path: Path, index: Index, side: int, fit: Fit = "stretch", filter_: str = "bilinear") -> str | None:

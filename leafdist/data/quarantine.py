@@ -3,6 +3,7 @@
 Training leaves them out, so that it sees the same photos on any number of processes; evaluation counts them as wrong.
 """
 
+import os
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -31,7 +32,7 @@ def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print, max
 
     Raises ValueError where a class would have no photo left.
     """
-    key = sha256(f"{index.folder.resolve()} {index.stamp} {DECODER} {max_pixels}".encode()).hexdigest()[:16]
+    key = sha256(os.fsencode(f"{index.folder.resolve()} {index.stamp} {DECODER} {max_pixels}")).hexdigest()[:16]
     path = cache / f"{index.folder.name}-{key}.unreadable"
     bad = _kept(path)
     if bad is None:

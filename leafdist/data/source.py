@@ -84,8 +84,9 @@ class PackSource:
     masks: those of the leaves of the photos, where other backgrounds are drawn.
     """
 
-    def __init__(self, index: Index, side: int, *packs: Path, masks: RowsOfMasks | None = None) -> None:
-        self.index, self.side, self.packs, self.masks = index, side, packs, masks
+    def __init__(self, index: Index, side: int, *packs: Path) -> None:
+        self.index, self.side, self.packs = index, side, packs
+        self.masks: RowsOfMasks | None = None
         sizes = [len(part) for part in (index.parts or {"": index}).values()]
         mapped = [
             np.memmap(pack, np.uint8, mode="r", shape=(size, side, side, 3))

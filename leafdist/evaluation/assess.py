@@ -13,7 +13,7 @@ from leafdist.data.open import has_split, open_loaders, origin
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import outside, refusal
 from leafdist.evaluation.fitted import calibrated, refusing_of, unless_read_only
-from leafdist.evaluation.intervals import by_leaf
+from leafdist.evaluation.intervals import by_leaf, numbered
 from leafdist.evaluation.judging import judge
 from leafdist.evaluation.other_photos import is_extra, is_own, name_of, open_elsewhere, renamed_in
 from leafdist.evaluation.predictions import Predictions
@@ -101,12 +101,12 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
     data, classes = loaded.config.data, loaded.classes
     own = request.root is None or is_own(run, data, runtime)
     fitted, subspace = calibrated(loaded, to, runtime, request.sure, own=own)
-    mismatch = None
+    unknown = None
     if own:
         loader = open_loaders(data, (request.split,), runtime, classes)[request.split]
     else:
         renamed = renamed_in(loaded, runtime)
-        loader, mismatch = open_elsewhere(data, request.split, runtime, classes, renamed)
+        loader, unknown = open_elsewhere(data, request.split, runtime, classes, renamed)
     refusing = runtime.once(lambda: refusing_of(loaded, to, fitted, subspace)) if request.outside else None
     model = refusal.with_distance(loaded, refusing) if refusing else None
     names, predictions = _known(loader, judge(loaded, loader, runtime, flips=request.flips, model=model))
@@ -123,11 +123,11 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
         root=str(index.folder.parent.resolve()),
         split_digest=source.split_digest,
         leaf_disjoint=source.leaf_disjoint if own or is_extra(run, data, runtime) else LEAVES_ELSEWHERE,
-        interval_by_leaf=by_leaf(predictions.hits, leaves) if leaves else None,
+        interval_by_leaf=by_leaf(predictions.hits, numbered(leaves)) if leaves else None,
         absent=[name for name, score in scores.classes.items() if not score.images] or None,
     )
-    if mismatch:
-        evaluation = replace(evaluation, elsewhere=str(index.folder), unknown=mismatch.unknown, absent=mismatch.absent)
+    if unknown is not None:
+        evaluation = replace(evaluation, elsewhere=str(index.folder), unknown=unknown)
         name = runtime.once(lambda: name_of(to, Path(data.root), evaluation, way))
         evaluation = replace(evaluation, split=name)
     folders = {

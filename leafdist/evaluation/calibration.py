@@ -42,11 +42,7 @@ def _log_softmax(logits: Logits) -> Logits:
 def reliability(logits: Logits, labels: Labels) -> tuple[float, list[Bin]]:
     """Expected calibration error (0 to 1) and the bins that are not empty (Naeini et al. 2015,
     doi 10.1609/aaai.v29i1.9602)."""
-    return binned(np.exp(_log_softmax(logits).max(1)), logits.argmax(1) == labels)
-
-
-def binned(confidence: NDArray[np.float64], hits: NDArray[np.bool_]) -> tuple[float, list[Bin]]:
-    """`reliability` from the confidence of each answer and whether it was right."""
+    confidence, hits = np.exp(_log_softmax(logits).max(1)), logits.argmax(1) == labels
     numbers = np.minimum((confidence * BINS).astype(int), BINS - 1)
     bins = []
     for number in np.unique(numbers).tolist():

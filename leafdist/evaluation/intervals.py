@@ -18,12 +18,12 @@ def wilson(correct: int, images: int) -> Interval:
     return float(low), float(high)
 
 
-def by_leaf(hits: NDArray[np.bool_], leaves: Sequence[object], seed: int = 0) -> Interval:
+def by_leaf(hits: NDArray[np.bool_], group: NDArray[np.int64], seed: int = 0) -> Interval:
     """Draw whole leaves with replacement: the percentile bootstrap of the accuracy (Efron 1979) over groups.
 
-    Photos of one leaf are right or wrong together, so there are fewer independent answers than photos.
+    group: the number of each photo's leaf, see `numbered`. Photos of one leaf are right or wrong together, so there are
+    fewer independent answers than photos.
     """
-    group = numbered(leaves)
     sizes = np.bincount(group)
     right = np.bincount(group, weights=hits)
     generator = np.random.default_rng(seed)
@@ -34,15 +34,14 @@ def by_leaf(hits: NDArray[np.bool_], leaves: Sequence[object], seed: int = 0) ->
 
 
 def macro_by_group(
-    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, groups: Sequence[object], seed: int = 0
+    labels: NDArray[np.int64], predicted: NDArray[np.int64], classes: int, group: NDArray[np.int64]
 ) -> tuple[Interval, Interval]:
     """Intervals of macro F1 and of balanced accuracy, by the draws of `by_leaf`; predicted is -1 where unreadable.
 
     A class counts where it was drawn.
     """
-    group = numbered(groups)
     hits, answered, count = labels == predicted, predicted >= 0, int(group.max()) + 1
-    generator, shares = np.random.default_rng(seed), np.empty((RESAMPLES, 2))
+    generator, shares = np.random.default_rng(0), np.empty((RESAMPLES, 2))
     for row in shares:
         times = np.bincount(generator.integers(0, count, count), minlength=count)[group].astype(np.float64)
         truth, given, right = (

@@ -1,6 +1,6 @@
 """Photos that a run was not split from: other folders, other classes, matched by name."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from leafdist.config.extra_roots import extra_roots
@@ -21,14 +21,6 @@ from leafdist.runs.facts import read_facts
 from leafdist.runs.layout import FOUR_VIEWS, RunLayout
 from leafdist.runs.load import LoadedRun
 from leafdist.runs.results import Evaluation
-
-
-@dataclass(frozen=True)
-class Mismatch:
-    """unknown: photos of each class that the run does not know; absent: classes of the run without a photo."""
-
-    unknown: dict[str, int]
-    absent: list[str]
 
 
 def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
@@ -93,10 +85,11 @@ def _digests(data: DataConfig, runtime: Runtime, split: str) -> list[str]:
 
 def open_elsewhere(
     data: DataConfig, split: str, runtime: Runtime, classes: tuple[str, ...], renamed: dict[str, str] | None = None
-) -> tuple[Loader, Mismatch]:
+) -> tuple[Loader, dict[str, int]]:
     """Open `data.root/split`, or `data.root` where class folders lie there, with labels into `classes`.
 
-    renamed: their names to those of `classes`. Photos of other classes have the label UNKNOWN. Raises ValueError where
+    renamed: their names to those of `classes`. Photos of other classes have the label UNKNOWN;
+    returned are their counts too, by class. Raises ValueError where
     no class matches.
     """
     if not has_split(data, split, runtime):
@@ -111,11 +104,10 @@ def open_elsewhere(
     if (labels == UNKNOWN).all():
         raise none_known(index, classes)
     unknown = photos_unknown(index, labels)
-    absent = [name for label, name in enumerate(classes) if label not in labels]
     loader.source.index = relabelled(index, classes, labels)
     if not loader.source.index.known:
         raise ValueError(f"{index.folder}: the folders of the run's classes hold no photo. Put photos there")
-    return loader, Mismatch(unknown, absent)
+    return loader, unknown
 
 
 def name_of(run: Path, root: Path, judged: Evaluation, way: str = "") -> str:

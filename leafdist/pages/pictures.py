@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from leafdist.config.schema import DataConfig
-from leafdist.data.decode import check_regular, decode_or_none, opened, upright
+from leafdist.data.decode import Fit, check_regular, decode_or_none, opened, upright
 
 THUMBNAIL = 112  # pixels of the longer side
 SIDE = 144  # pixels, for a gallery shown at 72 to 144 of them
@@ -31,13 +30,13 @@ class Picture:
 class Pictures:
     """The photos below one folder; those that cannot be read give None and are kept in `gone`."""
 
-    def __init__(self, folder: Path, data: DataConfig) -> None:
-        self.folder, self.data = folder, data
+    def __init__(self, folder: Path, fit: Fit, max_pixels: int) -> None:
+        self.folder, self.fit, self.max_pixels = folder, fit, max_pixels
         self.gone: set[str] = set()
 
     def photo(self, path: str, alt: str) -> Picture | None:
         """The photo as the network's resize sees it: a square."""
-        pixels = decode_or_none(self.folder / path, SIDE, self.data)
+        pixels = decode_or_none(self.folder / path, SIDE, self.fit, self.max_pixels)
         if pixels is None:
             self.gone.add(path)
             return None

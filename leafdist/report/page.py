@@ -15,7 +15,8 @@ from leafdist.report.settings import settings
 
 def single(contents: Contents) -> str:
     """The whole page of one run, as HTML."""
-    pictures = Pictures(contents.folder, contents.record.config.data)
+    data = contents.record.config.data
+    pictures = Pictures(contents.folder, data.fit, data.max_pixels)
     confusion, photos = matrix(contents, pictures), gallery(contents, pictures)
     learning = (charts([Curve("", "main", contents)]), contents) if contents.record.epochs else None
     result = contents.evaluation

@@ -97,7 +97,8 @@ def _photos(both: Both, pair: Pair) -> list[Side] | None:
     folder = both[0].folder
     if not folder.is_dir():
         return None
-    pictures, photos = Pictures(folder, both[0].record.config.data), calibrated(both, pair)
+    data, photos = both[0].record.config.data, calibrated(both, pair)
+    pictures = Pictures(folder, data.fit, data.max_pixels)
     sides = []
     for name in (pair.second, pair.first):
         right = [photo for photo in photos if photo.right == name]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -23,6 +22,7 @@ from leafdist.runs.layout import GENERATION, RunLayout, generations
 from leafdist.runs.saved_config import read_config, write_config
 from leafdist.runs.tracker import Tracker, wandb_id
 from leafdist.system import console, files, locks
+from leafdist.system.arguments import installed
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
 from leafdist.system.signals import Interrupted
 
@@ -37,6 +37,7 @@ PACKAGES = (
     "numpy",
     "scipy",
     "pillow",
+    "pillow-simd",
     "safetensors",
     "wandb",
 )
@@ -227,7 +228,8 @@ def new_start(world: int, device: str, step: int) -> Start:
         folder=str(Path.cwd()),
         slurm_job_id=os.environ.get("SLURM_JOB_ID"),
         git_commit=git_commit(),
-        versions={"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
+        versions={"python": platform.python_version()}
+        | {name: found for name in PACKAGES if (found := installed(name))},
     )
 
 

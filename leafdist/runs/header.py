@@ -43,9 +43,13 @@ def parse_header(header: dict[str, str] | None, path: Path) -> CheckpointMeta:
         values = json.loads((header or {})["leafdist"])
         if (written := values["format"]) != FORMAT:
             raise ValueError(f"{path} has format {written}, this version reads {FORMAT}. Update leafdist")
-        config = values["config"] = saved(values["config"])
+        settings = values["config"]
     except (KeyError, TypeError, json.JSONDecodeError) as error:
         raise damaged(path, error) from error
+    try:
+        config = values["config"] = saved(settings)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"{path}: its settings cannot be read ({error}). Update leafdist") from error
     if "preprocessing" not in values:  # of an early release
         values["preprocessing"] = Preprocessing.from_config(config.data)
     return from_plain(CheckpointMeta, {"val_loss": math.nan, **values}, path)

@@ -19,7 +19,7 @@ from leafdist.runs.results import Evaluation
 from leafdist.runs.saved_config import read_config
 
 MARKS = ("config.yaml", "run.json", "metrics.jsonl", "best", "last")  # one of them makes a folder a run, damaged or not
-TAIL = 2 * 1024  # bytes of metrics.jsonl: some ten steps, with the number of their epoch in each
+TAIL = 16 * 1024  # bytes of metrics.jsonl: at least one step, however many rates it has
 ASCENDING = ("name", "model", "state", "age", "restarts")  # all else: the highest first
 SETTING = r"^{}:\n(?:  .*\n)*?  {}: (\S+)$"  # as yaml.safe_dump writes it: reading YAML takes some ms a run
 

@@ -37,7 +37,7 @@ def load_run(run: Path, device: torch.device | str = "cpu", root: str | None = N
     tensors, meta = load_best(run)
     config = meta.config
     fold = config.data.fold
-    if root and Path(root).is_dir() and not fold_numbers(Path(root)):
+    if root and Path(root).exists() and not fold_numbers(Path(root)):
         fold = None  # other photos, which are not in folds
     root = root or config.data.root  # a single pass over a folder is not worth a copy
     config = replace(config, data=replace(config.data, root=root, fold=fold, stage=Path(root).is_file()))

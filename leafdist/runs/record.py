@@ -14,7 +14,7 @@ from leafdist.runs.layout import BY_LEAF, RunLayout
 from leafdist.runs.metrics_log import read_events
 from leafdist.runs.photo_tables import Probabilities, read_predictions, read_probabilities
 from leafdist.runs.results import Calibration, Evaluation
-from leafdist.runs.saved_config import read_config
+from leafdist.runs.saved_config import config_path, read_config
 from leafdist.system import locks
 
 
@@ -27,8 +27,7 @@ class RunRecord:
     @classmethod
     def open(cls, path: Path, results: Path | None = None) -> "RunRecord":
         """Open a run folder, whose evaluations are in `results` if given. Raises ValueError if it is not one."""
-        if not RunLayout(path).config.is_file():
-            raise ValueError(f"{path} is not a run folder: it has no config.yaml. Name one such as runs/resnet50")
+        config_path(path)
         return cls(path, read_facts(path), results or path)
 
     @property

@@ -22,6 +22,7 @@ from pathlib import Path
 from posixpath import dirname, join
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
+from leafdist.system import files
 from leafdist.system.arguments import extra
 
 if sys.version_info >= (3, 14):
@@ -193,8 +194,7 @@ class Archive:
             raise tarfile.ReadError(f"{info.name!r} has no time") from error
 
     def _zip(self) -> Iterator[Member]:
-        with self.path.open("rb") as whole:
-            digest = hashlib.file_digest(whole, "sha256").hexdigest()
+        digest = files.sha256(self.path)
         with zipfile.ZipFile(self.path) as file:
             for info in file.infolist():
                 if info.flag_bits & ENCRYPTED:

@@ -80,7 +80,7 @@ class Version(argparse.Action):
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
         for name in PACKAGES:
-            console.say(f"{name} {installed(name)}")
+            console.say(f"{name} {installed(name) or 'is not installed'}")
         console.say(f"python {platform.python_version()}")
         raise SystemExit(0)
 

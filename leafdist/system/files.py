@@ -84,7 +84,7 @@ def read_object(path: Path, **needed: type) -> dict[str, Any]:
     wrong = [
         f"its {name} is no {kind.__name__}"
         for name, kind in needed.items()
-        if isinstance(value, dict) and not isinstance(value.get(name), (int, float) if kind is float else kind)
+        if isinstance(value, dict) and not isinstance(value.get(name), kind)
     ]
     if wrong or not isinstance(value, dict):
         raise ValueError(f"{path} is damaged: {', '.join(wrong) or 'no JSON object'}")

@@ -49,7 +49,7 @@ def _read(hint: Any, value: Any, name: str, source: object) -> Any:
         rest = [one for one in inner if one is not types.NoneType]
         named = any(get_origin(one) is Literal and value in get_args(one) for one in rest)  # such as "auto"
         return value if value is None or named else _read(rest[0], value, name, source)
-    if origin is tuple and isinstance(value, list):
+    if origin is tuple and isinstance(value, list) and (Ellipsis in inner or len(inner) == len(value)):
         kinds = inner if Ellipsis not in inner else (inner[0],) * len(value)
         return tuple(_read(one, part, name, source) for one, part in zip(kinds, value, strict=True))
     if origin is list and isinstance(value, list):

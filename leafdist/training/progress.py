@@ -45,6 +45,6 @@ class Progress:
         )
 
     def close(self) -> None:
-        """Leave the bar as it is."""
+        """Remove the bar."""
         if self.bar is not None:
             self.bar.close()

@@ -25,21 +25,16 @@ def group_parameters(model: nn.Module, config: OptimConfig, head: str) -> list[G
     trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
     if config.backbone_factor == config.layer_decay == 1:
         return [Group("all", 1.0, list(trained.values()))]
-    named = [("head", 1.0, [name for name in trained if in_head(name, head)])]
+    body = {name for name in trained if not in_head(name, head)}
+    named = [("head", 1.0, [name for name in trained if name not in body])]
     if config.layer_decay < 1:
         assert isinstance(model, KeepsFrozen), "its layers have no order"
         layers = model.layers()
         for depth, names in enumerate(reversed(layers)):
             factor = config.backbone_factor * config.layer_decay**depth
-            named.append(
-                (
-                    f"layer{len(layers) - depth}",
-                    factor,
-                    [name for name in names if name in trained and not in_head(name, head)],
-                )
-            )
+            named.append((f"layer{len(layers) - depth}", factor, [name for name in names if name in body]))
     else:
-        named.append(("backbone", config.backbone_factor, [name for name in trained if not in_head(name, head)]))
+        named.append(("backbone", config.backbone_factor, [name for name in trained if name in body]))
     groups = [Group(name, factor, [trained[one] for one in names]) for name, factor, names in named if names]
     assert sum(len(group.parameters) for group in groups) == len(trained), "a parameter is in no layer"
     return groups

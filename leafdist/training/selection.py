@@ -34,9 +34,9 @@ def score_of(
 
 def figures_of(others: Others) -> dict[str, RootFigures] | None:
     """Return what metrics.jsonl says of the other roots; None without any."""
-    figures = {name: (found.accuracy, found.mean_loss) for name, found in others.items()}
     return {
-        name: RootFigures(one, loss if math.isfinite(loss) else None) for name, (one, loss) in figures.items()
+        name: RootFigures(found.accuracy, found.mean_loss if math.isfinite(found.mean_loss) else None)
+        for name, found in others.items()
     } or None
 
 

@@ -126,11 +126,11 @@ class Trainer:
             step = error.step
             raise FloatingPointError(self.runtime.once(lambda: self._explain(step))) from None
         finally:
+            self.progress.close()
             self.phases.release()
         if state.step < self.total_steps:
             self.runtime.say(str(self.ending(state.step)))
         self.runtime.once(self.writer.wait, patient=False)
-        self.progress.close()
 
     def train_epoch(self) -> None:
         """Train the rest of the current epoch."""

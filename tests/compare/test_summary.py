@@ -15,7 +15,7 @@ from leafdist.__main__ import main
 from leafdist.compare.summary import summarise
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import from_dict, to_dict
-from leafdist.evaluation.intervals import by_leaf, wilson
+from leafdist.evaluation.intervals import by_leaf, numbered, wilson
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.scores import summarize
 from leafdist.evaluation.tables import write_predictions
@@ -84,7 +84,7 @@ def test_photo_of_three_seeds_counts_once(tmp_path: Path) -> None:
     runs = seeds(tmp_path)
     pooled, (names, labels, predicted) = summarise(runs).pooled, table(runs, "test")
     assert (pooled.answers, pooled.photos) == (270, 90)
-    assert pooled.by_photo.accuracy == by_leaf(labels == predicted, names)
+    assert pooled.by_photo.accuracy == by_leaf(labels == predicted, numbered(names))
     assert "answered 3 times, and counts once" in pooled.case
     same = [answered(tmp_path / f"same-{copy}", range(90), 0, split="test") for copy in range(3)]
     again = summarise(same).pooled  # nothing is learned from the same answers
@@ -99,7 +99,7 @@ def test_leaf_ids_give_evaluates_interval(tmp_path: Path) -> None:
     pooled, (names, labels, predicted) = summarise(runs, "val", groups).pooled, table(runs, "val")
     leaves = [(name.split("/")[0], f"leaf{int(name.split('/')[1][:4]) // 6}") for name in names]
     assert pooled.by_leaf
-    assert (pooled.leaves, pooled.by_leaf.accuracy) == (150, by_leaf(labels == predicted, leaves))
+    assert (pooled.leaves, pooled.by_leaf.accuracy) == (150, by_leaf(labels == predicted, numbered(leaves)))
     generator, groups_of = np.random.default_rng(0), sorted(set(leaves), key=repr)
     rows = {leaf: [row for row, other in enumerate(leaves) if other == leaf] for leaf in groups_of}
     scores = []

@@ -30,7 +30,7 @@ def test_interval_by_leaf_covers_the_truth() -> None:
     random, covered, naive = np.random.default_rng(0), 0, 0
     for trial in range(50):
         hits = np.repeat(random.random(60) < 0.8, 8)
-        low, high = by_leaf(hits, list(np.repeat(np.arange(60), 8)), seed=trial)
+        low, high = by_leaf(hits, np.repeat(np.arange(60), 8), seed=trial)
         covered += low <= 0.8 <= high
         low, high = wilson(int(hits.sum()), len(hits))
         naive += low <= 0.8 <= high

@@ -59,9 +59,9 @@ def test_trained_root_is_known_by_photos(photos: Path, tmp_path: Path) -> None:
 def test_one_class_is_enough_elsewhere(tmp_path: Path) -> None:
     field = draw(tmp_path / "field", {"train": 2}, classes=CLASSES[1:2])
     data = DataConfig(root=str(field), source="folder", resize=16)
-    loader, mismatch = open_elsewhere(data, "train", Runtime(), CLASSES)
+    loader, unknown = open_elsewhere(data, "train", Runtime(), CLASSES)
     assert loader.source.index.labels.tolist() == [1, 1]
-    assert mismatch.absent == [CLASSES[0], CLASSES[2]]
+    assert unknown == {}
     (field / "test" / CLASSES[0]).mkdir(parents=True)
     (field / "train" / CLASSES[1]).rename(field / "test" / "Lily")
     with pytest.raises(ValueError, match="the folders of the run's classes hold no photo"):
@@ -93,6 +93,8 @@ def test_other_photos_report_unmatched_classes(program: Program, photos: Path, t
     assert json.loads((run / "eval-test+tta.json").read_text())["tta"] is True
 
     field = draw(tmp_path / "field", {".": 2}, classes=(CLASSES[0].upper(), CLASSES[2], "Rose___rust"))
+    (field / CLASSES[1]).mkdir()
+    (tmp_path / "fold-0").mkdir()
     done = program("evaluate.py", run, "--data", field, processes=2)
     assert done.returncode == 0, done.stderr
     assert "left out, of classes that the run does not know: Rose___rust (2)" in done.stdout

@@ -112,8 +112,9 @@ def test_fold_judges_other_photos(tmp_path: Path) -> None:
     run = untrained_run(tmp_path / "run", "baseline", CLASSES, root="folds", fold=1)
     (tmp_path / "folds" / "fold-1").mkdir(parents=True)
     (tmp_path / "field").mkdir()
-    roots = [str(tmp_path / name) for name in ("folds", "field")]
-    assert [load_run(run, root=root).config.data.fold for root in roots] == [1, None]
+    (tmp_path / "field.tar").touch()
+    roots = [str(tmp_path / name) for name in ("folds", "field", "field.tar")]
+    assert [load_run(run, root=root).config.data.fold for root in roots] == [1, None, None]
 
 
 @pytest.mark.parametrize("start", [Start(folder="/home/ada/leaves"), Start()])

@@ -149,11 +149,12 @@ def test_fold_is_chosen_by_name(tmp_path: Path) -> None:
         fold_root(tmp_path / "out", None)
     with pytest.raises(ValueError, match=r"data\.fold=2: .* it holds fold-0, fold-1"):
         fold_root(tmp_path / "out", 2)
+    (tmp_path / "raw" / "fold-old").mkdir()
+    assert fold_root(tmp_path / "raw", None) == tmp_path / "raw"
     with pytest.raises(ValueError, match="it holds none"):
         fold_root(tmp_path / "raw", 0)
     absent = DataConfig(root=str(tmp_path / "absent"), fold=0)
     assert not has_split(absent, "test", Runtime()), "an export of such a run takes drawn photos"
-    assert fold_root(tmp_path / "raw", None) == tmp_path / "raw"
     assert len(scan(fold_root(tmp_path / "out", 1), "val")) == 16
     assert DataConfig().fold is None
     with pytest.raises(ValueError, match="audit one of them"):

@@ -14,6 +14,7 @@ from leafdist.config.schema import Config, to_dict
 from leafdist.runs import checkpoint
 from leafdist.runs.checkpoint import Snapshot
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.header import parse_header
 from leafdist.runs.layout import generations
 
 
@@ -157,6 +158,9 @@ def test_best_carries_description_and_checksum(tmp_path: Path) -> None:
     ]
     assert (written["format"], written["config"], written["sha256"]) == (1, to_dict(config), meta.sha256)
     assert all(torch.equal(tensors[key], value) for key, value in model.state_dict().items())
+    newer = json.loads(json.dumps(written).replace('"epochs"', '"eons"'))
+    with pytest.raises(ValueError, match=r"best: its settings cannot be read \(.*eons.*Update leafdist"):
+        parse_header({"leafdist": json.dumps(newer)}, tmp_path / "best")
     flip(tmp_path / "best" / "model.safetensors")
     with pytest.raises(ValueError, match="is damaged"):
         checkpoint.load_best(tmp_path)

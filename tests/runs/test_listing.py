@@ -113,3 +113,14 @@ def test_thousand_runs_take_a_second(runs: Path) -> None:
 def test_what_is_no_folder_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", str(tmp_path / "absent")]) == 2
     assert "absent is not a folder of runs" in capsys.readouterr().err
+
+
+def test_rates_of_many_layers_are_read(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "deep", epochs=1, state="running")
+    rates = {f"layer{number}": 0.001234567890123456 for number in range(90)}
+    with (run / "metrics.jsonl").open("a") as file:
+        for step in range(9, 12):
+            line = {"event": "step", "epoch": 4, "step": step, "loss": 1.0, "lr": 0.001, "images_per_second": 9.0}
+            file.write(json.dumps(line | {"rates": rates}) + "\n")
+    (row,) = list_runs(tmp_path)
+    assert row.epoch == 4

@@ -15,7 +15,7 @@ from filelock import FileLock
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs.evaluations import read_evaluation, write_calibration, write_evaluation
-from leafdist.runs.folder import lock_run
+from leafdist.runs.folder import lock_run, new_start
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Calibration, CalibrationScores, Evaluation
 from leafdist.system import files
@@ -153,6 +153,10 @@ def test_evaluation_file_keeps_its_keys(tmp_path: Path) -> None:
     found = Evaluation(split="val", images=4, accuracy=0.5, interval=(0.2, 0.8), calibration=scores)
     write_evaluation(tmp_path, "val", found)
     assert read_evaluation(tmp_path, "val") == found
+    shortened = replace(found, interval=(0.2,))  # type: ignore[arg-type]
+    write_evaluation(tmp_path, "test", shortened)
+    with pytest.raises(ValueError, match=r"eval-test\.json is damaged: its interval is no tuple"):
+        read_evaluation(tmp_path, "test")
     written = files.read_json(tmp_path / "eval-val.json")
     assert next(iter(written)) == "format"
     assert not {"elsewhere", "unknown", "absent", "interval_by_leaf"} & set(written)
@@ -161,3 +165,9 @@ def test_evaluation_file_keeps_its_keys(tmp_path: Path) -> None:
     files.write_json(tmp_path / "eval-val.json", {**written, "format": 2})
     with pytest.raises(ValueError, match=r"eval-val\.json has format 2, this version reads 1"):
         read_evaluation(tmp_path, "val")
+
+
+def test_start_records_installed_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("leafdist.runs.folder.installed", {"pillow-simd": "9.5.0.post2", "torch": "2.14.1"}.get)
+    versions = new_start(world=1, device="cpu", step=0).versions
+    assert (versions["pillow-simd"], versions["torch"], "pillow" in versions) == ("9.5.0.post2", "2.14.1", False)

@@ -189,4 +189,5 @@ def test_read_only_data_is_packed_elsewhere(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
-    assert cache_folder(tmp_path, None).parent == tmp_path / "cache" / "leafdist"
+    for root in (tmp_path, Path(os.fsdecode(b"/data/Bl\xe4tter"))):
+        assert cache_folder(root, None).parent == tmp_path / "cache" / "leafdist"
