@@ -37,7 +37,7 @@ class Index:
     what a run is trained on; stamp: of names, sizes and times, tells what a pack was made from; set_aside: photos of
     the folder that are not in names; passed_over: how many other files are there, by kind; dropped: names of photos
     that labels.tsv takes out; parts: of an index of several roots, those of each by its name, the main one's first,
-    under "". A photo that it moves keeps its name, which tells where it lies, not its class.
+    under "". A photo that labels.tsv moves keeps its name, which tells where it lies, not its class.
     """
 
     folder: Path

@@ -41,7 +41,7 @@ class LabelCounts:
     drop: int
 
     def words(self) -> str:
-        """Return the rows by action: `3 photos moved, 2 dropped, 5 kept`."""
+        """Return the rows by action: `3 photos moved to another class, 2 dropped, 5 kept`."""
         return f"{counted(self.move, 'photo')} moved to another class, {self.drop} dropped, {self.keep} kept"
 
 

@@ -34,7 +34,7 @@ def why_no_gpu(root: Path = Path("/")) -> NoGpu | None:
     there = any(root.glob("dev/nvidia[0-9]*")) or (root / "proc/driver/nvidia/version").exists()
     given, hidden = os.environ.get("SLURM_GPUS_ON_NODE") or "0", os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden in ("", "-1") and (there or given != "0"):
-        return NoGpu(f"hidden by CUDA_VISIBLE_DEVICES={hidden!r}: training runs on the CPU", "unset it", chosen=True)
+        return NoGpu(f"hidden by CUDA_VISIBLE_DEVICES={hidden!r}: training runs on the CPU", "Unset it", chosen=True)
     if there:
         text = f"this node has an NVIDIA GPU that PyTorch {torch.__version__} cannot use: {_reason()}"
         return NoGpu(text, f"Update the driver, or {INSTALL}")

@@ -1,6 +1,6 @@
 """Building a network by its name.
 
-What a row's `build` makes takes the arguments of ResNet50, one of timm some more. Its random layers are PlannedDropout.
+The callable that a row's `build` names takes the arguments of ResNet50; that of timm some more. Its random layers are PlannedDropout.
 Everything up to and including the stage `freeze` has no gradient, and its BatchNorm stays in eval mode unless
 `frozen_batchnorm` is "train".
 """

@@ -33,21 +33,21 @@ class RunLayout:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.config = path / "config.yaml"  # runs/folder.py
-        self.facts = path / "run.json"  # runs/folder.py
+        self.config = path / "config.yaml"  # runs/saved_config.py
+        self.facts = path / "run.json"  # runs/facts.py
         self.lock = path / ".lock"  # runs/folder.py
         self.requeues = path / ".requeue.jsonl"  # runs/requeue.py
         self.metrics = path / "metrics.jsonl"  # tracking/run_tracker.py
         self.best = path / "best"
         self.best_model = self.best / "model.safetensors"  # runs/checkpoint.py
         self.best_meta = self.best / "meta.json"  # runs/checkpoint.py
-        self.best_predictions = self.best / "predictions-val.csv"  # training/trainer.py
+        self.best_predictions = self.best / "predictions-val.csv"  # training/checkpoint_writer.py
         self.last = path / "last"  # runs/checkpoint.py
         self.unsaved = self.last / UNSAVED  # runs/folder.py
         self.calibration = path / "calibration.json"  # runs/evaluations.py
         self.subspace = path / "refusal.safetensors"  # runs/evaluations.py
         self.set_aside = path / "set-aside.json"  # data/open.py
-        self.not_finite = path / "not-finite.json"  # training/trainer.py
+        self.not_finite = path / "not-finite.json"  # training/not_finite.py
         self.report = path / "report.html"  # report/write.py
         self.audit = path / "audit.json"  # the user, with `leafdist audit --json`
         self.export = path / "export"  # export/export.py

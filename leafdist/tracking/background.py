@@ -6,27 +6,26 @@ from typing import Protocol
 
 from leafdist.runs.events import Event
 from leafdist.runs.facts import RunResult
+from leafdist.runs.tracker import Tracker
 
 PENDING = 1000  # events that may wait for a guest
 GOODBYE = {True: 180.0, False: 40.0}  # seconds to close after a training that went well, with its checkpoint, and else
 
 
-class Inner(Protocol):
-    """A guest that may hang in any of these methods except `start`."""
+class Guest(Tracker, Protocol):
+    """Gets what metrics.jsonl gets. An error ends the guest, with one line, and nothing else."""
 
     name: str
 
     def start(self, kept: list[Event], position: tuple[int, int]) -> None:
-        """Begin, see Guest."""
-
-    def log(self, event: Event) -> None:
-        """Take one event."""
-
-    def close(self, exit_code: int, result: RunResult | None) -> None:
-        """Take the result and end."""
+        """Begin with the events that were kept; `position` is epoch and step of the checkpoint."""
 
     def drop(self) -> None:
         """Release what an error left open."""
+
+
+class Inner(Guest, Protocol):
+    """A guest that may hang in any of its methods except `start`."""
 
     def end(self) -> None:
         """Kill the process that it waits for."""

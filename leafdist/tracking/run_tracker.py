@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from leafdist.config.schema import Config, flatten, to_dict
 from leafdist.runs.events import Event
@@ -11,23 +10,11 @@ from leafdist.runs.layout import RunLayout
 from leafdist.runs.metrics_log import cut_back, line_of
 from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system.network import reason_of
-from leafdist.tracking.background import Aside
+from leafdist.tracking.background import Aside, Guest
 from leafdist.tracking.showcase import Showcase
 from leafdist.tracking.tensorboard import TensorBoard
 from leafdist.tracking.wandb_client import WandbRun
 from leafdist.tracking.weights_biases import WeightsAndBiases, slurm_ids
-
-
-class Guest(Tracker, Protocol):
-    """Gets what metrics.jsonl gets. An error ends the guest, with one line, and nothing else."""
-
-    name: str
-
-    def start(self, kept: list[Event], position: tuple[int, int]) -> None:
-        """Begin with the events that were kept; `position` is epoch and step of the checkpoint."""
-
-    def drop(self) -> None:
-        """Release what an error left open."""
 
 
 class RunTracker:

@@ -11,8 +11,8 @@ from typing import Any
 from leafdist.runs.events import EpochEvent, Event, StartEvent, StepEvent
 from leafdist.runs.facts import RunResult
 from leafdist.runs.metrics_log import line_of
-from leafdist.tracking.background import Aside
-from leafdist.tracking.run_tracker import Guest, RunTracker
+from leafdist.tracking.background import Aside, Guest
+from leafdist.tracking.run_tracker import RunTracker
 from leafdist.tracking.showcase import Showcase
 from leafdist.tracking.tensorboard import TensorBoard
 from leafdist.tracking.wandb_client import WandbRun
