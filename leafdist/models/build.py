@@ -1,8 +1,8 @@
 """Building a network by its name.
 
-The callable that a row's `build` names takes the arguments of ResNet50; that of timm some more. Its random layers are PlannedDropout.
-Everything up to and including the stage `freeze` has no gradient, and its BatchNorm stays in eval mode unless
-`frozen_batchnorm` is "train".
+The callable that a row's `build` names takes the arguments of ResNet50; that of timm some more. Its random layers are
+PlannedDropout. Everything up to and including the stage `freeze` has no gradient, and its BatchNorm stays in eval mode
+unless `frozen_batchnorm` is "train".
 """
 
 from collections.abc import Sequence
