@@ -10,12 +10,14 @@ HEAD = """# Configuration
 
 Defaults, then `--config FILE`, then flags such as `--optim.lr 3e-4`; `train.py --print_config` prints what comes of it,
 and each run keeps it as `config.yaml`. A resumed run may change the settings marked · and raise `train.epochs`,
-unless the schedule is cosine or `augment.mix_off_epochs` is set; anything else is refused with a list of what differs.
+unless the schedule is cosine or `augment.mix_off_epochs` is set. The paths in `data.extra`, `augment.background_folder`
+and `optim.class_weights` may change too, if what lies there is the same. Anything else is refused with a list of what
+differs.
 
 A text means the same in a file and as a flag. Numbers are decimal (`30`, `1e-3`); `010`, `0x10`, `1:30` and `1_000` are
 errors. Names are as written (`run.name: 010`); `null` is no value. `~`, `$NAME` and `${NAME}` are expanded in
-`run.folder`, `data.root`, `data.extra`, `data.classes`, `data.cache`, `augment.background_folder` and `model.weights`;
-a variable that is not set is an error, `$$` is a dollar sign. What YAML would read otherwise is quoted in a file:
+`--config`, `run.folder`, `data.root`, `data.extra`, `data.classes`, `data.cache`, `augment.background_folder`,
+`model.weights` and `optim.class_weights`; a variable that is not set is an error, `$$` is a dollar sign. What YAML would read otherwise is quoted in a file:
 `name: '#3'`. `--config` also reads `<(…)` and `/dev/stdin`.
 """
 
