@@ -20,10 +20,16 @@ from torchvision import models
 ROOT = Path(__file__).parents[1]
 
 
+def call(*command: object) -> str:
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return done.stdout
+
+
 def protocol(root: Path, model: str, epochs: int) -> list[dict[str, float]]:
     command = [sys.executable, "benchmarks/protocol_loop.py", root, model, "--epochs", epochs]
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in call(*command).splitlines()]
 
 
 def ours(root: Path, model: str, epochs: int, weights: str, extra: list[str]) -> list[dict[str, float]]:
@@ -31,7 +37,7 @@ def ours(root: Path, model: str, epochs: int, weights: str, extra: list[str]) ->
         command = [sys.executable, "train.py", "--config", f"configs/seed/{model}.yaml", "--data.root", root]
         command += ["--train.epochs", epochs, "--run.folder", folder, "--track.wandb", "off"]
         command += ["--model.weights", weights, *extra]
-        subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, check=True)
+        call(*command)
         lines = (Path(folder) / f"seed-{model}" / "metrics.jsonl").read_text().splitlines()
     return [event for line in lines if (event := json.loads(line))["event"] == "epoch"]
 
@@ -44,7 +50,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=1)
     options, extra = parser.parse_known_args()
     root = options.root.resolve()
-    subprocess.run([sys.executable, "-m", "leafdist", "pack", root], cwd=ROOT, check=True, capture_output=True)
+    call(sys.executable, "-m", "leafdist", "pack", root)
     with tempfile.TemporaryDirectory() as folder:
         weights = "none"
         if options.model == "resnet50":

@@ -76,6 +76,8 @@ def main() -> int:
         if not options.only or name in options.only:
             rows.append(row := work())
             print(f"| {row.kind} | {row.faults} | {row.runs} | {row.identical} | {row.lost} | {row.note} |", flush=True)
+    if not rows:
+        parser.error(f"--only {' '.join(options.only)}: there is no such row")
     total = [sum(getattr(row, key) for row in rows) for key in ("faults", "runs", "identical", "lost")]
     print(
         f"| **all** | {' | '.join(map(str, total))} | seed {options.seed}, {(time.monotonic() - began) / 60:.0f} min |"

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable
 from pathlib import Path
 
-from leafdist.data.groups import read_groups
+from leafdist.data.groups import leaf_of, read_groups
 from leafdist.prepare.grouping import near_groups
 from leafdist.prepare.raw_layout import find_photos
 
@@ -19,11 +19,12 @@ def pairs(groups: Iterable[Hashable]) -> int:
 def main() -> None:
     raw, ids = Path(sys.argv[1]), read_groups(Path(sys.argv[2]))
     start = time.monotonic()
-    photos = [(label, file) for label, files in find_photos(raw).names.items() for file in files]
-    paths = [raw / label / file for label, file in photos]
+    there = find_photos(raw)
+    photos = [(label, file) for label, files in there.names.items() for file in files]
+    paths = [there.path(photo) for photo in photos]
     found = dict(zip(photos, near_groups(paths, photos, {}, 2).tolist(), strict=True))
     seconds = time.monotonic() - start
-    leaf = {photo: (photo[0], ids[key]) for photo in photos if (key := (photo[0], Path(photo[1]).stem)) in ids}
+    leaf = {photo: (photo[0], known) for photo in photos if (known := leaf_of(ids, *photo))}
     parts = defaultdict(set)
     for photo, name in leaf.items():
         parts[name].add(found[photo])

@@ -38,7 +38,7 @@ def plant(raw: Path, new: Path, share: float, seed: int) -> int:
         os.link(found.path((label, file)).resolve(), target)
         if number in wrong:
             rows.append((f"{given}/{target.name}", label))
-    with new.with_suffix(".tsv").open("w", newline="") as table:
+    with new.with_name(f"{new.name}.tsv").open("w", newline="") as table:
         csv.writer(table, delimiter="\t", lineterminator="\n").writerows([("path", "true"), *rows])
     return len(rows)
 

@@ -61,6 +61,8 @@ def main() -> None:
 def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
     """Make the step of train.py's `arguments`, with random weights and nothing frozen."""
     config = parse_config(["--model.weights", "none", "--model.freeze", "none", *arguments])
+    if config.augment.mixes:
+        raise SystemExit("augment.mixup, augment.cutmix: these batches are not mixed")
     runtime = Runtime(precision=config.train.precision)
     config = replace(config, train=replace(config.train, precision=runtime.precision))
     step = TrainStep(config, build_model(config.model.name, 33, config.data.side), runtime, 1000)

@@ -2,9 +2,9 @@
 # What the leak is worth: the same training on a random and on a leaf-disjoint split, one seed for split and training.
 #   benchmarks/leak.sh RAW LEAF_IDS OUT "MODEL SEED [MODEL SEED …]"
 set -euo pipefail
-raw=$1 ids=$2 out=$3 runs=${4:-$(echo {baseline,resnet50}\ {0,1,2})}
+mkdir -p "$3"
+raw=$(realpath "$1") ids=$(realpath "$2") out=$(realpath "$3") runs=${4:-$(echo {baseline,resnet50}\ {0,1,2})}
 cd "$(dirname "$0")/.."
-mkdir -p "$out"
 read -ra words <<<"$runs"
 for ((i = 0; i < ${#words[@]}; i += 2)); do
     model=${words[i]} seed=${words[i + 1]} own=()

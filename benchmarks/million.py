@@ -53,7 +53,8 @@ def draw(folder: Path, photos: int) -> None:
 def measured(name: str, command: list[str]) -> dict[str, object]:
     """A training is told to stop at its first line about a step: its seconds are those until then."""
     began = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    plain = os.environ | {"TERM": "dumb"}  # lines, not a bar, on a terminal too
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=plain)
     assert process.stdout
     seconds, last = 0.0, ""
     for line in process.stdout:

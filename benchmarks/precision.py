@@ -12,6 +12,8 @@ from leafdist.bench.timing import in_turns
 from leafdist.config.parse import parse_config
 from leafdist.distributed.runtime import Runtime
 
+CLASSES = [str(label) for label in range(33)]
+
 
 def main() -> None:
     """Print one row of a table per network and batch."""
@@ -32,7 +34,7 @@ def main() -> None:
             cases = []
             for precision in ("no", "bf16"):
                 own = replace(config, train=replace(config.train, precision=precision))
-                cases.append(ceiling(own, 33, runtime))
+                cases.append(ceiling(own, CLASSES, runtime))
             fp32, bf16 = in_turns(cases, turns=options.turns, seconds=options.seconds)
             print(f"| {name}, {batch} | {fp32.rate:.1f} | {bf16.rate:.1f} | {bf16.ratio:.2f} |", flush=True)
 

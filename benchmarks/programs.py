@@ -8,6 +8,7 @@ Prints JSON: median seconds to answer and to the first step; one process with al
 import argparse
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -94,7 +95,7 @@ def _train(config: Config, world: int, cores: int | None, steps: int) -> tuple[l
             rates = _wait_for(process, RunLayout(Path(folder) / "bench").metrics, steps)
             seconds = time.perf_counter() - began
         finally:
-            process.terminate()
+            os.kill(process.pid, signal.SIGTERM)  # Popen's own would reap it, and leave wait4 nothing
             _, status, usage = os.wait4(process.pid, 0)  # the largest of the process and those that it waited for
             process.returncode = os.waitstatus_to_exitcode(status)
     return rates, seconds, usage.ru_maxrss / 1024

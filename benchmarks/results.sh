@@ -3,9 +3,9 @@
 # BatchNorm's statistics over both; one line per run.
 #   benchmarks/results.sh SPLITTED OUT "MODEL SEED FORM [MODEL SEED FORM …]"    FORM: 1, 2 or sync
 set -euo pipefail
-data=$1 out=$2 runs=${3:-$(echo {baseline,resnet50}\ {0,1,2}\ {1,2} resnet50\ {0,1,2}\ sync)}
+mkdir -p "$2"
+data=$(realpath "$1") out=$(realpath "$2") runs=${3:-$(echo {baseline,resnet50}\ {0,1,2}\ {1,2} resnet50\ {0,1,2}\ sync)}
 cd "$(dirname "$0")/.."
-mkdir -p "$out"
 read -ra words <<<"$runs"
 for ((i = 0; i < ${#words[@]}; i += 3)); do
     model=${words[i]} seed=${words[i + 1]} form=${words[i + 2]}

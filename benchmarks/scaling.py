@@ -32,7 +32,6 @@ class Constants:
     scan: float = 46_000  # files a second, warm, local disk: measured
     stat: float = 2e-3  # ASSUMED: seconds a file, cold, over a network
     verify: float = 2.1e9  # bytes a second and node, of a pack: measured
-    startup: float = 6.0  # seconds to import torch, torchvision, accelerate on this machine: measured
 
 
 def ring(gpus: int, c: Constants) -> float:

@@ -13,6 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from leafdist.config.parse import parse_config
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -42,7 +44,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the figures too")
     options, settings = parser.parse_known_args()
     options.config, options.root = options.config.resolve(), options.root.resolve()
-    call("-m", "leafdist", "pack", options.root)
+    data = parse_config(["--config", str(options.config), *settings], "speedrun.py").data
+    how = ["--resize", data.resize, "--fit", data.fit, "--interpolation", data.interpolation]
+    call("-m", "leafdist", "pack", options.root, *how, *(["--cache", data.cache] if data.cache else []))
     with tempfile.TemporaryDirectory() as name:
         folder, rows = Path(name), []
         for seed in range(options.seeds):

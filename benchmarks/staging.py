@@ -77,7 +77,7 @@ class Bench:
         self.files = sum(1 for path in self.root.rglob("*") if path.is_file())
 
     def run(self) -> None:
-        tar = ["tar", "--format=posix", "-C", self.network, "-cf"]
+        tar: list[str | Path] = ["tar", "--format=posix", "-C", self.network, "-cf"]
         subprocess.run([*tar, self.network / "photos.tar", "splitted"], check=True)
         print(f"{self.files} files, {self.delay} ms added to every open\n")
         print("| what | opens there | seconds |\n| --- | --- | --- |")

@@ -20,7 +20,7 @@ from accelerate.state import AcceleratorState
 
 from benchmarks.launches import WARM, make_step
 from leafdist.data.loader import Batch
-from leafdist.data.plan import EpochPlan, Share
+from leafdist.data.plan import EpochPlan, Share, streams
 from leafdist.training.sums import StepSums
 
 TURNS = 3
@@ -61,7 +61,8 @@ def measured(side: int, rows: int, precision: str, seconds: float, settings: lis
 def timed(rows: int, arguments: list[str], seconds: float) -> list[str]:
     """Warm up, take steps of so many rows for three times `seconds`, and one of a row less."""
     step, runtime, config = make_step(arguments)
-    plan, side, sums, number = EpochPlan(2 * rows - 1, rows, 0, 0), int(config.data.resize), StepSums(), 0
+    plan = EpochPlan(max(2, 2 * rows - 1), rows, 0, 0, streams(config.augment))
+    side, sums, number = int(config.data.resize), StepSums(), 0
     pixels = np.random.default_rng(0).integers(0, 256, (rows, side, side, 3), np.uint8)
 
     def batch_of(share: Share) -> Batch:

@@ -17,7 +17,8 @@ differs.
 A text means the same in a file and as a flag. Numbers are decimal (`30`, `1e-3`); `010`, `0x10`, `1:30` and `1_000` are
 errors. Names are as written (`run.name: 010`); `null` is no value. `~`, `$NAME` and `${NAME}` are expanded in
 `--config`, `run.folder`, `data.root`, `data.extra`, `data.classes`, `data.cache`, `augment.background_folder`,
-`model.weights` and `optim.class_weights`; a variable that is not set is an error, `$$` is a dollar sign. What YAML would read otherwise is quoted in a file:
+`model.weights` and `optim.class_weights`;
+a variable that is not set is an error, `$$` is a dollar sign. What YAML would read otherwise is quoted in a file:
 `name: '#3'`. `--config` also reads `<(…)` and `/dev/stdin`.
 """
 

@@ -152,14 +152,6 @@ class Structure:
         )
         return dict(zip(LIMITS, found, strict=True))
 
-    def edges(self) -> set[tuple[str, str]]:
-        """(module, what it imports), both as `folder.module`."""
-        return {
-            (_dotted(module.path), name.removeprefix("leafdist."))
-            for module in self.modules
-            for name in module.imports()
-        }
-
     def joined(self) -> set[tuple[str, str]]:
         """Pairs of a folder, or a file outside all of them, and another one that it imports from."""
         pairs = {

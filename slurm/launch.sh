@@ -6,15 +6,16 @@ leafdist_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ -f "$leafdist_root/.venv/bin/activate" ]; then source "$leafdist_root/.venv/bin/activate"; fi
 export PYTHONPATH=$leafdist_root${PYTHONPATH:+:$PYTHONPATH}
 unset SLURM_EXPORT_ENV # after `sbatch --export=NONE`, srun would not even find bash
+unset SLURM_GPUS_PER_TASK # srun would take it over: each launcher sees all GPUs of its node
+# beside NCCL the ranks talk over gloo, which knows neither lists with ^ nor = in them
+if [[ ${NCCL_SOCKET_IFNAME:-} =~ ^[[:alnum:]] ]]; then export GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-$NCCL_SOCKET_IFNAME}; fi
 
 launch() {
     local per_node=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} nodes=${SLURM_JOB_NUM_NODES:-1}
     [ "$per_node" -ge 1 ] || per_node=1 # a job without GPUs may be told 0
     export LEAFDIST_EXPECT_WORLD=$((per_node * nodes)) # another number of processes is an error, not a surprise
-    unset SLURM_GPUS_PER_TASK # srun would take it over: each launcher sees all GPUs of its node
-    # beside NCCL the ranks talk over gloo, which knows neither lists with ^ nor = in them
-    if [[ ${NCCL_SOCKET_IFNAME:-} =~ ^[[:alnum:]] ]]; then export GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-$NCCL_SOCKET_IFNAME}; fi
     export MASTER_ADDR MASTER_PORT=$((10000 + SLURM_JOB_ID % 20000))
+    while (: >"/dev/tcp/127.0.0.1/$MASTER_PORT") 2>/dev/null; do MASTER_PORT=$((MASTER_PORT + 1)); done # one in use answers
     MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
     # train.py notes its exit status here and leaves with 0: launchers lose statuses, and print a page of traceback
     export LEAFDIST_STATUS

@@ -112,7 +112,7 @@ def timm(options: argparse.Namespace) -> tuple[float, float]:
     """Its train.py with our crop and flips: a part of the photo of fixed size, flipped half of the time each way."""
     classes = sum(1 for _ in (options.root / "train").iterdir())
     side, share = options.crop, options.crop / options.resize
-    words = f"{options.timm} --data-dir {options.root} --train-split train --val-split val --model {options.model}"
+    words = f"--train-split train --val-split val --model {options.model}"
     words += f" --num-classes {classes} --input-size 3 {side} {side} --crop-pct {share} -b {options.batch}"
     words += f" --scale {share**2} {share**2} --ratio 1 1 --hflip 0.5 --vflip 0.5 --color-jitter 0 --smoothing 0"
     words += f" --train-interpolation {options.interpolation} --interpolation {options.interpolation}"
@@ -122,7 +122,7 @@ def timm(options: argparse.Namespace) -> tuple[float, float]:
         words += " --amp --amp-dtype bfloat16"
     log = Log()
     with TemporaryDirectory() as folder, redirect_stdout(log), redirect_stderr(log):
-        sys.argv = [*words.split(), "--output", folder]
+        sys.argv = [str(options.timm), "--data-dir", str(options.root), *words.split(), "--output", folder]
         runpy.run_path(str(options.timm), run_name="__main__")
     return options.batch / float(TIME.findall(log.getvalue())[-1]), log.ended - log.began
 

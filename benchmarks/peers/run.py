@@ -38,10 +38,18 @@ def ours(options: argparse.Namespace, *extra: object) -> Figures:
         command += ["--run.folder", folder, "--track.wandb", "off", "--train.epochs", 1]
         command += ["--train.precision", options.precision, "--train.batch_size", options.batch]
         command += ["--train.log_every", steps, *extra]
-        subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, check=True)
+        call(command)
         lines = (Path(folder) / "resnet50" / "metrics.jsonl").read_text().splitlines()
     events = {event["event"]: event for event in map(json.loads, lines)}
     return events["step"]["images_per_second"], events["epoch"]["seconds"]
+
+
+def call(command: list[object]) -> str:
+    """What a command prints; its errors are shown where it fails."""
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return done.stdout
 
 
 def peer(options: argparse.Namespace, way: str) -> Figures:
@@ -50,8 +58,7 @@ def peer(options: argparse.Namespace, way: str) -> Figures:
     for name in ("resize", "crop", "interpolation", "batch", "workers", "precision"):
         command += [f"--{name}", getattr(options, name)]
     command += ["--timm", options.timm] if options.timm else []
-    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, check=True)
-    rate, seconds = map(float, done.stdout.split()[-2:])
+    rate, seconds = map(float, call(command).split()[-2:])
     return rate, seconds
 
 
@@ -73,6 +80,9 @@ def read_options() -> argparse.Namespace:
     if options.model and not options.timm:
         parser.error("--model needs --timm train.py")
     options.root = options.root.resolve()
+    options.timm = options.timm and options.timm.absolute()
+    if "/" in options.python:
+        options.python = str(Path(options.python).absolute())  # not resolved: a venv's python is a link
     return options
 
 
@@ -100,12 +110,12 @@ def main() -> None:
     options = read_options()
     pack = [sys.executable, "-m", "leafdist", "pack", options.root, "--resize", options.resize]
     pack += ["--interpolation", options.interpolation]
-    subprocess.run(list(map(str, pack)), cwd=ROOT, check=True, capture_output=True)
+    call(pack)
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "random.pt"  # the protocol freezes what was loaded
         torch.save(models.resnet50().state_dict(), weights)
         random = partial(ours, options, "--model.weights", "none")
-        second = {FROZEN: partial(ours, options, "--model.weights", weights)}
+        second: dict[str, Callable[[], Figures]] = {FROZEN: partial(ours, options, "--model.weights", weights)}
         if options.model:
             second = {FOLDER: partial(random, "--data.source", "folder")}
         ways = [] if options.model else ["torchvision", "lightning"]

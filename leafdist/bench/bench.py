@@ -46,11 +46,11 @@ class Bench:
         for part in parts:
             result[part] = rows[part] = self.compare(part)
             console.output("\n" + table(part, rows[part]))
-            _write(out, result)
+            files.write_asked(out, lambda path: files.write_json(path, to_plain(result)))
         if "training" in rows:
             result["verdict"] = lines = verdict(rows["training"], rows.get("loading", []))
             console.output("\n".join(lines))
-            _write(out, result)
+            files.write_asked(out, lambda path: files.write_json(path, to_plain(result)))
 
     def compare(self, part: str) -> list[Row]:
         """Measure the cases of a part in turns."""
@@ -86,12 +86,6 @@ class Bench:
             device.ceiling(self.config, self.index.classes, self.runtime, mode),
             *(device.training(replace(self.config, data=way), self.runtime, name) for name, way in ways.items()),
         ]
-
-
-def _write(out: Path | None, result: dict[str, object]) -> None:
-    if out:
-        files.write_json(out, to_plain(result))
-        console.say_aside(f"wrote {out}")
 
 
 def bench(config: Config, parts: Sequence[str], turns: int, seconds: float, out: Path | None) -> None:

@@ -47,16 +47,12 @@ def compare_runs(options: argparse.Namespace) -> None:
     from leafdist.compare.compare import compare
     from leafdist.compare.pair import write_photos
     from leafdist.compare.text import show
-    from leafdist.system import console, files
+    from leafdist.system import files
 
     comparison = compare(options.runs, options.split, options.groups)
     show(comparison)
-    if options.csv:
-        write_photos(options.csv, comparison.pairs)
-        console.say_aside(f"wrote {options.csv}")
-    if options.json:
-        files.write_json(options.json, comparison.json())
-        console.say_aside(f"wrote {options.json}")
+    files.write_asked(options.csv, lambda path: write_photos(path, comparison.pairs))
+    files.write_asked(options.json, lambda path: files.write_json(path, comparison.json()))
 
 
 def summarise_runs(options: argparse.Namespace) -> None:
@@ -65,13 +61,9 @@ def summarise_runs(options: argparse.Namespace) -> None:
     from leafdist.compare.summary_page import page
     from leafdist.compare.summary_text import show_summary
     from leafdist.runs.named import named_runs
-    from leafdist.system import console, files
+    from leafdist.system import files
 
     summary = summarise(named_runs(options.runs), options.split, options.groups)
     show_summary(summary)
-    if options.json:
-        files.write_json(options.json, summary.json())
-        console.say_aside(f"wrote {options.json}")
-    if options.html:
-        files.write_text(options.html, page(summary))
-        console.say_aside(f"wrote {options.html}")
+    files.write_asked(options.json, lambda path: files.write_json(path, summary.json()))
+    files.write_asked(options.html, lambda path: files.write_text(path, page(summary)))

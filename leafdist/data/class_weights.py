@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from leafdist.data.columns import tab_lines
 from leafdist.data.index import Index
 from leafdist.data.sampling import photos_of_classes, shown_of
 
@@ -31,22 +32,14 @@ def class_weights(setting: str, sampling: str, index: Index) -> list[float] | No
 def _read(path: Path, classes: Sequence[str]) -> list[float]:
     """Read the weight of each class from a file of `class<TAB>weight` lines."""
     what = f"optim.class_weights={path}"
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise ValueError(
-            f"{what}: {error.strerror}; must be none, balanced, sqrt, or a file of `class<TAB>weight` lines"
-        ) from error
     found = dict[str, float]()
-    for number, line in enumerate(text.split("\n"), 1):
+    for where, line in tab_lines(path, what, "none, balanced, sqrt, or a file of `class<TAB>weight` lines"):
         name, tab, value = line.rpartition("\t")
-        if not line.strip():
-            continue
         if not tab or name not in classes:
-            raise ValueError(f"{what}, line {number}: {line!r} must be a class of the photos, a tab and its weight")
+            raise ValueError(f"{where}: {line!r} must be a class of the photos, a tab and its weight")
         if name in found:
-            raise ValueError(f"{what}, line {number}: {name!r} has a weight already; remove one of the two lines")
-        found[name] = _number(value, f"{what}, line {number}")
+            raise ValueError(f"{where}: {name!r} has a weight already; remove one of the two lines")
+        found[name] = _number(value, where)
     if missing := [name for name in classes if name not in found]:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise ValueError(

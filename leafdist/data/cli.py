@@ -19,6 +19,7 @@ def add(commands: Any) -> None:
     pack.add_argument("--resize", type=int, default=64, help="pixels per side")
     pack.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="how a photo becomes square")
     pack.add_argument("--interpolation", choices=("bilinear", "bicubic"), default="bilinear", help="filter of resizing")
+    pack.add_argument("--on-corrupt", choices=("error", "quarantine"), default="error", help="as data.on_corrupt")
     pack.add_argument("--max-pixels", type=int, default=DataConfig.max_pixels, help="most pixels of a photo")
     pack.add_argument("--cache", metavar="FOLDER", help="folder of the packs (default: beside the photos)")
     pack.set_defaults(run=pack_data)
@@ -34,20 +35,27 @@ def add(commands: Any) -> None:
 
 
 def pack_data(options: argparse.Namespace) -> None:
-    """Build the packs of all splits and print their paths."""
+    """Build the packs of all splits and print their paths. Raises ValueError."""
     from leafdist.data.folds import fold_root
     from leafdist.data.index import scan
+    from leafdist.data.layouts import check_split
     from leafdist.data.pack import cache_folder, ensure_pack
+    from leafdist.data.photos import SPLITS, list_classes
+    from leafdist.data.quarantine import screen
     from leafdist.system.processes import usable_cores
 
-    fold_root(options.root, None)  # refuses a folder of folds: a pack belongs to one of them
-    folder = cache_folder(options.root, options.cache)
-    classes = scan(options.root, "train").classes
-    rest = [name for name in ("test",) if (options.root / name).is_dir()]  # training works without a test split
-    for name in ("train", "val", *rest):
-        index = scan(options.root, name, classes)
+    root, cores, folder = options.root, usable_cores(), cache_folder(options.root, options.cache)
+    fold_root(root, None)  # refuses a folder of folds: a pack belongs to one of them
+    check_split(root, "train")
+    names = [name for name in SPLITS if (root / name).is_dir()]
+    if "val" not in names:
+        console.say_aside(f"{root} has no val: it will do for data.extra, not for data.root")
+    data = DataConfig(root=str(root), on_corrupt=options.on_corrupt, max_pixels=options.max_pixels)
+    classes = scan(root, "train", None if "val" in names else list_classes(root / "train")).classes
+    for name in names:
+        index = screen(scan(root, name, classes), data, folder, cores, console.say_aside)
         how = {"fit": options.fit, "max_pixels": options.max_pixels, "filter_": options.interpolation}
-        path = ensure_pack(index, options.resize, folder, usable_cores(), say=console.say_aside, **how)
+        path = ensure_pack(index, options.resize, folder, cores, say=console.say_aside, **how)
         console.say(str(path))
 
 

@@ -32,3 +32,14 @@ def read_columns(path: Path, names: Sequence[str], *, paths: bool = False) -> It
         raise ValueError(
             f"{path} cannot be read ({error}): it must be a TSV or CSV in UTF-8. Check the path"
         ) from error
+
+
+def tab_lines(path: Path, what: str, rule: str) -> Iterator[tuple[str, str]]:
+    """Yield where each line that is not blank stands, and the line; what: the setting. Raises ValueError."""
+    try:
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
+    except OSError as error:
+        raise ValueError(f"{what}: {error.strerror}; must be {rule}") from error
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield f"{what}, line {number}", line

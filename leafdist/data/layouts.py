@@ -25,11 +25,11 @@ def one_form(name: str) -> str:
     return " ".join(re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFKC", name)).casefold().split())
 
 
-def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
+def alike(names: Iterable[str], form: Callable[[str], str] = one_form) -> list[tuple[str, ...]]:
     """List the groups of names that have one form."""
     groups = defaultdict(list)
     for name in names:
-        groups[one_form(name)].append(name)
+        groups[form(name)].append(name)
     return [tuple(sorted(group)) for group in groups.values() if len(group) > 1]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from leafdist.data.columns import tab_lines
 from leafdist.data.index import Index
 from leafdist.data.layouts import one_form
 
@@ -17,24 +18,18 @@ Labels = NDArray[np.int16]
 def read_map(path: Path, ours: Sequence[str]) -> dict[str, str]:
     """Read `theirs<TAB>ours` lines. Raises ValueError for a line that is none, or whose class is not among `ours`."""
     what = f"data.classes={path}"
-    try:
-        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
-    except OSError as error:
-        raise ValueError(f"{what}: {error.strerror}; must be a file of `theirs<TAB>ours` lines") from error
     found = dict[str, str]()
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip():
-            continue
+    for where, line in tab_lines(path, what, "a file of `theirs<TAB>ours` lines"):
         theirs, tab, our = line.partition("\t")
         if not tab or not theirs or "\t" in our:
-            raise ValueError(f"{what}, line {number}: {line!r} must be one of their classes, a tab and one of ours")
+            raise ValueError(f"{where}: {line!r} must be one of their classes, a tab and one of ours")
         if our not in ours:
             raise ValueError(
-                f"{what}, line {number}: {our!r} is not a class of the run ({', '.join(ours[:3])}, …). Name one of "
+                f"{where}: {our!r} is not a class of the run ({', '.join(ours[:3])}, …). Name one of "
                 "these, or remove the line: classes without one are left out"
             )
         if theirs in found:
-            raise ValueError(f"{what}, line {number}: {theirs!r} has a line already; remove one of the two")
+            raise ValueError(f"{where}: {theirs!r} has a line already; remove one of the two")
         found[theirs] = our
     return found
 

@@ -134,7 +134,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
         folder: judge(loaded, outside.open_outside(folder, loaded, runtime), runtime, flips=request.flips, model=model)
         for folder in request.outside
     }
-    found = refusing and outside.score(evaluation.split, predictions, folders, refusing, loaded.meta.sha256)
+    found = refusing and outside.score(evaluation, predictions, folders, refusing)
     written = runtime.once(lambda: unless_read_only(to, lambda: _write(to, evaluation, names, predictions, found)))
     return Assessed(evaluation, written, found)
 

@@ -22,7 +22,7 @@ from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.refusal import NOT_OURS, reasons
 from leafdist.runs.evaluations import Refusing
 from leafdist.runs.load import LoadedRun
-from leafdist.runs.results import OutsideFolder, RefusalScores, Separation
+from leafdist.runs.results import Evaluation, OutsideFolder, RefusalScores, Separation
 from leafdist.system import console
 
 POINTS = 100  # of the curve
@@ -85,9 +85,9 @@ def confidence_of(logits: Floats, temperature: float) -> Floats:
 
 
 def score(
-    split: str, predictions: Predictions, outside: dict[Path, Predictions], refusing: Refusing, checkpoint: str
+    judged: Evaluation, predictions: Predictions, outside: dict[Path, Predictions], refusing: Refusing
 ) -> RefusalScores:
-    """Judge refusals on a split and on each folder; an unreadable photo of the split is refused."""
+    """Judge refusals on the split of an evaluation and on each folder; an unreadable photo of the split is refused."""
     inside, refusal = Marks.of(predictions, refusing.temperature), refusing.refusal
     why = np.array(reasons(inside.confidence, inside.distance, refusal))
     given = predictions.hits[why == ""]
@@ -95,9 +95,10 @@ def score(
     steps = np.unique(np.linspace(0, len(curve) - 1, min(len(curve), POINTS)).astype(int))
     marks = {folder: Marks.of(found, refusing.temperature) for folder, found in outside.items()}
     return RefusalScores(
-        split=split,
+        split=judged.split,
         images=len(why),
-        checkpoint=checkpoint,
+        checkpoint=judged.checkpoint,
+        data=judged.data,
         refusal=refusal,
         answered=float((why == "").mean()),
         accuracy=float(given.mean()) if len(given) else None,

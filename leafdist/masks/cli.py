@@ -56,6 +56,4 @@ def make_masks(options: argparse.Namespace) -> None:
     console.say(headline(splits))
     for split in splits:
         console.say(str(split.path))
-    if options.html:
-        files.write_text(options.html, page(splits, data))
-        console.say_aside(f"wrote {options.html}")
+    files.write_asked(options.html, lambda path: files.write_text(path, page(splits, data)))

@@ -17,6 +17,23 @@ def trains_batchnorm(model: nn.Module) -> bool:
     return bool(RunningStatistics(model).layers)
 
 
+def sees_one_value(model: nn.Module, side: int) -> bool:
+    """Tell whether one photo of `side` pixels leaves a trainable BatchNorm one value per channel: no variance."""
+    found = list[bool]()
+
+    def look(_: nn.Module, inputs: tuple[Tensor, ...], __: Tensor) -> None:
+        found.append(inputs[0][0, 0].numel() == 1)
+
+    hooks = [layer.register_forward_hook(look) for layer in RunningStatistics(model).layers]
+    model.eval()  # the same shapes, and no statistics that move
+    with torch.inference_mode():
+        model(torch.zeros(1, 3, side, side, device=next(model.parameters()).device))
+    for hook in hooks:
+        hook.remove()
+    model.train()
+    return any(found)
+
+
 class RunningStatistics:
     """The running statistics of the layers of `model` that use those of the batch under `train()`.
 

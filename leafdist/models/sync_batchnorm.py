@@ -132,10 +132,16 @@ def _gather(values: Tensor) -> Tensor:
 
 
 def synchronize(model: nn.Module) -> None:
-    """Turn every BatchNorm of `model` into a SyncBatchNorm2d; weights, statistics and their names stay."""
+    """Turn every BatchNorm of `model` that can be into a SyncBatchNorm2d; weights, statistics and their names stay."""
     for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d) and not isinstance(module, SyncBatchNorm2d):
-            acts = type(module).__name__ == "BatchNormAct2d"  # no import of timm for the networks that are none of it
-            plain = type(module).forward is nn.BatchNorm2d.forward
-            assert acts or plain, f"{type(module)} computes more than BatchNorm does"
-            module.__class__ = SyncBatchNormAct2d if acts else SyncBatchNorm2d
+        if can_synchronize(module) and not isinstance(module, SyncBatchNorm2d):
+            module.__class__ = SyncBatchNormAct2d if _acts(module) else SyncBatchNorm2d
+
+
+def can_synchronize(module: nn.Module) -> bool:
+    """Tell whether a layer is a BatchNorm2d, timm's with an activation included, that computes nothing else."""
+    return isinstance(module, nn.BatchNorm2d) and (_acts(module) or type(module).forward is nn.BatchNorm2d.forward)
+
+
+def _acts(module: nn.Module) -> bool:
+    return type(module).__name__ == "BatchNormAct2d"  # no import of timm for the networks that are none of it

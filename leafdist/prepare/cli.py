@@ -139,12 +139,8 @@ def audit_data(options: argparse.Namespace) -> int:
 
     groups, near = _groups(options.groups)
     report = audit(options.root, groups, usable_cores(), near=near, layout=options.layout, labels=options.labels)
-    if options.json:
-        files.write_json(options.json, report.json())
-        console.say_aside(f"wrote {options.json}")
-    if options.html:
-        files.write_text(options.html, page(report))
-        console.say_aside(f"wrote {options.html}")
+    files.write_asked(options.json, lambda path: files.write_json(path, report.json()))
+    files.write_asked(options.html, lambda path: files.write_text(path, page(report)))
     for line in report.text().splitlines():
         console.say(line, STYLES.get(line.split(" ")[0], ""))
     return int(options.strict and report.failed)

@@ -177,6 +177,7 @@ class RefusalScores:
     split: str
     images: int
     checkpoint: str | None
+    data: str | None = None  # the digest of the split's photos; None in files of older releases
     refusal: Refusal
     answered: float
     accuracy: float | None

@@ -43,9 +43,7 @@ def find_suspects(options: argparse.Namespace) -> None:
     rows = [(one.path, one.given, one.suggested, f"{one.quality:.4f}") for one in found[: max(0, options.top)]]
     if rows:
         console.table(("photo", "given", "suggested", "quality"), rows, shrink="photo")
-    if options.html:
-        files.write_text(options.html, page(answers, found))
-        console.say_aside(f"wrote {options.html}")
+    files.write_asked(options.html, lambda path: files.write_text(path, page(answers, found)))
     if options.out:
         write(options.out, found)
         console.say_aside(f"wrote {options.out}: change keep to move or drop where you agree, then train on it")

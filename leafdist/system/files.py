@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from leafdist.system.console import say_aside
 
 TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files may hold any bytes
 
@@ -76,6 +78,13 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(**TEXT))
     except json.JSONDecodeError as error:
         raise ValueError(f"{path} is damaged: not JSON ({error})") from error
+
+
+def write_asked(path: Path | None, write: Callable[[Path], object]) -> None:
+    """Write a file where the command line asks for one, and say so."""
+    if path:
+        write(path)
+        say_aside(f"wrote {path}")
 
 
 def read_object(path: Path, **needed: type) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.data.plan import chunk, micro_batches, smallest_part
 from leafdist.distributed.runtime import Runtime
-from leafdist.models.batchnorm import trains_batchnorm
+from leafdist.models.batchnorm import RunningStatistics, sees_one_value, trains_batchnorm
 from leafdist.models.build import build_model
+from leafdist.models.sync_batchnorm import can_synchronize
 from leafdist.runs.facts import HeadFacts
 from leafdist.system.console import counted
 from leafdist.system.contention import slow_cores
@@ -87,19 +88,25 @@ def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: i
         rows = min(num_samples, train.batch_size, num_samples % train.batch_size or train.batch_size)
     else:
         rows = smallest_part(num_samples, train.batch_size, world, train.accumulate, train.max_rows)
-    stride = network(config.model.name).stride
-    if rows == 1 and config.data.side <= stride and trains_batchnorm(model):
+    if rows == 1 and sees_one_value(model, config.data.side):
+        stride = network(config.model.name).stride
+        larger = f", or data.crop above {stride}" if config.data.side <= stride else ""
         raise ValueError(
             f"train.batch_size={train.batch_size} over {counted(world, 'process')} leaves a rank with one row of "
-            f"{config.data.side} pixels: no variance for BatchNorm. Change the batch size, or data.crop above {stride}"
+            f"{config.data.side} pixels: no variance for BatchNorm. Change the batch size{larger}"
         )
 
 
 def check_sync_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
-    """Raises ValueError if processes would run different numbers of micro-batches: some would wait forever."""
-    train, size = config.train, config.train.batch_size
-    if not train.sync_batchnorm or world == 1 or not trains_batchnorm(model):
+    """Raises ValueError for layers that cannot be synchronised, and where some processes would wait forever."""
+    train, size, layers = config.train, config.train.batch_size, RunningStatistics(model).layers
+    if not train.sync_batchnorm or world == 1 or not layers:
         return
+    if apart := {type(layer).__name__ for layer in layers if not can_synchronize(layer)}:
+        raise ValueError(
+            f"train.sync_batchnorm=true: {config.model.name} has {', '.join(sorted(apart))} too, which cannot be "
+            "synchronised. Set it to false, or choose another network"
+        )
     for total in {min(size, num_samples), num_samples % size or size}:
         rows = [chunk(total, rank, world) for rank in (0, world - 1)]
         first, last = (

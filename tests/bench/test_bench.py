@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 from leafdist.bench.device import training_rates
 from leafdist.bench.host import loading, packing
@@ -107,6 +108,19 @@ def test_batch_statistics_need_two_rows() -> None:
     for refused, photos in ((replace(config, train=TrainConfig(batch_size=2)), 4), (synced, 3)):
         with pytest.raises(ValueError, match="no variance for BatchNorm"):
             check_batchnorm(model, refused, photos, world=2)
+
+
+def test_pooled_batchnorm_needs_two_rows() -> None:
+    """It sees one value per channel and photo, however large the photo."""
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(4)]
+    config = resolve(Config(data=DataConfig(crop=52), model=ModelConfig(weights="none")))
+    one_row = replace(config, train=TrainConfig(batch_size=2))
+    check_batchnorm(nn.Sequential(*layers[:2]), one_row, 3, world=1)
+    with pytest.raises(ValueError, match=r"no variance for BatchNorm\. Change the batch size$"):
+        check_batchnorm(nn.Sequential(*layers), one_row, 3, world=1)
+    synced = replace(config, train=TrainConfig(batch_size=8, sync_batchnorm=True))
+    with pytest.raises(ValueError, match="resnet50 has BatchNorm1d too, which cannot be synchronised"):
+        check_sync_batchnorm(nn.Sequential(*layers), synced, 16, world=2)
 
 
 def test_cases_are_measured_in_turns() -> None:

@@ -96,7 +96,6 @@ class Job:
     data: Path
     world: int = 1
     extra: list[object] = field(default_factory=list)
-    log: str = ""
 
     @property
     def run(self) -> Path:

@@ -27,7 +27,7 @@ FILES = ("model.safetensors", "optimizer.safetensors", "state.json", "manifest.j
 
 @dataclass
 class Row:
-    """A line of the table: `identical` of `runs` equal the run without faults; `lost` counts runs that did not end."""
+    """A line of the table: `identical` of `runs` equal the run without faults; `lost` counts the others."""
 
     kind: str
     faults: int

@@ -159,7 +159,7 @@ def check_sbatch(rest: list[str]) -> None:
         check_evaluate(arguments)
     elif script.startswith("slurm/doctor"):
         check_program("leafdist", ["doctor", *arguments])
-    elif script.startswith(("slurm/train", "slurm/smoke")):
+    elif script.startswith(("slurm/train", "slurm/smoke", "slurm/folds")):
         parse_config(arguments)
 
 

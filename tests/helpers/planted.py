@@ -1,4 +1,4 @@
-"""Faults planted in a clean split folder, and how many an audit finds: `python -m tests.helpers.planted RAW IDS`."""
+"""Faults planted in a clean split, and how many an audit finds: `python -m tests.helpers.planted RAW IDS SEED`."""
 
 import random
 import shutil

@@ -19,6 +19,7 @@ CASES: dict[str, tuple[dict[str, str], int, list[str]]] = {
     "evaluated": ({}, 0, [VAL, TEST]),
     "not trained": ({"STATUS": "3"}, 3, []),
     "out of time": ({"WARNED": "1"}, 75, [VAL]),
+    "warned as the training ends": ({"SIGNALLED": "1"}, 75, []),
     "preempted": ({"EVALUATED": "143", "PREEMPTED": "1"}, 75, [VAL]),
     "failed": ({"EVALUATED": "1"}, 1, [VAL]),
 }

@@ -1,8 +1,7 @@
 """Finds faults of photo files, and of the class list: names, empty folders, counts."""
 
-import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
 
 from PIL import Image
@@ -13,6 +12,7 @@ from leafdist.data.photos import in_words
 from leafdist.prepare.audit.finding import Finding, Level, alone
 from leafdist.prepare.audit.folder_listing import Listing, Photo
 from leafdist.prepare.features import Facts
+from leafdist.system.unpack import fold
 
 TINY = 32  # pixels of the shorter side
 HUGE = 24_000_000  # pixels: decoding takes as long as that of 300 photos of 256x256
@@ -119,7 +119,7 @@ def _alone(listing: Listing) -> Finding:
 
 def _same_names(listing: Listing) -> list[Finding]:
     classes = alike(listing.labels)
-    files = _clashes([photo.path for photo in listing.photos])
+    files = alike((photo.path for photo in listing.photos), fold)
     classes_are = (
         "class names differ by case, blanks, `_`, `-` or Unicode form only: move their photos into one folder if they "
         "are one class, else give them names that differ in more"
@@ -129,13 +129,6 @@ def _same_names(listing: Listing) -> list[Finding]:
         Finding("class names", "error", f"{len(classes)} groups of {classes_are}", classes),
         Finding("file names", "warning", f"{len(files)} groups of {files_are}", files),
     ]
-
-
-def _clashes(names: Iterable[str]) -> list[tuple[str, ...]]:
-    alike = defaultdict(list)
-    for name in names:
-        alike[unicodedata.normalize("NFC", name).casefold()].append(name)
-    return [tuple(group) for group in alike.values() if len(group) > 1]
 
 
 def _imbalance(counts: dict[str, dict[str, int]]) -> list[Finding]:
