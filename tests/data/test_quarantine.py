@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from leafdist.__main__ import main
 from leafdist.data import quarantine
 from leafdist.data.index import scan
 from leafdist.data.open import origin
@@ -130,3 +131,17 @@ def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, t
     done = program("evaluate.py", run, "--split", "val", "--data", damaged.rename(tmp_path / "moved"))
     assert done.returncode == 0, done.stderr
     assert (run / "eval-val.json").exists(), "the run's own photos, though one of them cannot be read"
+
+
+def test_pack_builds_what_training_reads(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pack", str(damaged)]) == 2, "a photo that cannot be decoded"
+    assert main(["pack", str(damaged), "--on-corrupt", "quarantine"]) == 0
+    shutil.rmtree(damaged / "val")
+    for name in CLASSES[1:]:
+        for split in ("train", "test"):
+            shutil.rmtree(damaged / split / name)
+    capsys.readouterr()
+    assert main(["pack", str(damaged), "--on-corrupt", "quarantine"]) == 0, "as a root of data.extra may be"
+    said = capsys.readouterr()
+    assert [Path(line).name.split("-")[0] for line in said.out.splitlines()] == ["train", "test"]
+    assert "has no val: it will do for data.extra" in said.err
