@@ -84,8 +84,8 @@ class Comparison:
 
     def remarks(self) -> list[str]:
         """What else a reader must know."""
-        data = [run.facts.data.get("train") for run in self.runs]
-        seen = [facts.digest if facts else None for facts in data]
+        data = [run.facts.data.items() for run in self.runs]
+        seen = [{name: one.digest for name, one in facts if name.split("@")[0] == "train"} for facts in data]
         other = [name for name, digest in zip(self.names, seen, strict=True) if digest != seen[0]]
         lines = [f"{name} was trained on other photos than {self.names[0]}" for name in other]
         lines += outdated(self.answers)

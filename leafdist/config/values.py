@@ -22,7 +22,7 @@ KINDS = {  # type of a key: how --help and how messages name it
 }
 BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 PAIR = 2  # numbers of a range
-NULLS = ("null", "Null", "NULL", "~")
+NULLS = ("null", "Null", "NULL", "~", "None")  # None: what W&B makes of a null in a sweep
 EARLIER = {("data.source", "auto"): "pack"}  # values of earlier releases, and what they meant
 # no 010, 0x10, 1_000 or 1:30: YAML 1.1 reads them in other bases, YAML 1.2 does not
 WHOLE = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")

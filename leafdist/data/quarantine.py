@@ -14,7 +14,7 @@ import numpy as np
 from leafdist.config.schema import DataConfig
 from leafdist.data.cache import Say, is_readable, write_header
 from leafdist.data.decode import DECODER, LIMIT, decode
-from leafdist.data.index import Index, SetAside
+from leafdist.data.index import NEEDED, Index, SetAside
 from leafdist.system import console, files, signals
 from leafdist.system import processes as children
 from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
@@ -30,7 +30,7 @@ def screen(index: Index, data: DataConfig, cache: Path, workers: int, say: Say =
 def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print, max_pixels: int = LIMIT) -> Index:
     """Move photos that cannot be decoded into the `set_aside` of the index; the finding is kept in `cache`.
 
-    Raises ValueError where a class would have no photo left.
+    Raises ValueError where a class of train or val would have no photo left, or no photo is left at all.
     """
     key = sha256(os.fsencode(f"{index.folder.resolve()} {index.stamp} {DECODER} {max_pixels}")).hexdigest()[:16]
     path = cache / f"{index.folder.name}-{key}.unreadable"
@@ -79,7 +79,8 @@ def _without(index: Index, bad: dict[int, str]) -> Index:
     aside = tuple(SetAside(index.names[row], int(index.labels[row]), reason) for row, reason in bad.items())
     names = index.names.without(sorted(bad))
     labels = np.delete(index.labels, list(bad))
-    if lost := [photo for photo in aside if photo.label not in labels]:
+    lost = [photo for photo in aside if photo.label not in labels]
+    if lost and (index.folder.name in NEEDED or not len(labels)):  # elsewhere they count as wrong
         folder = index.folder / index.classes[lost[0].label]
         raise ValueError(f"{folder}: none of its photos can be decoded. {lost[0].reason}")
     digest, stamp = (_with(value, aside) for value in (index.digest, index.stamp))

@@ -28,7 +28,9 @@ def obey_labels(index: "Index", say: Callable[[str], object] | None = None) -> "
     """
     root, split = index.folder.parent, index.folder.name
     file = root / NAME
-    if split not in HELD or not file.is_file():
+    if split not in HELD:
+        return index
+    if not file.is_file():
         if root.name.startswith("fold-") and (root.parent / NAME).is_file():
             raise ValueError(
                 f"{root.parent / NAME}: each fold has labels of its own. Copy the file to {root} and the others"

@@ -25,7 +25,7 @@ from leafdist.runs.facts import read_facts
 from leafdist.runs.header import read_meta
 from leafdist.runs.layout import BY_LEAF, FOUR_VIEWS, RunLayout
 from leafdist.runs.load import LoadedRun, load_run
-from leafdist.runs.results import Evaluation, RefusalScores
+from leafdist.runs.results import Calibration, Evaluation, RefusalScores
 from leafdist.system import console
 
 LEAVES_ELSEWHERE = "unknown: other photos than those that the run was split from"
@@ -56,6 +56,7 @@ class Assessed(NamedTuple):
     evaluation: Evaluation
     written: bool
     refusal: RefusalScores | None
+    fitted: Calibration | None
 
 
 def check(runs: Sequence[Path], request: Request) -> None:
@@ -73,7 +74,8 @@ def check(runs: Sequence[Path], request: Request) -> None:
             check_root(run, "Name it with --data ROOT")
         if meta := read_meta(run):
             for folder in request.outside:
-                roots = [request.root or meta.config.data.root, *(one.path for one in extra_roots(meta.config.data))]
+                data = meta.config.data
+                roots = [*filter(None, [request.root]), data.root, *(one.path for one in extra_roots(data))]
                 for root in roots:
                     outside.check_folder(folder, Path(root))
     if request.groups:
@@ -90,17 +92,17 @@ def check_root(run: Path, way: str) -> None:
         raise ValueError(f"{run}: data.root={trained} is not here: it is relative to{began}. {way}")
 
 
-def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
+def assess(run: Path, request: Request, runtime: Runtime, known: Calibration | None = None) -> Assessed:
     """Judge the best checkpoint and write `eval-<name>.json`, `predictions-<name>.csv` and `probabilities-<name>.csv`,
     and `calibration.json` when it is missing; `<name>` is the split, for other photos see `name_of`, and each other way
     of judging has its own. With photos of no class also `outside-<name>.json`. A run that one may only read is judged
-    all the same. Raises ValueError.
+    all the same. known: the calibration, where it is fitted already. Raises ValueError.
     """
     to, way = request.folder(run), FOUR_VIEWS * request.flips
     loaded = load_everywhere(run, runtime, request.root)
     data, classes = loaded.config.data, loaded.classes
     own = request.root is None or is_own(run, data, runtime)
-    fitted, subspace = calibrated(loaded, to, runtime, request.sure, own=own)
+    fitted, subspace = (known, None) if known else calibrated(loaded, to, runtime, request.sure, own=own)
     unknown = None
     if own:
         loader = open_loaders(data, (request.split,), runtime, classes)[request.split]
@@ -136,7 +138,7 @@ def assess(run: Path, request: Request, runtime: Runtime) -> Assessed:
     }
     found = refusing and outside.score(evaluation, predictions, folders, refusing)
     written = runtime.once(lambda: unless_read_only(to, lambda: _write(to, evaluation, names, predictions, found)))
-    return Assessed(evaluation, written, found)
+    return Assessed(evaluation, written, found, fitted)
 
 
 def assess_roots(run: Path, request: Request, runtime: Runtime) -> dict[str, Assessed]:
@@ -149,7 +151,7 @@ def assess_roots(run: Path, request: Request, runtime: Runtime) -> dict[str, Ass
         if Path(root.path).is_file():
             runtime.say(f"{root.path} is an archive: not judged. Unpack it, or judge it with --data {root.path}")
         elif has_split(replace(data, root=root.path, fold=None), request.split, runtime):
-            found[root.name] = assess(run, replace(alone, root=root.path), runtime)
+            found[root.name] = assess(run, replace(alone, root=root.path), runtime, found[""].fitted)
         else:
             runtime.say(f"{root.path} has no {request.split} here: nothing to judge there")
     return found

@@ -22,6 +22,7 @@ from leafdist.distributed.memory import memory_for
 from leafdist.distributed.precision import AMP
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.predictions import UNREADABLE, Predictions, spread
+from leafdist.system.errors import UnreadablePhotoError
 
 FACTS = 4  # columns for each photo: seen, predicted, loss, confidence
 
@@ -69,7 +70,7 @@ def evaluate(
 ) -> Predictions:
     """Predict every photo of the loader's source, batches dealt to the ranks in turn.
 
-    All ranks call `between` equally often, between batches.
+    All ranks call `between` equally often, between batches. Raises ValueError, on all ranks, for an unreadable photo.
     """
     index = loader.source.index
     columns = judging.columns or len(index.classes)
@@ -78,6 +79,14 @@ def evaluate(
     further = Further(len(index), judging, runtime.device) if judging.more else None
     was_training = model.training
     model.eval()
+
+    faults = list[str]()
+
+    def readable(batches: Iterable[Batch]) -> Iterator[Batch]:
+        try:
+            yield from batches
+        except UnreadablePhotoError as error:  # met by this rank alone: the others hear of it once all have ended
+            faults.append(str(error))
 
     def judge(batch: Batch) -> None:
         images, labels, rows, _ = batch.tensors
@@ -94,12 +103,15 @@ def evaluate(
     room = memory_for(f"in evaluation, with {EVALUATION_BATCH[runtime.device.type]} photos at once", resident=resident)
     with room, _one_batch_per_core(runtime) as run, _untimed_kernels():
         network = cast_once(model, judging.precision)
-        batches = loader.batches(map(Share.undrawn, mine))
+        batches = readable(loader.batches(map(Share.undrawn, mine)))
         (rounds,) = runtime.highest(-(-len(mine) // at_once))
         for _ in range(rounds):
             list(run(judge, islice(batches, at_once)))
             between()
     model.train(was_training)
+    for found_faults in runtime.gather(faults):
+        if found_faults:
+            raise ValueError(found_faults[0])
     more = runtime.sum(further.table[:-1]).cpu().numpy() if further else None
     found = _with_set_aside(runtime.sum(table).cpu().numpy(), index)  # each row has one non-zero summand: exact
     if more is not None and judging.most is None:

@@ -9,7 +9,7 @@ from leafdist.data.folds import fold_root
 from leafdist.data.index import scan_facts
 from leafdist.data.layouts import check_split, split_of
 from leafdist.data.loader import Loader
-from leafdist.data.open import has_split, loaders_of, open_loaders, open_sources
+from leafdist.data.open import has_split, loaders_of, locate, open_sources
 from leafdist.data.pack import cache_folder
 from leafdist.data.photos import folders_in, list_classes
 from leafdist.data.quarantine import screen
@@ -25,18 +25,26 @@ from leafdist.runs.results import Evaluation
 
 def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     """Whether `data.root` holds what the run was trained on, by the digest of its val photos."""
-    trained_on = runtime.once(lambda: _trained_on(run, "val")) if has_split(data, "val", runtime) else set[str]()
-    if trained_on and Path(data.root).is_file():
-        return open_loaders(data, ("val",), runtime)["val"].source.index.digest in trained_on
+    trained_on, data = runtime.once(lambda: _trained_on(run, "val")), unpacked(data, runtime)
+    if not has_split(data, "val", runtime):
+        return False
     return bool(trained_on) and not trained_on.isdisjoint(runtime.once(lambda: _digests(data, runtime, "val")))
 
 
 def is_extra(run: Path, data: DataConfig, runtime: Runtime) -> bool:
     """Whether `data.root` is a root of the run's `data.extra`, by the digest of the photos that it was trained on."""
-    if Path(data.root).is_file() or not has_split(data, "train", runtime):
+    data = unpacked(data, runtime)
+    if not has_split(data, "train", runtime):
         return False
     trained_on = runtime.once(lambda: _trained_on(run, "train@"))
     return bool(trained_on) and not trained_on.isdisjoint(runtime.once(lambda: _digests(data, runtime, "train")))
+
+
+def unpacked(data: DataConfig, runtime: Runtime) -> DataConfig:
+    """Return `data` with an archive replaced by what is in it, on this node's disk."""
+    if not Path(data.root).is_file():
+        return data
+    return replace(data, root=str(locate(data, runtime, folds=False)[0]), stage=False)
 
 
 def renamed_in(loaded: LoadedRun, runtime: Runtime) -> dict[str, str] | None:
@@ -70,8 +78,8 @@ def _trained_on(run: Path, part: str) -> set[str]:
 def _digests(data: DataConfig, runtime: Runtime, split: str) -> list[str]:
     """Digests of the photos of `split` in the folder `data.root`, without those that training would set aside.
 
-    The first one is of the photos as labels.tsv beside them says, which may be younger than the run; the other without.
-    Empty where no run can have been trained on them.
+    One is of the photos as they lie, the other as labels.tsv beside them says, which may be younger than the run. Empty
+    where no run can have been trained on them.
     """
     root = fold_root(Path(data.root), data.fold)
     try:
@@ -79,8 +87,13 @@ def _digests(data: DataConfig, runtime: Runtime, split: str) -> list[str]:
         plain = scan_facts(root, split, classes)[0]
     except ValueError:  # classes and folders that would not do for training
         return []
-    cache = cache_folder(root, data.cache)
-    return [screen(one, data, cache, runtime.cpus, runtime.say).digest for one in (obey_labels(plain), plain)]
+    cache, digests = cache_folder(root, data.cache), list[str]()
+    for obey in (lambda index: index, obey_labels):
+        try:
+            digests.append(screen(obey(plain), data, cache, runtime.cpus, runtime.say).digest)
+        except ValueError as error:
+            runtime.say(f"passed over, to tell whether these are the photos of the run: {error}")
+    return digests
 
 
 def open_elsewhere(

@@ -104,7 +104,9 @@ def swap(run: Path, request: Request, runtime: Runtime) -> Swap:
             "folder for these with --to"
         )
     source = open_sources(config.data, (split,), runtime, classes)[split]
-    index = source.index
+    index, kept = source.index, RunLayout(request.folder(run)).swap(split)
+    if request.to and runtime.once(lambda: kept.exists() and files.read_json(kept).get("data") != index.digest):
+        raise ValueError(f"{kept} is of other photos. Name another folder with --to")
     path = runtime.once_per_node(lambda: find_masks(index, config.data))
     check_here([path], runtime)
     masks = RowsOfMasks(path, len(index), int(config.data.resize))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from leafdist.runs.layout import RunLayout
 from leafdist.system import environment
 from leafdist.system.arguments import Parser
 
@@ -103,10 +104,13 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
         outside.show([found.refusal for _, _, found in rows if found.refusal])
         for run in (run for run, found in assessed.items() if found.written):
             report.attempt(run, runtime.say, options.to and request.folder(run))
+    bare = runtime.once(lambda: [run for run in options.runs if not RunLayout(run).config.is_file()])
     if len({evaluation.data for evaluation in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
     elif not all(found.written for found in assessed.values()):
         runtime.say("not compared: a run that may only be read has no files of this evaluation. --to FOLDER takes them")
+    elif len(evaluations) > 1 and not options.to and bare:
+        runtime.say(f"not compared: {bare[0]} has no config.yaml")
     elif len(evaluations) > 1 and not options.to:
         from leafdist.compare import compare, text
 

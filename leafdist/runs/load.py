@@ -8,6 +8,7 @@ from torch import nn
 
 from leafdist.config.networks import Network, network
 from leafdist.config.schema import Config
+from leafdist.data.cache import is_usable
 from leafdist.data.folds import fold_numbers
 from leafdist.models.build import build_model
 from leafdist.models.weights import check_state
@@ -39,8 +40,11 @@ def load_run(run: Path, device: torch.device | str = "cpu", root: str | None = N
     fold = config.data.fold
     if root and Path(root).exists() and not fold_numbers(Path(root)):
         fold = None  # other photos, which are not in folds
+    cache = config.data.cache
+    if cache and not Path(cache).exists() and not is_usable(Path(cache)):
+        cache = None  # of the machine that trained
     root = root or config.data.root  # a single pass over a folder is not worth a copy
-    config = replace(config, data=replace(config.data, root=root, fold=fold, stage=Path(root).is_file()))
+    config = replace(config, data=replace(config.data, root=root, fold=fold, cache=cache, stage=Path(root).is_file()))
     classes = tuple(meta.classes)
     model = build_model(config.model.name, len(classes), config.data.side)
     check_state(tensors, model.state_dict(), RunLayout(run).best_model)

@@ -84,6 +84,8 @@ def digest_of_start(config: Config) -> str | None:
 def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
     """Raises ValueError where trainable BatchNorm would see one value per channel: its variance is undefined."""
     train = config.train
+    if train.head_epochs >= train.epochs:  # of the head alone: BatchNorm is in eval mode throughout
+        return
     if train.sync_batchnorm and world > 1:  # statistics are those of all processes' rows
         rows = min(num_samples, train.batch_size, num_samples % train.batch_size or train.batch_size)
     else:
@@ -100,7 +102,7 @@ def check_batchnorm(model: nn.Module, config: Config, num_samples: int, world: i
 def check_sync_batchnorm(model: nn.Module, config: Config, num_samples: int, world: int) -> None:
     """Raises ValueError for layers that cannot be synchronised, and where some processes would wait forever."""
     train, size, layers = config.train, config.train.batch_size, RunningStatistics(model).layers
-    if not train.sync_batchnorm or world == 1 or not layers:
+    if not train.sync_batchnorm or world == 1 or not layers or train.head_epochs >= train.epochs:
         return
     if apart := {type(layer).__name__ for layer in layers if not can_synchronize(layer)}:
         raise ValueError(

@@ -108,6 +108,8 @@ def test_batch_statistics_need_two_rows() -> None:
     for refused, photos in ((replace(config, train=TrainConfig(batch_size=2)), 4), (synced, 3)):
         with pytest.raises(ValueError, match="no variance for BatchNorm"):
             check_batchnorm(model, refused, photos, world=2)
+        alone = replace(refused, train=replace(refused.train, epochs=2, head_epochs=2))
+        check_batchnorm(model, alone, photos, world=2)
 
 
 def test_pooled_batchnorm_needs_two_rows() -> None:

@@ -96,6 +96,8 @@ def test_files_and_flags_agree(name: str, monkeypatch: pytest.MonkeyPatch) -> No
         ("track.tags", "[1, no, '#3']", ["1", "no", "#3"]),
         ("augment.scale", "[0.35, 1]", [0.35, 1.0]),
         ("augment.scale", "null", None),
+        ("augment.scale", "None", None),
+        ("track.entity", "None", None),
         *(("augment.scale", text, ValueError) for text in ("0.5", "[0.5]", "[a, b]", "[nan, 1]", "[0.1, 0.2, 0.3]")),
         ("optim.lr", "1e-05", 1e-5),
         ("train.compile", "on", True),

@@ -80,6 +80,9 @@ def test_labels_beside_folds_are_refused(photos: Path) -> None:
     write(fold.parent, ROWS)
     with pytest.raises(ValueError, match=r"each fold has labels of its own. Copy the file to .*fold-0"):
         scan(fold, "train")
+    shutil.copy(fold.parent / "labels.tsv", fold)
+    for part in ("train", "val", "test"):
+        scan(fold, part)
 
 
 def test_labels_keep_photos_the_runs(photos: Path, tmp_path: Path) -> None:
@@ -89,6 +92,8 @@ def test_labels_keep_photos_the_runs(photos: Path, tmp_path: Path) -> None:
     write(photos, ROWS)
     data = resolve(Config(data=DataConfig(root=str(photos)), model=ModelConfig(name="baseline"))).data
     assert is_own(tmp_path, data, Runtime())
+    (photos / "labels.tsv").write_text("path\taction\nRose/absent.png\tdrop\n")
+    assert is_own(tmp_path, data, Runtime()), "by the photos as they lie"
 
 
 def test_kept_index_obeys_and_says(photos: Path) -> None:

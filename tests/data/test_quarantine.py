@@ -23,6 +23,7 @@ from leafdist.evaluation.intervals import wilson
 from tests.helpers.photos import CLASSES
 from tests.helpers.programs import TINY, Program
 from tests.helpers.run_folders import events
+from tests.helpers.untrained import untrained_run
 
 BAD = {"train": f"{CLASSES[0]}/002.png", "val": f"{CLASSES[1]}/001.png", "test": f"{CLASSES[2]}/000.png"}
 
@@ -131,6 +132,27 @@ def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, t
     done = program("evaluate.py", run, "--split", "val", "--data", damaged.rename(tmp_path / "moved"))
     assert done.returncode == 0, done.stderr
     assert (run / "eval-val.json").exists(), "the run's own photos, though one of them cannot be read"
+
+
+def test_class_of_test_may_be_unreadable(damaged: Path) -> None:
+    for photo in (damaged / "test" / CLASSES[1]).iterdir():
+        photo.write_bytes(b"")
+    index = set_bad_aside(scan(damaged, "test"), damaged / "cache", 1)
+    assert (len(index), len(index.set_aside)) == (5, 4)
+    for photo in (damaged / "test").rglob("*.png"):
+        photo.write_bytes(b"")
+    with pytest.raises(ValueError, match="none of its photos can be decoded"):
+        set_bad_aside(scan(damaged, "test"), damaged / "cache", 1)
+
+
+@pytest.mark.slow
+def test_ranks_leave_evaluation_together(program: Program, damaged: Path, tmp_path: Path) -> None:
+    """One of them meets the photo that cannot be read, as it reads the folder."""
+    run = untrained_run(tmp_path / "run", "baseline", CLASSES, root=str(damaged), source="folder")
+    done = program("evaluate.py", run, processes=2)
+    assert done.returncode == 2
+    assert f"error: {damaged / 'val' / BAD['val']} cannot be decoded" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_pack_builds_what_training_reads(damaged: Path, capsys: pytest.CaptureFixture[str]) -> None:

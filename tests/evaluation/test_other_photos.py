@@ -1,6 +1,7 @@
 """Photos from elsewhere, judged by a trained run."""
 
 import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,6 +55,25 @@ def test_trained_root_is_known_by_photos(photos: Path, tmp_path: Path) -> None:
     assert is_own(tmp_path, data, Runtime())
     (photos / "val" / "nothing in it").mkdir()
     assert not is_own(tmp_path, data, Runtime()), "what training would refuse may be judged"
+
+
+def test_archive_needs_no_val(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "node"))
+    (tmp_path / "node").mkdir()
+    field = draw(tmp_path / "field", {"train": 2, "test": 2})
+    facts = RunFacts(data={"val": SplitFacts(9, "a"), "train@field": SplitFacts(6, scan(field, "train").digest)})
+    write_facts(tmp_path, facts)
+    with tarfile.open(tmp_path / "field.tar", "w") as tar:
+        tar.add(field, "field")
+    data = DataConfig(root=str(tmp_path / "field.tar"), stage=True, source="folder", resize=16)
+    assert [is_own(tmp_path, data, Runtime()), is_extra(tmp_path, data, Runtime())] == [False, True]
+
+
+def test_cache_of_another_machine_is_left(tmp_path: Path) -> None:
+    run = untrained_run(tmp_path / "run", "baseline", CLASSES, cache="/proc/nowhere/packs")
+    assert load_run(run).config.data.cache is None
+    run = untrained_run(tmp_path / "here", "baseline", CLASSES, cache=str(tmp_path / "packs"))
+    assert load_run(run).config.data.cache == str(tmp_path / "packs")
 
 
 def test_one_class_is_enough_elsewhere(tmp_path: Path) -> None:

@@ -222,3 +222,5 @@ def test_outside_folders_hold_other_photos(judged: Path, tmp_path: Path) -> None
     }.items():
         with pytest.raises(ValueError, match=f"--outside {folder}: .*{message}.*Name "):
             check([judged], Request(outside=(folder,)))
+    with pytest.raises(ValueError, match="the run's own photos"):
+        check([judged], Request(root=str(tmp_path), outside=(root / "test",)))

@@ -88,6 +88,8 @@ def test_run_is_judged_on_other_backgrounds(run: Path, photos: Path, capsys: pyt
         assess_swaps([run], Request(root=str(field)), runtime)
     assess_swaps([run], Request(root=str(field), to=run.parent / "swaps"), runtime)
     assert (run.parent / "swaps" / "run" / "swap-test.json").exists()
+    with pytest.raises(ValueError, match=r"swap-test.json is of other photos. Name another folder"):
+        assess_swaps([run], Request(to=run.parent / "swaps"), runtime)
     assert "6 of 9 photos, those with a trusted mask" in said
     assert f"{found['drop']['value']:.4f}" in said
 
