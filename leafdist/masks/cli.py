@@ -37,6 +37,7 @@ def make_masks(options: argparse.Namespace) -> None:
     from leafdist.data.folds import fold_root
     from leafdist.data.index import scan
     from leafdist.data.pack import cache_folder
+    from leafdist.data.photos import SPLITS
     from leafdist.data.quarantine import screen
     from leafdist.masks.outline_page import headline, page
     from leafdist.masks.split_masks import ensure_masks
@@ -46,7 +47,7 @@ def make_masks(options: argparse.Namespace) -> None:
     root, cores, chosen = options.root, usable_cores(), ("resize", "fit", "cache", "on_corrupt", "max_pixels")
     data = DataConfig(root=str(root), **{name: getattr(options, name) for name in chosen})
     classes = scan(root, "train").classes
-    names = ["train", "val"] + ["test"] * (root / "test").is_dir()
+    names = [name for name in SPLITS if (root / name).is_dir()]
     indexes = [scan(root, name, classes) for name in names]
     cache = cache_folder(root, options.cache)
     splits = [ensure_masks(screen(index, data, cache, cores, console.say_aside), data, cores) for index in indexes]
