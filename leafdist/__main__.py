@@ -5,6 +5,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+if sys.platform == "win32":
+    sys.exit("leafdist does not run on Windows itself. Install WSL 2 and run it there: docs/first-run.md")
+
 from leafdist.system import completion, console, ctrl_c, environment, streams
 from leafdist.system.arguments import Parser, Version, unknown
 from leafdist.system.errors import STOPPED, WRONG, WRONG_INPUT

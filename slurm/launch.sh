@@ -71,6 +71,7 @@ train_job() {
     trap '' USR1 TERM
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
         say "ended from outside: not requeued from here; submit the same again to go on"
+        SIGNALLED= # nor by what follows this
     elif [ "$status" -ne 0 ] && python -m leafdist.runs.requeue end "$@"; then
         requeue "the job resumes from its last checkpoint when Slurm starts it again"
     fi

@@ -42,7 +42,8 @@ def instead(head: bytes) -> str | None:
     if not head:
         return "empty. Replace the file or remove it"
     if (name := photo_format(head)) in UNREAD:
-        return f"{name}, which Pillow does not read. Convert it to JPEG, such as with `magick mogrify -format jpg`"
+        way = "Convert it to JPEG, such as with `magick mogrify -format jpg FILE`, and move the original elsewhere"
+        return f"{name}, which Pillow does not read. {way}"
     if name:
         return None
     text = head.removeprefix(BOM)

@@ -19,7 +19,7 @@ def split_folder(data: DataConfig) -> Path:
 def fold_numbers(root: Path) -> set[int]:
     """Return the numbers of the folds in a folder; none where it is not here."""
     names = (path.name.removeprefix("fold-") for path in root.glob("fold-*") if path.is_dir())
-    return {int(name) for name in names if name.isdecimal()}
+    return {int(name) for name in names if name.isdecimal() and name == str(int(name))}
 
 
 def fold_root(root: Path, number: int | None) -> Path:

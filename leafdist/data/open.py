@@ -1,7 +1,7 @@
 """From the settings of the data to loaders: located, scanned, staged and packed, each by one process for all."""
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -168,7 +168,7 @@ def note_left_out(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> N
     indexes = indexes_of(loaders)
     for split, index in indexes.items():
         if others := index.passed_over:
-            runtime.say(f"passed over in {split}, since they are no photos: {in_words(others)}")
+            runtime.say(passed_over(split, others))
     rows = [
         {"split": split, "path": photo.name, "reason": photo.reason}
         for split, index in indexes.items()
@@ -178,6 +178,12 @@ def note_left_out(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> N
         runtime.once(lambda: files.write_json(path, rows))
         aside = ", ".join(f"{count} of {split}" for split, count in counts(loaders)["set_aside"].items())
         runtime.say(f"photos set aside: {aside}, listed in {path}. Those of val count as wrong")
+
+
+def passed_over(where: str, others: Mapping[str, int]) -> str:
+    """Say what lies among the photos and is none."""
+    deeper = ". Photos in folders below a class folder are not read" if "folder" in others else ""
+    return f"passed over in {where}, since they are no photos: {in_words(others)}{deeper}"
 
 
 def origin(index: Index) -> Origin:

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from leafdist.config.extra_roots import extra_roots
+from leafdist.data.folds import split_folder
 from leafdist.data.groups import leaves_of_paths, read_groups
 from leafdist.data.loader import Loader
-from leafdist.data.open import has_split, open_loaders, origin
+from leafdist.data.open import has_split, open_loaders, origin, passed_over
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation import outside, refusal
 from leafdist.evaluation.fitted import calibrated, refusing_of, unless_read_only
@@ -75,7 +76,9 @@ def check(runs: Sequence[Path], request: Request) -> None:
         if meta := read_meta(run):
             for folder in request.outside:
                 data = meta.config.data
-                roots = [*filter(None, [request.root]), data.root, *(one.path for one in extra_roots(data))]
+                here = request.root is None or (split_folder(data) / "train").is_dir()  # else a path of another machine
+                own = [data.root] * here
+                roots = [*filter(None, [request.root]), *own, *(one.path for one in extra_roots(data))]
                 for root in roots:
                     outside.check_folder(folder, Path(root))
     if request.groups:
@@ -109,6 +112,8 @@ def assess(run: Path, request: Request, runtime: Runtime, known: Calibration | N
     else:
         renamed = renamed_in(loaded, runtime)
         loader, unknown = open_elsewhere(data, request.split, runtime, classes, renamed)
+    if others := loader.source.index.passed_over:
+        runtime.say(passed_over(str(loader.source.index.folder), others))
     refusing = runtime.once(lambda: refusing_of(loaded, to, fitted, subspace)) if request.outside else None
     model = refusal.with_distance(loaded, refusing) if refusing else None
     names, predictions = _known(loader, judge(loaded, loader, runtime, flips=request.flips, model=model))

@@ -22,7 +22,7 @@ from leafdist.distributed.memory import memory_for
 from leafdist.distributed.precision import AMP
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.predictions import UNREADABLE, Predictions, spread
-from leafdist.system.errors import UnreadablePhotoError
+from leafdist.system.errors import UnopenedPhotoError, UnreadablePhotoError
 
 FACTS = 4  # columns for each photo: seen, predicted, loss, confidence
 
@@ -86,7 +86,8 @@ def evaluate(
         try:
             yield from batches
         except UnreadablePhotoError as error:  # met by this rank alone: the others hear of it once all have ended
-            faults.append(str(error))
+            own = runtime.world > 1 and isinstance(error, UnopenedPhotoError)  # the disk of this node
+            faults.append(f"rank {runtime.rank}: {error}" if own else str(error))
 
     def judge(batch: Batch) -> None:
         images, labels, rows, _ = batch.tensors

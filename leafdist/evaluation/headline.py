@@ -46,4 +46,6 @@ def remarks(evaluation: Evaluation) -> list[str]:
         found.append(f"left out, of classes that the run does not know: {unknown}")
     if evaluation.absent:
         found.append(f"classes of the run without a photo: {', '.join(evaluation.absent)}")
+    if evaluation.leaf_disjoint.startswith("by") and not evaluation.interval_by_leaf:
+        found.append("the interval counts photos: too narrow where a leaf has several. --groups FILE counts leaves")
     return [*found, f"leaves apart from those of training: {evaluation.leaf_disjoint}"]

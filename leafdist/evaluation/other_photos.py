@@ -21,6 +21,7 @@ from leafdist.runs.facts import read_facts
 from leafdist.runs.layout import FOUR_VIEWS, RunLayout
 from leafdist.runs.load import LoadedRun
 from leafdist.runs.results import Evaluation
+from leafdist.system.errors import UnopenedPhotoError
 
 
 def is_own(run: Path, data: DataConfig, runtime: Runtime) -> bool:
@@ -91,6 +92,8 @@ def _digests(data: DataConfig, runtime: Runtime, split: str) -> list[str]:
     for obey in (lambda index: index, obey_labels):
         try:
             digests.append(screen(obey(plain), data, cache, runtime.cpus, runtime.say).digest)
+        except UnopenedPhotoError:  # the disk failed: it says nothing of the photos
+            raise
         except ValueError as error:
             runtime.say(f"passed over, to tell whether these are the photos of the run: {error}")
     return digests
@@ -118,8 +121,11 @@ def open_elsewhere(
         raise none_known(index, classes)
     unknown = photos_unknown(index, labels)
     loader.source.index = relabelled(index, classes, labels)
-    if not loader.source.index.known:
-        raise ValueError(f"{index.folder}: the folders of the run's classes hold no photo. Put photos there")
+    adopted = loader.source.index
+    if not adopted.known:
+        bad = [photo.reason for photo in adopted.set_aside if photo.label >= 0]
+        why = f"no photo that can be read. {bad[0]}" if bad else "no photo. Put photos there"
+        raise ValueError(f"{index.folder}: the folders of the run's classes hold {why}")
     return loader, unknown
 
 

@@ -1,5 +1,6 @@
 """What answers are worth: over all photos, by class, by crop, by health."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -98,7 +99,9 @@ def confused(matrix: NDArray[np.int64], classes: tuple[str, ...]) -> list[Confus
 
 
 def by_crop(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict[str, CropScores]:
-    """Scores of each crop; classes are named `Crop___Disease`."""
+    """Scores of each crop; none unless all classes are named `Crop___Disease`."""
+    if not all("___" in name for name in classes):
+        return {}
     crops = np.array([name.partition("___")[0] for name in classes])
     answered = np.where(predicted == UNREADABLE, "", crops[predicted])
     found = {}
@@ -110,8 +113,8 @@ def by_crop(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict
 
 
 def is_healthy(name: str) -> bool:
-    """Whether a class is named `Crop___healthy`."""
-    return name.partition("___")[2].lower() == "healthy"
+    """Whether a class is named healthy or normal, such as `Crop___healthy`, `Tomato_healthy` or `healthy`."""
+    return not {"healthy", "normal"}.isdisjoint(re.split(r"[\W_]+", name.casefold()))
 
 
 def health(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> HealthScores | None:

@@ -70,6 +70,12 @@ class Subject:
         return found if same else None
 
     @cached_property
+    def elsewhere(self) -> list[Evaluation]:
+        """Evaluations of this checkpoint on photos that are not the run's own."""
+        found = self.record.evaluations.values()
+        return [one for one in found if one.elsewhere and one.checkpoint == self.meta.sha256 and not one.tta]
+
+    @cached_property
     def temperature(self) -> float | None:
         """The number that calibrates the scores, if the run has one for this checkpoint."""
         calibration, _ = read_calibration(self.record.path, self.meta.sha256)

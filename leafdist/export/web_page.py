@@ -30,6 +30,7 @@ def save(subject: Subject, path: Path) -> None:
         run=visible(subject.record.name),
         titles=titles,
         found=subject.evaluation,
+        elsewhere=subject.elsewhere,
         refusal=refusal,
         calibrated=subject.temperature is not None,
         runtime=FILE.removesuffix(".tgz"),

@@ -36,8 +36,9 @@ def make_masks(options: argparse.Namespace) -> None:
         raise ValueError(f"--resize {options.resize}: must be at least 1")
     from leafdist.data.folds import fold_root
     from leafdist.data.index import scan
+    from leafdist.data.layouts import check_split
     from leafdist.data.pack import cache_folder
-    from leafdist.data.photos import SPLITS
+    from leafdist.data.photos import SPLITS, list_classes
     from leafdist.data.quarantine import screen
     from leafdist.masks.outline_page import headline, page
     from leafdist.masks.split_masks import ensure_masks
@@ -46,8 +47,9 @@ def make_masks(options: argparse.Namespace) -> None:
     fold_root(options.root, None)  # refuses a folder of folds: masks belong to one of them
     root, cores, chosen = options.root, usable_cores(), ("resize", "fit", "cache", "on_corrupt", "max_pixels")
     data = DataConfig(root=str(root), **{name: getattr(options, name) for name in chosen})
-    classes = scan(root, "train").classes
+    check_split(root, "train")
     names = [name for name in SPLITS if (root / name).is_dir()]
+    classes = scan(root, "train", None if "val" in names else list_classes(root / "train")).classes
     indexes = [scan(root, name, classes) for name in names]
     cache = cache_folder(root, options.cache)
     splits = [ensure_masks(screen(index, data, cache, cores, console.say_aside), data, cores) for index in indexes]

@@ -156,7 +156,14 @@ def split_data(options: argparse.Namespace) -> None:
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
     rest = "more of the groups in train" if options.few else "--order listed deals whole shares, as the protocol does"
     console.say(f"wrote {options.dest}: {counts}{f' ({rest})' if report.totals['left_over'] else ''}")
-    train = ["python", "train.py", "--config", "configs/baseline.yaml", "--data.root", options.dest]
+    if found := report.grouping:
+        largest = console.counted(found.largest, "photo")
+        console.say(
+            f"--groups near: {found.groups} groups, the largest of {largest}. Where names have no number, and where a "
+            "series was cut, photos of one leaf may still be apart: leaf ids are safer"
+        )
+    recipe = "field" if options.few else "much-128-cpu"
+    train = ["python", "train.py", "--config", f"configs/recipes/{recipe}.yaml", "--data.root", options.dest]
     if options.few:
         train[-2:] = ["--data.root", "splitted", "--data.extra", f"[{options.dest}:0.33]"]
     console.say(f"Next: {console.command(*train, *(['--data.fold', 0] if options.folds else []))}")

@@ -17,10 +17,12 @@ from leafdist.prepare.near import Ints, chains, join, near_duplicates
 from leafdist.prepare.partition import Groups, Photo
 
 APART = 4  # file numbers between neighbours, above which a series breaks
-LARGEST = 100  # most photos of a series that stay together; a tenth of the class if that is less
+LARGEST = 100  # most photos of a series that stay together; a tenth of the class if that is less, but
+FEWEST = 12  # so many (three leaves of four photos), as long as that is no more than a quarter of the class
 
 _HASH = re.compile(r"^[0-9a-fA-F-]{32,}_*")
 _NUMBER = re.compile(r"(?:^|[^0-9A-Za-z.])(\d+)")
+_LAST = re.compile(r"\d+$")  # of cameras that put letters before it: DSC00412, P1010412
 Numbered = list[tuple[int, int]]  # (number in the file name, index of the photo), sorted
 
 
@@ -59,7 +61,7 @@ def series(photos: Sequence[Photo]) -> list[list[int]]:
     sizes = Counter(label for label, _ in photos)
     runs = []
     for (label, _), numbered in found.items():
-        most = max(1, min(LARGEST, sizes[label] // 10))
+        most = max(1, min(LARGEST, max(FEWEST, sizes[label] // 10), sizes[label] // 4))
         runs += [part for run in _runs(sorted(numbered)) for part in _cut(run, most)]
     return [[index for _, index in run] for run in runs]
 
@@ -68,7 +70,9 @@ def parse(file: str) -> tuple[str, int | None]:
     """Parse `0a1b…___RS_HL 0607 copy 2.jpg` to ("RS_HL", 607): the text before the first number, without a hash."""
     stem = _HASH.sub("", PurePath(file).stem)
     found = _NUMBER.search(stem, stem.rfind("__") + 1)  # before that: the folder that a split put into the name
-    return (stem[: found.start()], int(found[1])) if found else (stem, None)
+    if found:
+        return stem[: found.start()], int(found[1])
+    return (stem[: last.start()], int(last[0])) if (last := _LAST.search(stem)) else (stem, None)
 
 
 def _runs(numbered: Numbered) -> list[Numbered]:

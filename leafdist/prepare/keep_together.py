@@ -9,6 +9,7 @@ from leafdist.data.groups import leaf_of, read_groups, unknown_classes
 from leafdist.data.split_report import NEAR, Grouping, SplitReport
 from leafdist.prepare.partition import Groups, Photo
 from leafdist.prepare.raw_layout import RawPhotos
+from leafdist.system.console import counted
 from leafdist.system.files import sha256
 from leafdist.system.processes import usable_cores
 
@@ -49,7 +50,7 @@ def _leaves(
 ) -> dict[Photo, tuple[str, str]]:
     ids = read_groups(file)
     if unknown := unknown_classes(ids, names, file):
-        say(f"{file} names {len(unknown)} classes that {raw.root} lacks: {', '.join(unknown)}")
+        say(f"{file} names {counted(len(unknown), 'class')} that {raw.root} lacks: {', '.join(unknown)}")
     found: dict[Photo, tuple[str, str]] = {}
     for photo in [(label, one) for label, files in names.items() for one in files]:
         label, one = raw.as_given(photo)

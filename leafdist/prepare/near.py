@@ -28,6 +28,7 @@ SAME = 0.8  # correlation of details from which two photos count as near-duplica
 LOW = 8  # frequencies per axis
 SHIFT = 2  # pixels by which details may be shifted in a thumbnail
 ROWS = 1024  # photos compared with all at a time
+MOST_BYTES = 4 << 30  # of the products and masks of all threads
 
 
 class View(NamedTuple):
@@ -128,7 +129,7 @@ def _detail(gray: Floats) -> Floats:
 
 def near_duplicates(gray: Floats, workers: int) -> Pairs:
     """Find each pair among photos (n,32,32) once, with its best view. Compares all with all: 17 products of n x n."""
-    known = hashes(gray)
+    known, workers = hashes(gray), max(1, min(workers, MOST_BYTES // (5 * ROWS * max(1, len(gray)))))
     tasks = [(view, start) for view in range(len(VIEWS)) for start in range(0, len(gray), ROWS)]
     found = [np.zeros((4, 0))]
     with (

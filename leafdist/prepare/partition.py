@@ -98,7 +98,7 @@ def deal(names: Mapping[str, Sequence[str]], groups: Groups, shares: Mapping[str
         if empty := [part for part in parts if not parts[part]]:
             raise ValueError(
                 f"class {label!r} shows {own[label]} leaves, or groups of photos, of its own: too few for {len(parts)} "
-                f"parts ({empty[0]} would be empty). Add photos, or ask for fewer folds"
+                f"parts ({empty[0]} would be empty). Add photos of other leaves, or ask for fewer folds"
             )
     return dealt
 

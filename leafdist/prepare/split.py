@@ -81,7 +81,7 @@ def split(
         say(f"{labels}: {counts.words()}")
     names = in_order(photos, order, seed)
     if heic := sum(ending(file) in (".heic", ".heif") for files in names.values() for file in files):
-        say(f"HEIC photos, which training cannot read: {heic}. Convert them to JPEG and split again")
+        say(f"HEIC photos, which training cannot read: {heic}. Convert them to JPEG, move them elsewhere, split again")
     together = find_groups(photos, names, groups, say, near=near)
     floors, skipped = order == "listed", {label: kinds.total() for label, kinds in photos.others.items()}
     plan = split_classes(names, skipped, together.groups, folds, few, floors=floors, without_id=together.without_id)

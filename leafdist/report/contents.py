@@ -127,7 +127,8 @@ class Contents:
     def refusal(self) -> RefusalScores | None:
         """What refusing is worth, where photos of no class were judged with this evaluation."""
         found = self.evaluation
-        return read_outside(self.record.results.path, found.split, found.checkpoint) if found else None
+        scores = read_outside(self.record.results.path, found.split, found.checkpoint) if found else None
+        return scores if scores and found and scores.data in (None, found.data) else None
 
     def recall_interval(self, scores: ClassScores) -> Interval:
         """The 95 % interval of the recall of one class."""

@@ -34,6 +34,7 @@ FOLDS = 4
         ("UF.GRC_YLCV_Lab 02541.JPG", "UF.GRC_YLCV_Lab", 2541),
         ("IMG_20240501.jpg", "IMG", 20240501),
         ("0012.png", "", 12),
+        ("DSC00412.JPG", "DSC", 412),
         ("leaf.png", "leaf", None),
     ],
 )
@@ -51,7 +52,12 @@ def test_series_ends_at_missing_numbers() -> None:
 
 
 def test_long_series_are_cut_at_gaps() -> None:
-    assert [len(run) for run in series_of(1, 2, 3, 5, 6, 7, more=34)] == [3, 3]
+    assert [len(run) for run in series_of(*range(1, 13), *range(14, 26), more=34)] == [12, 12]
+    assert [len(run) for run in series_of(*range(1, 9), more=9)] == [4, 4], "a quarter of a small class"
+    cut = {
+        number // 4 for run in series_of(*range(48), more=2) for number in (int(run[0].split(".")[0]),) if number % 4
+    }
+    assert len(cut) <= 4, "of twelve leaves of four photos each"
     lengths = [len(run) for run in series_of(*range(5000), more=2)]
     assert max(lengths) <= LARGEST
     assert min(lengths) >= LARGEST // 4
@@ -166,7 +172,7 @@ def test_misspelt_groups_are_refused_others_told(tmp_path: Path) -> None:
     rows = [(label, f"{n:03}", f"leaf {n // 2}") for n in range(20) for label in "ab"]
     ids = write_groups(tmp_path / "ids.tsv", [*rows, ("rose", "001", "x")])
     report = split(raw, tmp_path / "out", groups=ids, say=said.append)
-    assert "names 1 classes that" in said[0]
+    assert "names 1 class that" in said[0]
     assert "rose" in said[0]
     assert re.search(r"10 leaf ids stand in several classes, such as 'leaf \d+'", said[1])
     assert report.totals["without_id"] == 0
