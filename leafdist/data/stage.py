@@ -98,6 +98,8 @@ def stage_pack(
     """
     name = family(index.folder, side, fit, filter_)
     path = scratch() / f"{name}-{index.stamp[:8]}.u8"
+    if cache.exists() and cache.samefile(path.parent):
+        return ensure_pack(index, side, cache, workers, say, fit=fit, max_pixels=max_pixels, filter_=filter_)
     with alone(path.with_name(name), say):
         if fault := check(path, index, side, fit, filter_):
             source = ensure_pack(index, side, cache, workers, say, fit=fit, max_pixels=max_pixels, filter_=filter_)

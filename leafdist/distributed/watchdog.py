@@ -204,8 +204,9 @@ class Watchdog(threading.Thread):
         ours = not isinstance(error, ValueError)
         reason = f"{type(error).__name__}: {error}" if ours else str(error)
         failure = Failure(self.rank, reason, WRONG if ours else WRONG_INPUT)
-        if self.store:
-            self.store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
+        with suppress(RuntimeError):  # the store is gone
+            if store := self.store:
+                store.compare_set(FAILURE, "", json.dumps(asdict(failure)))
 
     def _find_failure(self, error: RuntimeError) -> Failure:
         """The first failure: a reported one, else a rank that did not check in (dead if its heartbeat stopped)."""
@@ -216,15 +217,15 @@ class Watchdog(threading.Thread):
             return Failure(0, GONE, INTERRUPTED)
 
     def _check_in(self) -> Failure | None:
-        if self.store is None:
+        if (store := self.store) is None:
             return Failure(0, GONE, INTERRUPTED)
         missing = [rank for rank in range(self.world) if rank != self.rank]
-        self.store.set(f"left/{self.rank}", "")
+        store.set(f"left/{self.rank}", "")
         before = {rank: self._read(f"alive/{rank}") for rank in missing}
         deadline = time.monotonic() + CHECK_IN
         while missing and time.monotonic() < deadline and self._first_failure() is None:
             time.sleep(HEARTBEAT / 4)
-            missing = [rank for rank in missing if not self.store.check([f"left/{rank}"])]
+            missing = [rank for rank in missing if not store.check([f"left/{rank}"])]
         if (failure := self._first_failure()) or not missing:
             return failure
         dead = [rank for rank in missing if self._read(f"alive/{rank}") == before[rank]]
@@ -238,5 +239,6 @@ class Watchdog(threading.Thread):
 
     def _read(self, key: str) -> str:
         """The value of `key` in the store; empty where there is none."""
-        assert self.store
-        return self.store.get(key).decode() if self.store.check([key]) else ""
+        if (store := self.store) is None:  # the watchdog's own thread has found it gone
+            raise RuntimeError("the store is gone")
+        return store.get(key).decode() if store.check([key]) else ""

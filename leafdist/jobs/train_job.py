@@ -1,6 +1,7 @@
 """A training, from the command line to the exit status."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,9 +61,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         trainer.resume()
         complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.ending))
         if complete and (known := runtime.once(lambda: folder.facts)).state == "finished":
-            steps = trainer.state.step or known.steps or 0
             more = to_go_on(config, trainer.state, trainer.total_steps) if trainer.finished else ""
-            runtime.say(f"{path} is finished: {trainer.ending(steps)}{more}")
+            runtime.say(f"{path} is finished: {trainer.ending(trainer.state.step or known.steps or 0)}{more}")
             unlock_runs()
             return
         warn_of_large_batch(config.train.batch_size, trainer.rows, trainer.total_steps, runtime.say)
@@ -70,11 +70,10 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step, head, digest_of_start(config))
         )
         note_left_out(loaders, trainer.layout.set_aside, runtime)
-        val, position = loaders["val"].source.index.folder, trainer.state.position
-        tracker = open_tracker(
-            config, path, active=runtime.is_main, position=position, photos=val, facts=counts(loaders)
-        )
-        with folder.ending(tracker, active=runtime.is_main) as finish, runtime.watching(folder.abandon):
+        opened = partial(open_tracker, config, path, active=runtime.is_main, position=trainer.state.position)
+        opened = partial(opened, photos=loaders["val"].source.index.folder, facts=counts(loaders))
+        ending = folder.ending(partial(runtime.everywhere, opened), active=runtime.is_main)
+        with ending as (tracker, finish), runtime.watching(folder.abandon):
             trainer.fit(tracker)
             finish(trainer.state.result())
         if runtime.is_main:

@@ -20,7 +20,7 @@ from leafdist.runs.events import EndEvent
 from leafdist.runs.facts import HeadFacts, RunFacts, RunResult, Start, read_facts, write_facts
 from leafdist.runs.layout import GENERATION, RunLayout, generations
 from leafdist.runs.saved_config import read_config, write_config
-from leafdist.runs.tracker import Tracker, wandb_id
+from leafdist.runs.tracker import NullTracker, Tracker, wandb_id
 from leafdist.system import console, files, locks
 from leafdist.system.arguments import installed
 from leafdist.system.errors import DONE, INTERRUPTED, WRONG, PeerError
@@ -28,7 +28,7 @@ from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
-PACKAGES = (
+PACKAGES: tuple[str, ...] = (
     "leafdist",
     "torch",
     "torchvision",
@@ -38,9 +38,8 @@ PACKAGES = (
     "scipy",
     "pillow",
     "pillow-simd",
-    "safetensors",
-    "wandb",
 )
+PACKAGES += ("safetensors", "wandb")
 _held = list[FileLock]()  # after a failure to the end of the process: a checkpoint may still be being written
 
 
@@ -120,15 +119,20 @@ class RunFolder:
         )
 
     @contextmanager
-    def ending(self, tracker: Tracker, *, active: bool) -> Iterator[Callable[[RunResult], None]]:
-        """Record how the run ends and close the tracker; yields a function that takes the result."""
+    def ending(
+        self, open_tracker: Callable[[], Tracker], *, active: bool
+    ) -> Iterator[tuple[Tracker, Callable[[RunResult], None]]]:
+        """Record how the run ends and close the tracker; yields the tracker, and a function that takes the result."""
         results = list[RunResult]()
-        state, reason = "failed", None
+        tracker: Tracker = NullTracker()
+        state, reason, saved = "failed", None, False
         try:
-            yield results.append
+            tracker = open_tracker()
+            yield tracker, results.append
             state = "finished"
         except BaseException as error:
             state, reason = state_after(error), str(error) or type(error).__name__
+            saved = isinstance(error, Interrupted)  # a rank that was lost leaves files that are still being written
             raise
         finally:
             result = results[-1] if results else None
@@ -141,7 +145,7 @@ class RunFolder:
                 console.warn(f"the end could not be recorded in {self.path}: {error}")
                 if state == "finished":
                     raise
-            if state == "interrupted":  # all is saved
+            if saved:
                 unlock_runs()
 
     def abandon(self, reason: str, lost: bool) -> None:

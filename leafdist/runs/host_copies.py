@@ -17,7 +17,10 @@ class HostCopies:
 
     def __init__(self, *groups: Tensors) -> None:
         stream = next((_stream(value.device) for group in groups for value in group.values() if value.is_cuda), None)
-        self._groups = [_sent(group, stream) if stream else _copied(group) for group in groups]
+        try:
+            self._groups = [_sent(group, stream) if stream else _copied(group) for group in groups]
+        except torch.OutOfMemoryError:  # no room to put them together: this process waits for the copies instead
+            self._groups, stream = [_copied(group) for group in groups], None
         self._arrived = stream.record_event() if stream else None
 
     @cached_property

@@ -31,7 +31,8 @@ def pieces(run: Path) -> list[Path]:
     """Return one folder per start of the run, oldest first. Raises ValueError without any."""
     wandb = RunLayout(run).wandb
     kinds = ("run", "offline-run") if wandb.is_dir() else ()  # an id is drawn only for a run that was tracked
-    folders = [path for kind in kinds for path in wandb.glob(f"{kind}-*-{wandb_id(run)}")]
+    ends = (wandb_id(run), f"{wandb_id(run)}-[0-9]*") if kinds else ()  # W&B numbers those that began in one second
+    folders = [path for kind in kinds for end in ends for path in wandb.glob(f"{kind}-*-{end}")]
     if not folders:
         raise ValueError(f"{run} holds no W&B data. Name run folders such as runs/resnet50")
     return sorted(folders, key=lambda path: path.name.removeprefix("offline-"))

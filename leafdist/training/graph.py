@@ -50,7 +50,7 @@ class StepGraph:
     def __call__(self, batch: Batch) -> Tensor:
         """Update the weights by one batch; returns what `update` does."""
         if batch.share.total < self.size or batch.share.empty:
-            self._make_room()
+            self.make_room()
             return self.update(batch)
         if self.inputs is not None and batch.images.shape != self.inputs.images.shape:  # mixing ends with an epoch
             self.release()
@@ -71,13 +71,17 @@ class StepGraph:
         """Give the graph back, before the process group goes whose collectives it holds."""
         self.graph, self.inputs, self.outcome = None, None, torch.empty(0)
 
-    def _make_room(self) -> None:
-        """Give the graph back where a batch beside it may find no memory; the next full share is captured anew."""
+    def make_room(self) -> None:
+        """Give the graph back where what runs beside it may find no memory; the next full share is captured anew.
+
+        On all ranks or on none, as NCCL wants it of captured collectives; all call it together.
+        """
         if self.graph is None:
             return
         free, _ = torch.cuda.mem_get_info(self.runtime.device)
         cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated() - self.held
-        if free + cached < self.held:
+        (tight,) = self.runtime.highest(free + cached < self.held)
+        if tight:
             self.release()
             self.until_capture = 1  # the next full share may be mixed no more: it runs as it is once
             torch.cuda.empty_cache()

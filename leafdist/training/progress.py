@@ -12,7 +12,7 @@ from leafdist.system import console
 class Progress:
     """Steps of the whole run, images per second, and the time left."""
 
-    def __init__(self, total_steps: int, start: int, *, select: str = "", shown: bool) -> None:
+    def __init__(self, total_steps: int, start: int, select: str = "", *, shown: bool) -> None:
         self.shown, self.total, self.start, self.select = shown, total_steps, start, select
         self.began = time.monotonic()
         on_terminal = shown and console.on_terminal(sys.stderr)

@@ -182,6 +182,11 @@ class TrainStep:
         """The network that is validated and kept as best: the average of the weights where there is one."""
         return self.average.network if self.average else self.model
 
+    def make_room(self) -> None:
+        """Give a captured step back where a validation beside it may find no memory; called on all ranks."""
+        if self.graph:
+            self.graph.make_room()
+
     def release(self) -> None:
         """Give back what must go before the process group: the graph, whose collectives are the group's."""
         if self.graph:

@@ -109,8 +109,7 @@ class Trainer:
         state = self.state
         aside = {split: count for split, count in counts(self.loaders)["set_aside"].items() if count}
         self.tracker, self.lap = tracker, Lap()
-        select, shown = self.config.train.select, self.runtime.is_main
-        self.progress = Progress(self.total_steps, state.step, select=select, shown=shown)
+        self.progress = Progress(self.total_steps, state.step, self.config.train.select, shown=self.runtime.is_main)
         tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
         self.poll_signals()
         if self.runtime.world == 1:  # several agree on a signal between steps only
@@ -128,6 +127,7 @@ class Trainer:
         finally:
             self.progress.close()
             self.phases.release()
+            gc.unfreeze()  # else a notebook keeps all of it
         if state.step < self.total_steps:
             self.runtime.say(str(self.ending(state.step)))
         self.runtime.once(self.writer.wait, patient=False)
@@ -178,9 +178,9 @@ class Trainer:
         """Validate; save if it is the best epoch or the last one, or if a checkpoint is due."""
         state = self.state
         self._collect()
+        self.step.make_room()
         validation = self.evaluate("val")
-        vals = [name for name in self.loaders if name.startswith(VAL)]
-        roots = {name.removeprefix(VAL): self.evaluate(name) for name in vals}
+        roots = {name.removeprefix(VAL): self.evaluate(name) for name in self.loaders if name.startswith(VAL)}
         training = self.evaluate("train") if self.config.train.evaluate_train else state.epoch_totals
         self.lap.add(state)
         figures = training.mean_loss, training.accuracy, validation.mean_loss, validation.accuracy

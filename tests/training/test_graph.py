@@ -30,7 +30,7 @@ class Replayed(StepGraph):
 
     replays = 0
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
         """Keep it: there is no GPU whose memory it takes."""
 
     def _capture(self, batch: Batch) -> None:
