@@ -28,18 +28,8 @@ from leafdist.system.signals import Interrupted
 
 LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
-PACKAGES: tuple[str, ...] = (
-    "leafdist",
-    "torch",
-    "torchvision",
-    "timm",
-    "accelerate",
-    "numpy",
-    "scipy",
-    "pillow",
-    "pillow-simd",
-)
-PACKAGES += ("safetensors", "wandb")
+PACKAGES: tuple[str, ...] = ("leafdist", "torch", "torchvision", "timm", "accelerate", "numpy", "scipy", "pillow")
+PACKAGES += ("pillow-simd", "safetensors", "wandb")
 _held = list[FileLock]()  # after a failure to the end of the process: a checkpoint may still be being written
 
 

@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 from filelock import FileLock
 
+from leafdist.data.photo_facts import DataFacts
 from leafdist.evaluation.predictions import Predictions
 from leafdist.evaluation.tables import write_predictions
 from leafdist.runs.evaluations import read_evaluation, write_calibration, write_evaluation
-from leafdist.runs.folder import lock_run, new_start
+from leafdist.runs.folder import RunFolder, lock_run, new_start, unlock_runs
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Calibration, CalibrationScores, Evaluation
-from leafdist.system import files
+from leafdist.runs.tracker import NullTracker
+from leafdist.system import files, locks
+from leafdist.system.errors import Failure, PeerError
+from leafdist.system.signals import Interrupted
 from tests.helpers.photos import CLASSES
 from tests.helpers.run_folders import evaluated, make_run
 
@@ -171,3 +175,16 @@ def test_start_records_installed_packages(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("leafdist.runs.folder.installed", {"pillow-simd": "9.5.0.post2", "torch": "2.14.1"}.get)
     versions = new_start(world=1, device="cpu", step=0).versions
     assert (versions["pillow-simd"], versions["torch"], "pillow" in versions) == ("9.5.0.post2", "2.14.1", False)
+
+
+@pytest.mark.parametrize(("error", "kept"), [(Interrupted("stop"), False), (PeerError(Failure(1, "died", 75)), True)])
+def test_lock_outlives_lost_rank(error: Exception, kept: bool, tmp_path: Path) -> None:
+    """Its checkpoint may still be being written, where a signal waits for all of them."""
+    path = make_run(tmp_path, "run", epochs=1, state="running")
+    config, photos = RunRecord.open(path).config, DataFacts(classes=["a", "b"], data={})
+    folder = RunFolder(path, config, photos)
+    lock_run(path, print)
+    with pytest.raises(type(error)), folder.ending(NullTracker, active=True):
+        raise error
+    assert locks.held(path / ".lock") is kept
+    unlock_runs()
