@@ -15,12 +15,8 @@ from leafdist.tracking.sync import pieces
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    names: tuple[str, ...] = (
-        "offline-run-20260102_000000-abc",
-        "run-20260101_000000-abc",
-        "offline-run-20260103_000000-other",
-    )
-    names += ("offline-run-20260104_000000-abc-1", "offline-run-20260105_000000-abc-other")
+    names = ["offline-run-20260102_000000-abc", "run-20260101_000000-abc", "offline-run-20260103_000000-other"]
+    names += ["offline-run-20260104_000000-abc-1", "offline-run-20260105_000000-abc-other"]
     for name in names:
         (tmp_path / "runs/leaf/wandb" / name).mkdir(parents=True)
     (tmp_path / "runs/leaf/wandb-id.txt").write_text("abc\n")
