@@ -115,6 +115,7 @@ class Trainer:
         if self.runtime.world == 1:  # several agree on a signal between steps only
             for loader in self.loaders.values():
                 loader.idle = self.poll_signals
+        gc.unfreeze()  # of a training before this one, in a notebook
         gc.collect()
         gc.freeze()  # later collections, in the middle of a step, pass over what exists now
         try:
@@ -127,7 +128,6 @@ class Trainer:
         finally:
             self.progress.close()
             self.phases.release()
-            gc.unfreeze()  # else a notebook keeps all of it
         if state.step < self.total_steps:
             self.runtime.say(str(self.ending(state.step)))
         self.runtime.once(self.writer.wait, patient=False)
