@@ -51,11 +51,7 @@ def prepare_model(
 
 
 def for_device(config: Config, runtime: Runtime) -> Config:
-    """Replace every auto that depends on the device, and find the weights: photos are packed next, which may take long.
-
-    Raises ValueError where `train.graph` asks too much of the device, or where there are no such weights.
-    """
-    runtime.once_per_node(lambda: find_start(config))
+    """Replace every auto that depends on the device. Raises ValueError where `train.graph` asks too much of it."""
     graph = choose_graph(config.train, runtime.device, runtime.say)
     return replace(config, train=replace(config.train, precision=runtime.precision, graph=graph))
 
