@@ -76,7 +76,7 @@ class Photos(Dataset[Tensor]):
 
 
 def _protocol(config: Config, index: Index) -> Case:
-    """ImageFolder's loader, PIL transforms and a DataLoader, in this process: seed.md's loader, on one core."""
+    """ImageFolder's loader, PIL transforms and a DataLoader in this process: the protocol's way, on one core."""
     data = config.data
     steps: list[object] = [transforms.Resize([data.resize, data.resize])]
     steps += [transforms.RandomHorizontalFlip(float(data.hflip)), transforms.RandomVerticalFlip(float(data.vflip))]

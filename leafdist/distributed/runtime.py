@@ -42,7 +42,8 @@ class Runtime:
         environment.settle_launch()
         if deterministic:
             os.environ["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-        if deterministic != torch.are_deterministic_algorithms_enabled():  # its import takes 2 s
+        if deterministic != torch.are_deterministic_algorithms_enabled():
+            # imports PyTorch's compiler, which takes seconds
             torch.use_deterministic_algorithms(mode=deterministic)
         AcceleratorState._reset_state(reset_partial_state=True)  # of a training before this one, as in a notebook
         local_rank = os.environ.get("LOCAL_RANK")

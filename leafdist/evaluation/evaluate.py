@@ -77,17 +77,15 @@ def evaluate(
     width = FACTS + columns * judging.keep_logits
     table = torch.zeros((len(index), width), dtype=torch.float64, device=runtime.device)
     further = Further(len(index), judging, runtime.device) if judging.more else None
-    was_training = model.training
+    was_training, faults = model.training, list[str]()
     model.eval()
-
-    faults = list[str]()
 
     def readable(batches: Iterable[Batch]) -> Iterator[Batch]:
         try:
             yield from batches
         except UnreadablePhotoError as error:  # met by this rank alone: the others hear of it once all have ended
-            own = runtime.world > 1 and isinstance(error, UnopenedPhotoError)  # the disk of this node
-            faults.append(f"rank {runtime.rank}: {error}" if own else str(error))
+            of_this_node = runtime.world > 1 and isinstance(error, UnopenedPhotoError)  # its disk does not answer
+            faults.append(f"rank {runtime.rank}: {error}" if of_this_node else str(error))
 
     def judge(batch: Batch) -> None:
         images, labels, rows, _ = batch.tensors
@@ -110,9 +108,9 @@ def evaluate(
             list(run(judge, islice(batches, at_once)))
             between()
     model.train(was_training)
-    for found_faults in runtime.gather(faults):
-        if found_faults:
-            raise ValueError(found_faults[0])
+    for of_rank in runtime.gather(faults):
+        if of_rank:
+            raise ValueError(of_rank[0])
     more = runtime.sum(further.table[:-1]).cpu().numpy() if further else None
     found = _with_set_aside(runtime.sum(table).cpu().numpy(), index)  # each row has one non-zero summand: exact
     if more is not None and judging.most is None:

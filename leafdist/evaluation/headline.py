@@ -26,7 +26,7 @@ def row_of(evaluation: Evaluation) -> list[str]:
     assert calibration_error is not None
     counts = f"{evaluation.correct} of {evaluation.images}"
     if evaluation.unreadable:
-        counts += f", {evaluation.unreadable} of them unreadable, counted as wrong"
+        counts += f"; {console.counted(evaluation.unreadable, 'unreadable photo')} counted as wrong"
     figures = (evaluation.macro_f1, evaluation.top3_accuracy, evaluation.loss, calibration_error)
     return [f"{evaluation.accuracy:.4f}", f"{low:.4f}-{high:.4f}", *(f"{value:.4f}" for value in figures), counts]
 

@@ -104,9 +104,8 @@ def open_elsewhere(
 ) -> tuple[Loader, dict[str, int]]:
     """Open `data.root/split`, or `data.root` where class folders lie there, with labels into `classes`.
 
-    renamed: their names to those of `classes`. Photos of other classes have the label UNKNOWN;
-    returned are their counts too, by class. Raises ValueError where
-    no class matches.
+    renamed: their names to those of `classes`. Photos of other classes have the label UNKNOWN, and are counted by class
+    beside the loader. Raises ValueError where no class matches.
     """
     if not has_split(data, split, runtime):
         root = Path(data.root).resolve()

@@ -73,7 +73,11 @@ class Subject:
     def elsewhere(self) -> list[Evaluation]:
         """Evaluations of this checkpoint on photos that are not the run's own."""
         found = self.record.evaluations.values()
-        return [one for one in found if one.elsewhere and one.checkpoint == self.meta.sha256 and not one.tta]
+        return [
+            one
+            for one in found
+            if one.elsewhere and one.interval and one.checkpoint == self.meta.sha256 and not one.tta
+        ]
 
     @cached_property
     def temperature(self) -> float | None:

@@ -114,7 +114,7 @@ def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, t
         assert [(row["split"], row["path"]) for row in rows] == [("train", BAD["train"]), ("val", BAD["val"])]
         done = program("evaluate.py", tmp_path / "runs" / name, "--groups", leaves, processes=processes)
         assert done.returncode == 0, done.stderr
-        assert "1 of them unreadable, counted as wrong" in done.stdout
+        assert "1 unreadable photo counted as wrong" in done.stdout
     one, two = (events(tmp_path / "runs" / name) for name in ("one", "two"))
     np.testing.assert_allclose([event.get("loss", 0) for event in one], [event.get("loss", 0) for event in two], 1e-5)
     run = tmp_path / "runs" / "one"

@@ -98,8 +98,8 @@ def verdict(findings: Sequence[Finding], seen: dict[str, Seen], probes: Sequence
     if {kind for kind in kinds if kind.endswith("across classes")}:
         lines.append("no model can be right on all of it: the same picture stands under two labels")
     lines += [
-        f"{probe.what} alone: {probe.accuracy:.0%} right: a higher one may still rest on that. "
-        "Test on photos from elsewhere"
+        f"by {probe.what} alone {probe.accuracy:.0%} are right, and a higher accuracy may still rest on that: test on "
+        "photos from elsewhere"
         for probe in probes
         if probe.tells
     ]
