@@ -27,7 +27,7 @@ from leafdist.system.signals import Interrupted
 
 T = TypeVar("T")
 # Steps between looks at signals, at the writer and at the clock; each look is one small reduction over the CPU group,
-# which takes longer the more ranks there are: above 32 of them, look every ranks / 8 steps.
+# which takes longer the more ranks there are: above 32 of them, look every ranks / 8 steps. Alone look every step.
 POLL_EVERY = 4
 RANKS_PER_STEP = 8
 MEETING = "leafdist"  # the name that PyTorch knows our meeting of the ranks by
@@ -65,7 +65,9 @@ class Runtime:
         self.device: torch.device = self.accelerator.device
         self.is_main = self.rank == 0
         self.is_local_main = local_rank in (None, "0")  # Accelerate's is the number of the GPU
-        self.poll_every = max(POLL_EVERY, self.world // RANKS_PER_STEP)
+        self.poll_every = (
+            max(POLL_EVERY, self.world // RANKS_PER_STEP) if self.world > 1 else 1
+        )  # alone it costs nothing
         self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or self.world)
         check_world_size(self.world)
         self.control: Any = None

@@ -61,7 +61,8 @@ def starving(run: RunRecord) -> str | None:
         return None
     named = [f"{label} ({right[label]} of {photos[label]})" for label in found]
     more = [f"{len(found) - SHOWN} more"] if len(found) > SHOWN else []
-    return f"classes that the network rarely gets right on val: {', '.join(named[:SHOWN] + more)}. More photos of them would help most"
+    shown = ", ".join(named[:SHOWN] + more)
+    return f"classes that the network rarely gets right on val: {shown}. More photos of them would help most"
 
 
 def warn_of_large_batch(batch_size: int, photos: int, steps: int, say: Callable[[str], None]) -> None:

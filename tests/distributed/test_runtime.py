@@ -106,3 +106,7 @@ def test_lock_waiters_say_so_and_stop(stopped: bool, tmp_path: Path, monkeypatch
     finally:
         holder.kill()
         holder.join()
+
+
+def test_lone_process_polls_every_step() -> None:
+    assert Runtime().poll_every == 1, "four steps of a slow CPU may take a minute"
