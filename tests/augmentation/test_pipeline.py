@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import Tensor
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.v2 import functional as reference
 
 from leafdist.augmentation import chosen, effects, pipeline
 from leafdist.config.schema import AugmentConfig
@@ -51,6 +53,46 @@ def test_gpus_way_gives_the_same(more: AugmentConfig, monkeypatch: pytest.Monkey
     by_rows = augment(images, draws)
     monkeypatch.setattr(chosen, "_on_few", chosen._on_all)
     assert torch.equal(augment(images, draws), by_rows)
+
+
+def test_draws_mean_what_torchvision_does() -> None:
+    """Each draw at its strength, in the documented order: brightness to hue, then gray, then blur."""
+    more, side = AugmentConfig(color=0.4, gray=0.3, blur=0.5), 60
+    images = torch.randint(0, 256, (23, 70, 70, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    draws = batch(more)[1]
+    plain, found = (Augment(side, 0.5, 0.5, "none", one)(images, draws) for one in (AugmentConfig(), more))
+    for photo, ours, row in zip(plain, found, draws.tolist(), strict=True):
+        light, contrast, saturation, hue = (0.4 * (2 * draw - 1) for draw in row[4:8])
+        theirs = reference.adjust_contrast(reference.adjust_brightness(photo, 1 + light), 1 + contrast)
+        theirs = reference.adjust_hue(reference.adjust_saturation(theirs, 1 + saturation), hue / 4)
+        gray, blur, sigma = row[8] < 0.3, row[9] < 0.5, 0.1 + 1.9 * row[10]
+        theirs = reference.rgb_to_grayscale(theirs, 3) if gray else theirs
+        theirs = reference.gaussian_blur(theirs, [7, 7], [sigma, sigma]) if blur else theirs
+        assert (ours - theirs).abs().max() < 1e-5
+    assert {(row[8] < 0.3, row[9] < 0.5) for row in draws.tolist()} == {
+        (a, b) for a in (True, False) for b in (True, False)
+    }
+
+
+def test_drawn_rotation_is_torchvisions() -> None:
+    """Flipped, turned by up to `rotate` degrees, and cropped, all by the plan's draws."""
+    more = AugmentConfig(rotate=20)
+    images, draws = batch(more)
+    for photo, ours, row in zip(
+        images, Augment(21, 0.5, 0.5, "none", more)(images, draws), draws.tolist(), strict=True
+    ):
+        theirs = photo.permute(2, 0, 1) / 255
+        theirs = reference.hflip(theirs) if row[0] < 0.5 else theirs
+        theirs = reference.vflip(theirs) if row[1] < 0.5 else theirs
+        theirs = reference.rotate(theirs, 20 * (2 * row[6] - 1), InterpolationMode.BILINEAR)
+        top, left = int(row[2] * 10), int(row[3] * 10)
+        theirs = reference.crop(theirs, top, left, 21, 21)
+        edge = torch.ones(1, 30, 30)
+        whole = (
+            reference.crop(reference.rotate(edge, 20 * (2 * row[6] - 1), InterpolationMode.BILINEAR), top, left, 21, 21)
+            > 0.999
+        )
+        assert ((ours - theirs).abs() * whole).max() < 2e-5
 
 
 def test_each_part_has_its_own_draws() -> None:
