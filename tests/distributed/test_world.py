@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from leafdist.models.build import build_model
+from tests.faults.campaign import MIXED
 from tests.helpers.programs import AUGMENTED, Program
 
 pytestmark = pytest.mark.slow
@@ -84,6 +85,17 @@ def test_any_process_count_trains_alike(program: Program, photos: Path) -> None:
         other = train(program, photos, "sgd", "float32", world=world, accumulate=accumulate)
         assert (other.rows, other.masks, other.rates) == (one.rows, one.masks, one.rates)
         assert max(one.furthest(other)) < 1e-5
+
+
+def test_everything_is_alike_anywhere(program: Program, photos: Path) -> None:
+    """All of `augment`, mixing until the second epoch ends, drawn classes, weights of classes, averaged weights."""
+    form: dict[str, Any] = {"more": (*MIXED, "--train.ema", 0.9), "steps": 9}
+    one = train(program, photos, "sgd", "float64", **form)
+    for world, accumulate in ((2, 1), (3, 3)):
+        other = train(program, photos, "sgd", "float64", world=world, accumulate=accumulate, **form)
+        assert (other.rows, other.masks, other.rates) == (one.rows, one.masks, one.rates)
+        print("everything, 1 against", world, "processes: loss, weight", one.furthest(other))
+        assert max(one.furthest(other)) < 1e-10
 
 
 def test_adam_agrees_in_float64(program: Program, photos: Path, record_property: Any) -> None:

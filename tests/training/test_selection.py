@@ -99,24 +99,30 @@ def test_all_that_goes_on_is_named(patience: int, epochs: int, more: str) -> Non
 
 
 @pytest.mark.slow
-def test_stopped_run_stays_stopped(program: Program, photos: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("world", [1, 2])
+def test_stopped_run_stays_stopped(program: Program, photos: Path, tmp_path: Path, world: int) -> None:
     """At so low a rate no weight changes, so that the first epoch stays the best."""
     run, command = tmp_path / "runs" / "run", ("train.py", "--data.root", photos, *TINY, "--optim.name", "sgd")
     command = (*command, "--optim.lr", 1e-30, "--train.select", "macro_f1", "--train.epochs", 9, "--train.patience")
     stopped = "stopped after epoch 3: no better one for 2 epochs"
-    done = program(*command, 2)
+    done = program(*command, 2, processes=world)
     assert done.stdout.count(stopped) == 1, done.stderr
     lines = events(run)
     score = lines[-1]["val_score"]
     assert f"macro F1 {score:.4f} (best)" in done.stdout
     assert f"macro F1 {score:.4f}, in epoch 1" in done.stdout
     shutil.rmtree(run / "last" / "step-000000009")  # as if killed between the validation and the save
-    assert stopped in program(*command, 2).stdout
+    assert stopped in program(*command, 2, processes=world).stdout
     assert events(run) == lines
-    assert f"is finished: {stopped}. A higher train.patience continues it" in program(*command, 2).stdout
-    assert stopped.replace("3", "4").replace("2", "3") in program(*command, 3).stdout
+    assert (
+        f"is finished: {stopped}. A higher train.patience continues it" in program(*command, 2, processes=world).stdout
+    )
+    assert stopped.replace("3", "4").replace("2", "3") in program(*command, 3, processes=world).stdout
     assert [path.name for path in generations(run / "last")] == ["step-000000012", "step-000000009"]
     record = json.loads((run / "run.json").read_text())
     assert (record["state"], record["steps"], record["best_val_score"]) == ("finished", 12, score)
     shutil.rmtree(run / "last")
-    assert "is finished: stopped after epoch 4: no better one for 3 epochs\n" in program(*command, 3).stdout
+    assert (
+        "is finished: stopped after epoch 4: no better one for 3 epochs\n"
+        in program(*command, 3, processes=world).stdout
+    )
