@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.runs.layout import command_for, split_of
+from leafdist.runs.layout import RunLayout, command_for, split_of
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
 from leafdist.system.console import command, counted
@@ -37,10 +37,11 @@ def read_all(runs: Sequence[Path], split: str) -> list[Answers]:
     folders = [run.resolve() for run in runs]
     if twice := {run for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1}:
         raise ValueError(f"{min(twice)} is given twice: name each run once")
-    first = read(runs[0], split)
-    several = [first, *(read(run, split, first.evaluation) for run in runs[1:])]
+    named = next((run for run in runs if RunLayout(run).evaluation(split).exists()), runs[0])
+    like = read(named, split).evaluation
+    several = [read(run, split, like) for run in runs]
     for other in several[1:]:
-        check_same_photos(first, other, split)
+        check_same_photos(several[0], other, split)
     return several
 
 
@@ -79,7 +80,7 @@ def check_same_photos(first: Answers, other: Answers, split: str) -> None:
     raise ValueError(
         f"{first.run.path} and {other.run.path} were evaluated on different photos ({counts}): a paired comparison "
         f"needs the same. Run {way} --data ROOT, "
-        f"then compare them with --split {name}@ROOT"
+        f"then compare them with --split {name}@FOLDER, FOLDER being the last part of ROOT"
     )
 
 

@@ -43,7 +43,7 @@ class RunFigures:
             state=run.state,
             accuracy=evaluation.accuracy,
             interval=interval,
-            best_val_accuracy=max((event.val_accuracy for event in run.epochs), default=None),
+            best_val_accuracy=run.meta.val_accuracy if run.meta else run.facts.best_val_accuracy,
             epochs=len(run.epochs),
             seconds=sum(event.seconds for event in run.epochs),
             images_per_second=run.images_per_second,

@@ -145,6 +145,6 @@ def contradiction(first: Answers, other: Answers, fault: str) -> ValueError:
     way = command("python", "evaluate.py", first.run.path, other.run.path)
     return ValueError(
         f"{first.run.path} and {other.run.path}: {fault}. Runs of a summary have all photos in common or none, as "
-        f"seeds and folds of one split have: name such runs, or run {way} --data ROOT and summarise that with "
-        "--split test@ROOT"
+        f"seeds and folds of one split have: name such runs, or run {way} --data ROOT, of photos that "
+        "neither was split from, and summarise that with --split test@FOLDER, FOLDER being the last part of ROOT"
     )

@@ -17,6 +17,7 @@ from leafdist.evaluation.refusal import with_distance
 from leafdist.export.portable import Portable, Refusable
 from leafdist.runs.evaluations import Refusing, read_calibration, read_refusing
 from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.layout import split_of
 from leafdist.runs.load import LoadedRun, load_run
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
@@ -71,13 +72,9 @@ class Subject:
 
     @cached_property
     def elsewhere(self) -> list[Evaluation]:
-        """Evaluations of this checkpoint on photos that are not the run's own."""
-        found = self.record.evaluations.values()
-        return [
-            one
-            for one in found
-            if one.elsewhere and one.interval and one.checkpoint == self.meta.sha256 and not one.tta
-        ]
+        """Evaluations of this checkpoint on photos to test on that are not the run's own."""
+        tests = [one for one in self.record.evaluations.values() if one.elsewhere and split_of(one.split) == "test"]
+        return [one for one in tests if one.interval and one.checkpoint == self.meta.sha256 and not one.tta]
 
     @cached_property
     def temperature(self) -> float | None:

@@ -105,7 +105,7 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
         for run in (run for run, found in assessed.items() if found.written):
             report.attempt(run, runtime.say, options.to and request.folder(run))
     bare = runtime.once(lambda: [run for run in options.runs if not RunLayout(run).config.is_file()])
-    if len({evaluation.data for evaluation in evaluations.values()}) > 1:
+    if len({(one.data, str(one.unknown or {})) for one in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
     elif not all(found.written for found in assessed.values()):
         runtime.say("not compared: a run that may only be read has no files of this evaluation. --to FOLDER takes them")

@@ -80,7 +80,7 @@ def predict_photos(options: argparse.Namespace) -> int:
             take(answer)
             bar.update()
             if options.cam:
-                picture = options.cam / f"{number:05}-{answer.path.stem}.jpg"
+                picture = options.cam / f"{number:05}-{answer.path.stem[:40]}.jpg"
                 output.save_picture(picture, predictor.picture(answer))
     if others:
         console.say_aside(f"passed over, since they are no photos: {in_words(others)}")

@@ -18,10 +18,13 @@ def macro_f1_interval(result: Evaluation) -> Interval | None:
     cells = np.array(result.confusion, np.float64)
     photos = np.array([scores.images for scores in result.classes.values()], np.float64)
     cells = np.column_stack([cells, photos - cells.sum(1)])  # unreadable ones are in no column
-    share = (cells / cells.sum()).ravel()
-    drawn = np.random.default_rng(0).multinomial(int(photos.sum()), share, RESAMPLES).reshape(-1, *cells.shape)
-    hits = np.einsum("rii->ri", drawn[:, :, :-1])
-    labelled = drawn.sum(2)
-    each, present = 2 * hits / np.maximum(labelled + drawn.sum(1)[:, :-1], 1), labelled > 0
-    low, high = np.quantile((each * present).sum(1) / present.sum(1), [0.025, 0.975])
+    labels, answers = cells.nonzero()
+    share, generator = cells[labels, answers] / cells.sum(), np.random.default_rng(0)
+    means = np.empty(RESAMPLES)
+    for number in range(RESAMPLES):  # one at a time: together they fill the memory where there are many classes
+        drawn = generator.multinomial(int(photos.sum()), share)
+        labelled, answered = (np.bincount(some, drawn, len(photos) + 1)[:-1] for some in (labels, answers))
+        hits = np.bincount(labels, drawn * (labels == answers), len(photos))
+        means[number] = (2 * hits / np.maximum(labelled + answered, 1))[labelled > 0].mean()
+    low, high = np.quantile(means, [0.025, 0.975])
     return float(low), float(high)

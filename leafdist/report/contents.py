@@ -68,18 +68,23 @@ class Answers:
 
 
 class Contents:
-    """All that a report says of the run in `path`, evaluated there or in `results`. Raises ValueError for no run."""
+    """All that a report says of the run in `path`, evaluated there or in `results`, by default on test.
 
-    def __init__(self, path: Path, results: Path | None = None) -> None:
+    Raises ValueError for no run.
+    """
+
+    def __init__(self, path: Path, results: Path | None = None, split: str = "") -> None:
         self.path = path
         self.layout = RunLayout(path)
         self.record = RunRecord.open(path, results)
         self.network = network(self.record.config.model.name)
         self.meta = self.record.meta
         evaluations = self.record.evaluations
-        self.elsewhere = [found for found in evaluations.values() if found.elsewhere]
+        current = (None, self.meta.sha256) if self.meta else None
+        others = [found for found in evaluations.values() if found.elsewhere]
+        self.elsewhere = [found for found in others if not current or found.checkpoint in current]
         other = sorted(evaluations, key=lambda name: bool(evaluations[name].elsewhere))
-        self.split = next((split for split in (*SPLITS, *other) if split in evaluations), "test")
+        self.split = next((name for name in (split, *SPLITS, *other) if name in evaluations), "test")
         self.evaluation: Evaluation | None = evaluations.get(self.split)
         paths = [str(Path(root.path).resolve()) for root in extra_roots(self.record.config.data)]
         shown = (split_of(self.split), self.split.endswith(FOUR_VIEWS))
@@ -128,7 +133,9 @@ class Contents:
         """What refusing is worth, where photos of no class were judged with this evaluation."""
         found = self.evaluation
         scores = read_outside(self.record.results.path, found.split, found.checkpoint) if found else None
-        return scores if scores and found and scores.data in (None, found.data) else None
+        calibration = self.record.calibration[0]
+        fitted = scores and calibration and calibration.refusal == scores.refusal
+        return scores if scores and found and fitted and scores.data in (None, found.data) else None
 
     def recall_interval(self, scores: ClassScores) -> Interval:
         """The 95 % interval of the recall of one class."""

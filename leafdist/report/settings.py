@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from leafdist.config.resolve import resolve
-from leafdist.config.schema import KEYS, Config, ModelConfig, flatten, to_dict
+from leafdist.config.schema import KEYS, Config, DataConfig, ModelConfig, flatten, to_dict
 from leafdist.report.contents import Contents
 
 NAMES = {"run.name", "run.folder"}  # always differ, and say nothing
@@ -41,5 +41,10 @@ def yaml_text(value: object) -> str:
 
 def _defaults(config: Config) -> Mapping[str, object]:
     """What this network would have; what only the machine decides counts as left alone."""
-    plain = flatten(to_dict(resolve(Config(model=ModelConfig(name=config.model.name)))))
-    return plain | {"model.name": Config().model.name, "train.precision": config.train.precision}
+    alone = Config(model=ModelConfig(name=config.model.name))
+    try:
+        plain = flatten(to_dict(resolve(alone)))
+    except ValueError:  # timm normalises it by numbers that have no name here, so that one must be chosen
+        plain = flatten(to_dict(resolve(replace(alone, data=DataConfig(normalize=config.data.normalize)))))
+    by_machine = {"train.precision": config.train.precision, "train.graph": config.train.graph}
+    return plain | by_machine | {"model.name": Config().model.name}

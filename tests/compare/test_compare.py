@@ -37,6 +37,7 @@ def make_run(
         "state": "finished",
         "starts": [start, start | {"step": 5}],
         "data": {"train": {"photos": 900, "digest": trained}},
+        "best_val_accuracy": 0.005,  # of the epoch that was kept, not the highest
     }
     (path / "run.json").write_text(json.dumps(run))
     step = StepEvent(epoch=0, step=5, loss=1.0, lr=0.1, images_per_second=250.0)
@@ -153,7 +154,7 @@ def test_everything_that_differs_is_printed(tmp_path: Path, capsys: pytest.Captu
     assert main(["compare", str(first), str(second)]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     for line in (
-        "slow 92.50 % 89.50 % to 94.70 % 1.00 % 2 0:02:00 250 0.00 1",
+        "slow 92.50 % 89.50 % to 94.70 % 0.50 % 2 0:02:00 250 0.00 1",
         "fast against slow: +7.50 points, beyond chance",
         "only fast right: 30; only slow right: 0; both: 370; neither: 0",
         "Apple___rust 100 70.00 % 100.00 % +30.0 p < 0.0001",
@@ -175,6 +176,8 @@ def test_same_photos_compare_under_other_names(tmp_path: Path) -> None:
         shutil.copy(second / "other" / name, second)
     (pair,) = compare([first, second]).pairs
     assert (pair.only_first, pair.only_second) == (0, 30)
+    assert compare([first, second], "test@leaf256").pairs[0].only_second == 30
+    assert compare([second, first], "test@leaf256").pairs[0].only_first == 30
 
 
 def test_json_and_csv_hold_everything(tmp_path: Path) -> None:

@@ -183,6 +183,22 @@ def test_two_runs_stand_side_by_side(
     assert main(["report", str(run), str(other), str(run)]) == 2
 
 
+def test_both_sides_show_same_photos(run: Path, tmp_path: Path) -> None:
+    """One run's own test can be `test@<folder>` of the other, whose own test is of other photos."""
+    root = Contents(run).root
+    other = draw_run(tmp_path / "other", CLASSES, 200, root, seed=5)
+    for path in list(other.glob("*test*")):
+        path.rename(other / path.name.replace("test", "test@ours"))
+    values = json.loads((other / "eval-test@ours.json").read_text()) | {"split": "test@ours"}
+    (other / "eval-test@ours.json").write_text(json.dumps(values))
+    own = json.loads((draw_run(tmp_path / "own", CLASSES, 50, root, seed=6) / "eval-test.json").read_text())
+    (other / "eval-test.json").write_text(json.dumps(own | {"data": "e" * 64}))
+    found = Figures(report.write(run, other).read_text()).found
+    accuracy = json.loads((run / "eval-test.json").read_text())["accuracy"]
+    assert found["difference"] == pytest.approx(values["accuracy"] - accuracy)
+    assert f"{100 * values['accuracy']:.2f}" in report.write(run, other).read_text()
+
+
 def test_both_pages_show_one_confidence(run: Path, tmp_path: Path) -> None:
     both = Contents(run), Contents(draw_run(tmp_path / "other", CLASSES, 200, Contents(run).root, seed=5))
     shown = calibrated(both, compare([one.path for one in both]).pairs[0])
@@ -209,7 +225,7 @@ def test_incomparable_runs_say_why(run: Path, tmp_path: Path) -> None:
     text = report.write(run, other).read_text()
     assert "cannot be compared photo by photo" in text
     (other / "eval-test.json").unlink()
-    assert "not evaluated on one split" in report.write(run, other).read_text()
+    assert "not both evaluated" in report.write(run, other).read_text()
 
 
 def test_failing_report_is_one_line(run: Path) -> None:
