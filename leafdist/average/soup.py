@@ -1,7 +1,6 @@
 """Sums of weights: the uniform soup of several runs, and the mixture of one with what it started from."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -9,7 +8,7 @@ from torch import Tensor
 from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.distributed.runtime import Runtime
-from leafdist.training.model import make_model
+from leafdist.training.model import make_model, without_weights
 
 Tensors = dict[str, Tensor]
 
@@ -29,11 +28,6 @@ def weighted_mean(states: Iterable[Tensors], shares: Sequence[float]) -> Tensors
                 sums[key] = sums.get(key, torch.zeros((), dtype=torch.float64)) + share * value.double()
     means = {key: (total / sum(shares)).to(first[key].dtype) for key, total in sums.items()}
     return {key: means.get(key, value) for key, value in first.items()}
-
-
-def without_weights(config: Config) -> Config:
-    """The configuration of a network of drawn weights, which needs no file."""
-    return replace(config, model=replace(config.model, weights="none"))
 
 
 def start_of(config: Config, classes: Sequence[str], own: Tensors, runtime: Runtime) -> tuple[Tensors, bool]:

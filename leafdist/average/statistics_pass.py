@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterable, Sequence
 import torch
 from torch import nn
 
-from leafdist.average.soup import without_weights
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Loader
@@ -13,7 +12,7 @@ from leafdist.data.plan import EpochPlan
 from leafdist.data.root_rows import RootRows
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.batchnorm import BatchNorm
-from leafdist.training.model import make_model
+from leafdist.training.model import make_model, without_weights
 
 PHOTOS = 10_000  # at most
 BATCH = 64  # rows, fixed: no number depends on the device or on a run's batch size

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         from leafdist.runs.advice import advise, warn_of_large_batch
         from leafdist.runs.folder import RunFolder, check_run, continued, unlock_runs
         from leafdist.tracking.run_tracker import open_tracker
-        from leafdist.training.model import digest_of_start, for_device, prepare_model
+        from leafdist.training.model import beginning, digest_of_start, for_device, prepare_model
         from leafdist.training.trainer import Trainer
 
         given = continued(config)
@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         path = Path(config.run.folder) / str(config.run.name)
         runtime.once(lambda: check_run(path, config))
         loaders, facts = open_training(config, runtime)
-        model, head = prepare_model(config, facts.classes, epoch_rows(config, facts.data["train"].photos), runtime)
+        start = runtime.once(lambda: beginning(config, path))
+        model, head = prepare_model(start, facts.classes, epoch_rows(start, facts.data["train"].photos), runtime)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path, class_weights=facts.class_weights)
         trainer.resume()
@@ -66,14 +67,15 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             unlock_runs()
             return
         warn_of_large_batch(config.train.batch_size, trainer.rows, trainer.total_steps, runtime.say)
-        runtime.once(
-            lambda: folder.start(runtime.world, str(runtime.device), trainer.state.step, head, digest_of_start(config))
-        )
-        note_left_out(loaders, trainer.layout.set_aside, runtime)
+        here = runtime.world, str(runtime.device), trainer.state.step
+        runtime.once(lambda: folder.start(*here, head, digest_of_start(start)))
         opened = partial(open_tracker, config, path, active=runtime.is_main, position=trainer.state.position)
         opened = partial(opened, photos=loaders["val"].source.index.folder, facts=counts(loaders))
-        ending = folder.ending(partial(runtime.everywhere, opened), active=runtime.is_main)
-        with ending as (tracker, finish), runtime.watching(folder.abandon):
+        with (
+            folder.ending(partial(runtime.everywhere, opened), active=runtime.is_main) as (tracker, finish),
+            runtime.watching(folder.abandon),
+        ):
+            note_left_out(loaders, trainer.layout.set_aside, runtime)
             trainer.fit(tracker)
             finish(trainer.state.result())
         if runtime.is_main:

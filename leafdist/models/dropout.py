@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 PURPOSE = 3  # data.plan.Purpose.DROPOUT: it keeps this stream apart from those of the epoch plan
 BLOCK = 32  # bytes of one counter
+CALLS = 4096  # more than a network has layers: of a layer that is called again
 
 
 class PlannedDropout(nn.Module):
@@ -20,7 +21,8 @@ class PlannedDropout(nn.Module):
     def __init__(self, p: float) -> None:
         super().__init__()
         self.threshold = min(255, round(256 * p))
-        self.layer, self.seed, self.first = 0, 0, 0  # first: number of the first row in the global batch
+        self.layer, self.seed, self.calls = 0, 0, 0  # calls: in this forward pass; each draws by itself
+        self.first, self.rows = 0, 0  # the first row's number in the global batch, and how many rows the pass holds
         self.clock: Tensor | None = None  # int64 (1,): the step, on the device, so that a captured step can go on
 
     def forward(self, x: Tensor) -> Tensor:
@@ -28,7 +30,9 @@ class PlannedDropout(nn.Module):
         if not self.training or self.threshold == 0:
             return x
         assert self.clock is not None, "seek_step() before the forward pass"
-        factors: Tensor = mask(self.drawn(x.detach()), self.clock, self.seed, self.layer, self.first, self.threshold)
+        layer, self.calls = self.layer + CALLS * self.calls, self.calls + 1
+        first = self.first * (len(x) // (self.rows or len(x)))  # windows or patches of a photo are rows too, in order
+        factors: Tensor = mask(self.drawn(x.detach()), self.clock, self.seed, layer, first, self.threshold)
         return x * factors
 
     def drawn(self, x: Tensor) -> Tensor:
@@ -92,10 +96,10 @@ def seek_step(layers: list[PlannedDropout], seed: int, step: int, device: torch.
         layer.clock, layer.seed = clock, seed
 
 
-def seek_rows(layers: list[PlannedDropout], first: int) -> None:
-    """Say which rows of the global batch the next forward pass holds: those from `first` on."""
+def seek_rows(layers: list[PlannedDropout], first: int, rows: int) -> None:
+    """Say which rows of the global batch the next forward pass holds: as many as `rows`, from `first` on."""
     for layer in layers:
-        layer.first = first
+        layer.first, layer.rows, layer.calls = first, rows, 0
 
 
 def dropout_layers(model: nn.Module) -> list[PlannedDropout]:

@@ -63,14 +63,14 @@ class RunFolder:
         run.json says.
         """
         layout, known = RunLayout(self.path), self.facts
+        write_config(self.path, self.config)  # before anything else: what has none is no run, and would be refused
         layout.last.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers([platform.node(), *(before.host for before in known.starts if before.host)])
         if not known.starts:
             files.write_text(layout.unsaved, "")
-        write_config(self.path, self.config)
         start = new_start(world, device, step)
         given = known.wandb_id if self.config.track.wandb == "off" else wandb_id(self.path)
-        facts = replace(known, state="running", starts=[*known.starts, start], wandb_id=given)
+        facts = replace(known, state="running", reason=None, ended=None, starts=[*known.starts, start], wandb_id=given)
         photos = self.photos
         facts = replace(facts, classes=photos.classes, data=photos.data, class_weights=photos.class_weights)
         facts = replace(facts, class_map=photos.class_map, masks=photos.masks, backgrounds=photos.backgrounds)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from torch import nn
 
@@ -13,6 +14,7 @@ from leafdist.models.batchnorm import RunningStatistics, sees_one_value, trains_
 from leafdist.models.build import build_model
 from leafdist.models.sync_batchnorm import can_synchronize
 from leafdist.runs.facts import HeadFacts
+from leafdist.runs.layout import RunLayout, generations
 from leafdist.system.console import counted
 from leafdist.system.contention import slow_cores
 from leafdist.system.files import sha256
@@ -73,6 +75,16 @@ def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.M
             rows=rows_by_name(weights, classes) if weights else None,
         )
     )
+
+
+def beginning(config: Config, run: Path) -> Config:
+    """Return `config` without `model.weights` where the run has a checkpoint, which holds all weights."""
+    return without_weights(config) if generations(RunLayout(run).last) else config
+
+
+def without_weights(config: Config) -> Config:
+    """Return the configuration of a network of drawn weights, which needs no file."""
+    return replace(config, model=replace(config.model, weights="none"))
 
 
 def digest_of_start(config: Config) -> str | None:

@@ -71,7 +71,10 @@ class TrainStep:
             with memory_for("for the average of the weights", resident=resident):
                 average = copy_network(self.model) if average is None else average
             self.average = WeightAverage(average, self.model, self.trained + self.statistics.buffers, decay)
-        # static: one graph for each of the few sizes of a share; a stand-in row runs uncompiled, in its own mode
+        # static: a graph for each size of a share, and with dropout for each row that a micro-batch begins with; a
+        # stand-in row runs uncompiled, in its own mode
+        if config.train.compile:
+            torch._dynamo.config.recompile_limit = 256
         self.forward = torch.compile(self.wrapped, dynamic=False) if config.train.compile else self.wrapped
         # a training's shapes are fixed; evaluation turns it off
         torch.backends.cudnn.benchmark = runtime.device.type == "cuda" and not config.train.deterministic
@@ -136,7 +139,7 @@ class TrainStep:
         parts = micro_batches(len(share), self.config.train.accumulate, self.config.train.max_rows)
         sums = []
         for part in parts:
-            seek_rows(self.dropouts, share.first + part.start)
+            seek_rows(self.dropouts, share.first + part.start, part.stop - part.start)
             room = memory_for_rows(part.stop - part.start, resident=self.resident)
             with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), room:
                 sums.append(self._backward(batch, part))

@@ -88,7 +88,7 @@ def test_timm_stays_unloaded_without_need() -> None:
 
 def pass_rows(model: nn.Module, images: Tensor, first: int, seed: int = 1) -> Tensor:
     seek_step(dropout_layers(model), seed, 5, images.device)
-    seek_rows(dropout_layers(model), first)
+    seek_rows(dropout_layers(model), first, len(images))
     return model(images)  # type: ignore[no-any-return]
 
 
@@ -105,6 +105,28 @@ def test_draws_come_from_the_plan(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(pass_rows(model, images, 0, seed=2), whole)
     assert not torch.equal(pass_rows(model, images, 6), whole)
+
+
+def test_windows_are_dropped_by_photo() -> None:
+    """MobileViT drops windows: those of a photo are rows that lie together, and are alike however a batch is cut."""
+    layer, windows = PlannedDropPath(0.5), torch.ones(6 * 4, 5, 3)
+    seek_step([layer], 7, 3, windows.device)
+    parts = []
+    for first, rows in ((0, 6), (0, 4), (4, 2)):
+        seek_rows([layer], first, rows)
+        parts.append(layer(windows[4 * first : 4 * (first + rows)]))
+    assert torch.equal(torch.cat(parts[1:]), parts[0])
+
+
+def test_layer_called_twice_draws_twice() -> None:
+    layer, x = PlannedDropPath(0.5), torch.ones(40, 3)
+    seek_step([layer], 7, 3, x.device)
+    passes = []
+    for _ in range(2):
+        seek_rows([layer], 0, 40)
+        passes.append((layer(x), layer(x)))
+    assert not torch.equal(*passes[0])
+    assert torch.equal(torch.cat(passes[0]), torch.cat(passes[1]))
 
 
 def test_drop_path_skips_whole_rows() -> None:

@@ -1,5 +1,6 @@
 """What a run goes on from, and what of its folder is ours to remove."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -7,7 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from leafdist.config.resolve import resolve
+from leafdist.config.schema import Config, ModelConfig
 from leafdist.data.cache import prune
+from leafdist.data.photo_facts import DataFacts
+from leafdist.runs.facts import read_facts
+from leafdist.runs.folder import RunFolder, check_run
 from leafdist.runs.layout import generations
 from leafdist.system import files
 from tests.helpers.programs import TINY, Program
@@ -82,6 +88,28 @@ def test_run_never_saved_starts_over(program: Program, photos: Path, tmp_path: P
     assert (run / "best" / "model.safetensors").read_bytes() == best
     assert (run / "best" / "meta.json").exists()
     assert not (run / "last" / ".unsaved").exists()
+
+
+def test_start_on_full_disk_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a start had written when it ended, the next one takes the folder."""
+    config, written = resolve(Config(model=ModelConfig(name="baseline"))), files.write_text
+
+    def full(path: Path, text: str) -> None:
+        if path.name == ".unsaved":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written(path, text)
+
+    folder = RunFolder(tmp_path / "run", config, DataFacts([], {}))
+    monkeypatch.setattr(files, "write_text", full)
+    with pytest.raises(OSError, match="No space"):
+        folder.start(1, "cpu", 0)
+    monkeypatch.undo()
+    assert check_run(folder.path, config) == []
+    folder.start(1, "cpu", 0)
+    folder.set_state("interrupted", "by SIGTERM")
+    folder.start(1, "cpu", 0)
+    facts = read_facts(folder.path)
+    assert (facts.state, facts.reason, facts.ended, len(facts.starts)) == ("running", None, None, 2)
 
 
 def test_better_best_is_never_replaced(program: Program, photos: Path, tmp_path: Path) -> None:
