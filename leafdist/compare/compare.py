@@ -34,10 +34,8 @@ class RunFigures:
     def of(cls, answers: Answers, leaves: Ints | None) -> "RunFigures":
         """Read the figures of a run that was evaluated; the interval is by leaf, where `leaves` numbers them."""
         run, evaluation = answers.run, answers.evaluation
-        assert evaluation.interval  # `read` refuses an evaluation without
-        interval = evaluation.interval
-        if leaves is not None:
-            interval = by_leaf(answers.hits, leaves)
+        interval = evaluation.interval if leaves is None else by_leaf(answers.hits, leaves)
+        assert interval  # `read` refuses an evaluation without
         return cls(
             path=str(run.path),
             state=run.state,

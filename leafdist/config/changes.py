@@ -34,7 +34,5 @@ def differences(old: Config, new: Config) -> tuple[list[str], list[str]]:
     """Lines such as `optim.lr: 0.001 -> 0.002`: changes that a resumed run must not make, and those it may."""
     before, after = flatten(to_dict(old)), flatten(to_dict(new))
     lines = {name: f"{name}: {before[name]} -> {after[name]}" for name in KEYS if before[name] != after[name]}
-    return (
-        [line for name, line in lines.items() if not free(name, old, new)],
-        [line for name, line in lines.items() if free(name, old, new)],
-    )
+    fixed, freed = ([line for name, line in lines.items() if free(name, old, new) is may] for may in (False, True))
+    return fixed, freed

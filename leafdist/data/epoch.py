@@ -21,6 +21,6 @@ def plan_of(config: Config, index: Index, epoch: int) -> EpochPlan:
         epoch,
         streams(augment),
         sample=None if sampling == "all" else partial(ClassSampling.of(sampling, main, config.seed), epoch),
-        mixing=Mixing.from_config(augment, config.data.side) if mixes else None,
+        mixing=Mixing(augment.mixup, augment.cutmix, config.data.side) if mixes else None,
         roots=RootRows.of(config, index, epoch) if index.parts else None,
     )

@@ -37,10 +37,6 @@ def fold_root(root: Path, number: int | None) -> Path:
             )
         return root
     if number not in folds:
-        there = (
-            f"it holds {', '.join(map(fold_name, folds))}"
-            if folds
-            else "it holds none; make them with `leafdist split --folds K`"
-        )
-        raise ValueError(f"data.fold={number}: {root} has no such fold: {there}")
+        there = ", ".join(map(fold_name, folds)) or "none; make them with `leafdist split --folds K`"
+        raise ValueError(f"data.fold={number}: {root} has no such fold: it holds {there}")
     return root / fold_name(number)

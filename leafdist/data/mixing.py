@@ -12,8 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from leafdist.config.schema import AugmentConfig
-
 
 class Blend(NamedTuple):
     """How a batch is mixed: `share` of a photo's own label; `weight` of its own pixels outside the box, 0 inside.
@@ -39,11 +37,6 @@ class Mixing:
     mixup: float
     cutmix: float
     side: int
-
-    @classmethod
-    def from_config(cls, augment: AugmentConfig, side: int) -> "Mixing":
-        """Read the settings of a configuration that mixes."""
-        return cls(augment.mixup, augment.cutmix, side)
 
     def blend(self, drawn: NDArray[np.float64]) -> Blend:
         """Blend by four uniform numbers: which of the two, how much, and where the box's middle is.

@@ -10,7 +10,6 @@ from leafdist.config.extra_roots import MEAN, WORST, extra_roots, rows_of_roots
 from leafdist.config.schema import Config, DataConfig
 from leafdist.data.background_photos import open_backgrounds
 from leafdist.data.folds import fold_name, fold_numbers
-from leafdist.data.index import Index
 from leafdist.data.leaf_masks import digest_of, find_masks
 from leafdist.data.loader import Loader
 from leafdist.data.names import Names
@@ -18,7 +17,7 @@ from leafdist.data.open import check_here, data_facts, loaders_of, open_sources
 from leafdist.data.photo_facts import DataFacts
 from leafdist.data.root_rows import Pattern
 from leafdist.data.source import FolderSource, PackSource, RowsOfMasks, Source
-from leafdist.data.their_classes import UNKNOWN, match, none_known, photos_unknown, read_map, relabelled
+from leafdist.data.their_classes import adopted, read_map
 from leafdist.distributed.runtime import Runtime
 from leafdist.system.console import counted
 
@@ -108,28 +107,23 @@ def check_root(root: Path, *, staged: bool) -> None:
 
 def adopt(source: Source, classes: tuple[str, ...], renamed: dict[str, str] | None, runtime: Runtime) -> None:
     """Give the photos of `source` labels among `classes`; say which have none. Raises ValueError where none has one."""
-    labels, index = match(source.index.classes, classes, renamed), source.index
-    if (labels == UNKNOWN).all():
-        raise none_known(index, classes)
-    if unknown := photos_unknown(index, labels):
+    index, unknown = adopted(source.index, classes, renamed)
+    if unknown:
         names = ", ".join(f"{name} ({counted(count, 'photo')})" for name, count in unknown.items())
         runtime.say(f"{index.folder}: left out, of classes that the run does not know: {names}; data.classes maps them")
-    source.index = relabelled(index, classes, labels)
+    source.index = index
 
 
 def join(sources: dict[str, Source]) -> Source:
     """Return all sources as one, in their order; their names are those of roots, "" that of the main one."""
     parts = {name: source.index for name, source in sources.items()}
     main, first = parts[""], sources[""]
-    index = replace(main, names=joined_names(parts), parts=parts)
+    # photos of the main root by their names as before, all others by their full paths, as FolderSource finds them
+    names = Names.joined({str(part.folder.absolute()) if name else "": part.names for name, part in parts.items()})
+    index = replace(main, names=names, parts=parts)
     index = replace(index, labels=np.concatenate([part.labels for part in parts.values()]))
     if isinstance(first, FolderSource):
         return FolderSource(index, first.side, first.fit, first.max_pixels, first.filter)
     assert isinstance(first, PackSource)
     packs = [pack for one in sources.values() if isinstance(one, PackSource) for pack in one.packs]
     return PackSource(index, first.side, *packs)
-
-
-def joined_names(parts: dict[str, Index]) -> Names:
-    """Name photos of the main root as before, all others by their full paths, as FolderSource finds them."""
-    return Names.joined({str(part.folder.absolute()) if name else "": part.names for name, part in parts.items()})

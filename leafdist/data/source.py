@@ -52,10 +52,8 @@ class JoinedRows:
 
     def __getitem__(self, chosen: slice | NDArray[np.int64]) -> NDArray[np.uint8]:
         indices = np.arange(*chosen.indices(self.shape[0])) if isinstance(chosen, slice) else chosen
-        found, number = (
-            np.empty((len(indices), *self.shape[1:]), np.uint8),
-            np.searchsorted(self.ends, indices, "right"),
-        )
+        found = np.empty((len(indices), *self.shape[1:]), np.uint8)
+        number = np.searchsorted(self.ends, indices, "right")
         for one, pack in enumerate(self.packs):
             mine = number == one
             found[mine] = pack[indices[mine] - (self.ends[one] - len(pack))]
@@ -87,11 +85,8 @@ class PackSource:
     def __init__(self, index: Index, side: int, *packs: Path) -> None:
         self.index, self.side, self.packs = index, side, packs
         self.masks: RowsOfMasks | None = None
-        sizes = [len(part) for part in (index.parts or {"": index}).values()]
-        mapped = [
-            np.memmap(pack, np.uint8, mode="r", shape=(size, side, side, 3))
-            for pack, size in zip(packs, sizes, strict=True)
-        ]
+        shapes = [(len(part), side, side, 3) for part in (index.parts or {"": index}).values()]
+        mapped = [np.memmap(pack, np.uint8, "r", shape=shape) for pack, shape in zip(packs, shapes, strict=True)]
         self.rows = mapped[0] if len(mapped) == 1 else JoinedRows(mapped)
 
     def read(self, indices: NDArray[np.int64]) -> Rows:

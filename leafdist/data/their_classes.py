@@ -44,21 +44,18 @@ def match(found: tuple[str, ...], classes: tuple[str, ...], renamed: Mapping[str
     return np.array([labels.get(name, labels.get(one_form(name), UNKNOWN)) for name in ours], np.int16)
 
 
-def relabelled(index: Index, classes: tuple[str, ...], labels: Labels) -> Index:
-    """Return the index with `classes`, and of each of its own classes the label among them."""
-    aside = tuple(photo._replace(label=int(labels[photo.label])) for photo in index.set_aside)
-    return replace(index, classes=classes, labels=labels[index.labels], set_aside=aside)
+def adopted(index: Index, classes: tuple[str, ...], renamed: Mapping[str, str] | None) -> tuple[Index, dict[str, int]]:
+    """Return the index with labels among `classes`, see `match`, and how many photos of each other class it has.
 
-
-def photos_unknown(index: Index, labels: Labels) -> dict[str, int]:
-    """Count the photos of each class of `index` that is UNKNOWN by `labels`."""
+    Raises ValueError where none of its classes is one of them.
+    """
+    labels = match(index.classes, classes, renamed)
+    if (labels == UNKNOWN).all():
+        raise ValueError(
+            f"{index.folder}: none of its folders ({', '.join(index.classes[:3])}, …) is a class of the run "
+            f"({', '.join(classes[:3])}, …). Name the class folders as in training"
+        )
     photos = np.bincount(index.labels, minlength=len(labels)).tolist()
-    return {name: count for name, count, label in zip(index.classes, photos, labels, strict=True) if label < 0}
-
-
-def none_known(index: Index, classes: tuple[str, ...]) -> ValueError:
-    """Return the error for photos of which none is of a class of the run."""
-    return ValueError(
-        f"{index.folder}: none of its folders ({', '.join(index.classes[:3])}, …) is a class of the run "
-        f"({', '.join(classes[:3])}, …). Name the class folders as in training"
-    )
+    unknown = {name: count for name, count, label in zip(index.classes, photos, labels, strict=True) if label < 0}
+    aside = tuple(photo._replace(label=int(labels[photo.label])) for photo in index.set_aside)
+    return replace(index, classes=classes, labels=labels[index.labels], set_aside=aside), unknown

@@ -1,7 +1,5 @@
 """Whether a confidence of 0.9 is right nine times in ten, and the temperature that makes it so."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -57,16 +55,9 @@ def score(logits: Logits, labels: Labels, fitted: Calibration | None) -> Calibra
     readable = ~np.isnan(logits[:, 0])
     logits, labels = logits[readable], labels[readable]
     ece, bins = reliability(logits, labels)
-    before = CalibrationScores(None, None, ece, cross_entropy(logits, labels), bins)
+    before = ece, cross_entropy(logits, labels), bins
     if not fitted:
-        return before
+        return CalibrationScores(None, None, *before)
     cooled = logits / fitted.temperature
     ece, bins = reliability(cooled, labels)
-    return replace(
-        before,
-        temperature=fitted.temperature,
-        fitted_on=fitted.split,
-        ece_calibrated=ece,
-        loss_calibrated=cross_entropy(cooled, labels),
-        bins_calibrated=bins,
-    )
+    return CalibrationScores(fitted.temperature, fitted.split, *before, ece, cross_entropy(cooled, labels), bins)

@@ -29,8 +29,7 @@ def calibrated(
     """
     run, data, checkpoint = loaded.path, loaded.config.data, loaded.meta.sha256
     fitted = runtime.once(lambda: read_calibration(to, checkpoint)[0] or read_calibration(run, checkpoint)[0])
-    complete = fitted and fitted.refusal and sure in (None, fitted.refusal.wanted)
-    if complete:
+    if fitted and fitted.refusal and sure in (None, fitted.refusal.wanted):
         return fitted, None
     if not own or not has_split(data, "val", runtime):
         if sure:

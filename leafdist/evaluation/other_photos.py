@@ -14,7 +14,7 @@ from leafdist.data.pack import cache_folder
 from leafdist.data.photos import folders_in, list_classes
 from leafdist.data.quarantine import screen
 from leafdist.data.relabel import obey_labels
-from leafdist.data.their_classes import UNKNOWN, match, none_known, photos_unknown, relabelled
+from leafdist.data.their_classes import adopted
 from leafdist.distributed.runtime import Runtime
 from leafdist.runs.evaluations import read_evaluation
 from leafdist.runs.facts import read_facts
@@ -114,15 +114,9 @@ def open_elsewhere(
         cache = str(cache_folder(root, data.cache))  # not beside the folder: its parent is not ours
         data, split = replace(data, root=str(root.parent), cache=cache, fold=None), root.name
     loader = loaders_of(data, open_sources(data, (split,), runtime, own_classes=True), runtime)[split]
-    index = loader.source.index
-    labels = match(index.classes, classes, renamed)
-    if (labels == UNKNOWN).all():
-        raise none_known(index, classes)
-    unknown = photos_unknown(index, labels)
-    loader.source.index = relabelled(index, classes, labels)
-    adopted = loader.source.index
-    if not adopted.known:
-        bad = [photo.reason for photo in adopted.set_aside if photo.label >= 0]
+    loader.source.index, unknown = adopted(loader.source.index, classes, renamed)
+    if not (index := loader.source.index).known:
+        bad = [photo.reason for photo in index.set_aside if photo.label >= 0]
         why = f"no photo that can be read. {bad[0]}" if bad else "no photo. Put photos there"
         raise ValueError(f"{index.folder}: the folders of the run's classes hold {why}")
     return loader, unknown

@@ -91,11 +91,7 @@ def confused(matrix: NDArray[np.int64], classes: tuple[str, ...]) -> list[Confus
     wrong = matrix * (1 - np.eye(len(matrix), dtype=np.int64))
     order = np.argsort(-wrong, axis=None, kind="stable")[:SHOWN]
     pairs = zip(*np.unravel_index(order, wrong.shape), strict=True)
-    return [
-        ConfusedPair(classes[row], classes[column], int(wrong[row, column]))
-        for row, column in pairs
-        if wrong[row, column]
-    ]
+    return [ConfusedPair(classes[row], classes[at], int(wrong[row, at])) for row, at in pairs if wrong[row, at]]
 
 
 def by_crop(labels: Labels, predicted: Labels, classes: tuple[str, ...]) -> dict[str, CropScores]:

@@ -9,14 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leafdist.config.networks import Network
-from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.evaluation.refusal import with_distance
 from leafdist.export.portable import Portable, Refusable
 from leafdist.runs.evaluations import Refusing, read_calibration, read_refusing
-from leafdist.runs.facts import CheckpointMeta, Preprocessing
+from leafdist.runs.facts import Preprocessing
 from leafdist.runs.layout import split_of
 from leafdist.runs.load import LoadedRun, load_run
 from leafdist.runs.record import RunRecord
@@ -28,40 +26,19 @@ Scores = NDArray[np.float32]  # (B,classes)
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(LoadedRun):
     """The best checkpoint of a run, on the CPU, since float32 on a GPU may be TF32.
 
     inside: the exported network crops, scales and normalises by itself.
     """
 
-    loaded: LoadedRun
     record: RunRecord
     inside: bool
 
     @classmethod
     def load(cls, run: Path, root: str | None = None, *, inside: bool) -> "Subject":
         """Open `run`, whose data now lies at `root` if given. Raises ValueError without a best checkpoint."""
-        return cls(load_run(run, root=root), RunRecord.open(run), inside)
-
-    @property
-    def config(self) -> Config:
-        """The settings of the run."""
-        return self.loaded.config
-
-    @property
-    def network(self) -> Network:
-        """The row of the network's table."""
-        return self.loaded.network
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of the scores, in order."""
-        return self.loaded.classes
-
-    @property
-    def meta(self) -> CheckpointMeta:
-        """The header of the checkpoint."""
-        return self.loaded.meta
+        return cls(**vars(load_run(run, root=root)), record=RunRecord.open(run), inside=inside)
 
     @cached_property
     def evaluation(self) -> Evaluation | None:
@@ -107,7 +84,7 @@ class Subject:
 
     def portable(self, *, half: bool = False) -> Portable:
         """Return the network that is exported; `half`: in float16 inside."""
-        return Portable(self.loaded.model, self.augment if self.inside else None, half=half)
+        return Portable(self.model, self.augment if self.inside else None, half=half)
 
     def graph(self, *, half: bool = False) -> Portable | Refusable:
         """Return the network with all that ONNX gives."""
@@ -126,11 +103,11 @@ class Subject:
 
     def scores(self, photos: Pixels) -> Scores:
         """Return the answers of the network as it was trained, by PyTorch in float32."""
-        return self._outputs(self.loaded.model, photos).numpy()
+        return self._outputs(self.model, photos).numpy()
 
     def marks(self, photos: Pixels, refusing: Refusing) -> Scores:
         """Return what refusing goes by, confidence and distance (B,2), by PyTorch."""
-        model = with_distance(self.loaded, refusing)
+        model = with_distance(self, refusing)
         scores, distance = self._outputs(model, photos).tensor_split([len(self.classes)], 1)
         model.before.hook.remove()
         confidence = (scores / refusing.temperature).softmax(1).amax(1, keepdim=True)

@@ -33,7 +33,7 @@ def open_program(subject: Subject, path: Path) -> Answer:
 def save_state(subject: Subject, path: Path) -> None:
     """Write the parameters, named as torchvision names them where it has the network."""
     facts = {"format": "pt", "classes": json.dumps(list(subject.classes)), "checkpoint": subject.meta.sha256}
-    save_tensors(tensors_of(plain(subject.loaded.model)), path, facts)
+    save_tensors(tensors_of(plain(subject.model)), path, facts)
 
 
 def open_state(subject: Subject, path: Path) -> Answer:

@@ -99,8 +99,6 @@ def split(
 
 
 def _check_asked(order: str, folds: int | None, few: int | None) -> None:
-    if order not in ("shuffled", "listed"):
-        raise ValueError(f"order {order!r}: must be 'shuffled' or 'listed'")
     if folds is not None and folds < 2:
         raise ValueError(f"--folds {folds}: must be at least 2; leave it out for one split")
     if few is not None and few < 1:
@@ -148,10 +146,7 @@ def _fold(raw: Path, dest: Path, plan: Plan, facts: SplitReport, sources: dict[P
     mode = cast("Mode", facts.mode)
     folds = len(next(iter(plan.values())).parts) - 1  # the last part is test
     folders = [dest / fold_name(number) for number in range(folds)]
-    plans = [
-        {label: planned._replace(parts=fold(planned.parts, number)) for label, planned in plan.items()}
-        for number in range(folds)
-    ]
+    plans = [{name: one._replace(parts=fold(one.parts, k)) for name, one in plan.items()} for k in range(folds)]
     copies = {photo: target for target, photo in _targets(folders[0], plans[0])} if mode == "copy" else {}
     for number, folder in enumerate(folders):
         again = mode == "copy" and number > 0

@@ -9,11 +9,8 @@ from leafdist.pages.words import THIN, percent
 from leafdist.report.contents import Contents
 from leafdist.runs.events import EpochEvent, StepEvent
 
-LOSS = Scale(short, short, log=True)
+STRAIGHT, LOGARITHMIC = Scale(short, short, zero=True), Scale(short, short, log=True)
 SHARE = Scale(lambda value: f"{100 * value:.3g}{THIN}%", percent, "percent")
-RATE = Scale(short, short, zero=True)
-RATE_IN_STEPS = Scale(short, short, log=True)  # of ten or more, one below the other
-SPEED = Scale(short, short, zero=True)
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,10 @@ def charts(curves: Sequence[Curve]) -> list[Chart]:
     rates = [curve.steps("rate", lambda event: event.lr) for curve in curves]
     speeds = [curve.steps("images/s", lambda event: event.images_per_second) for curve in curves]
     return [
-        Chart("Loss", "epoch", [line for curve in curves for line in curve.losses()], LOSS, marks),
+        Chart("Loss", "epoch", [line for curve in curves for line in curve.losses()], LOGARITHMIC, marks),
         Chart("Accuracy", "epoch", [line for curve in curves for line in curve.accuracies()], SHARE, marks),
-        Chart("Learning rate", "epoch", rates, RATE_IN_STEPS if dropping else RATE, marks),
-        Chart("Images a second", "epoch", speeds, SPEED, marks),
+        Chart("Learning rate", "epoch", rates, LOGARITHMIC if dropping else STRAIGHT, marks),
+        Chart("Images a second", "epoch", speeds, STRAIGHT, marks),
     ]
 
 

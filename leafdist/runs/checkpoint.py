@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -156,30 +155,15 @@ def damage(path: Path) -> str | None:
     return None
 
 
-def read_state(path: Path) -> dict[str, Any]:
-    """Return the state that was saved with the tensors of `path`."""
-    return dict(files.read_json(path / "state.json"))
-
-
-def load_model(path: Path, model: nn.Module) -> None:
-    """Load the parameters and buffers of `path` into `model`."""
-    model.load_state_dict(load_file(path / "model.safetensors"))
-
-
-def load_average(path: Path, average: nn.Module) -> None:
-    """Load the average of the weights in `path` into `average`."""
-    average.load_state_dict(load_file(path / AVERAGE))
+def load_model(path: Path, model: nn.Module, file: str = "model.safetensors") -> None:
+    """Load the parameters and buffers of `path` into `model`; of `file` AVERAGE, the average of the weights."""
+    model.load_state_dict(load_file(path / file))
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Return momenta and step counts by `<number of the parameter>.<name>`."""
     state = optimizer.state_dict()["state"]
-    return {
-        f"{number}.{name}": value
-        for number, entry in state.items()
-        for name, value in entry.items()
-        if value is not None
-    }
+    return {f"{at}.{name}": value for at, entry in state.items() for name, value in entry.items() if value is not None}
 
 
 def load_optimizer(path: Path, optimizer: torch.optim.Optimizer) -> None:

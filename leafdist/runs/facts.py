@@ -124,8 +124,7 @@ class Preprocessing:
     @classmethod
     def from_config(cls, data: DataConfig) -> "Preprocessing":
         """Read the settings of a resolved configuration."""
-        sizes = int(data.resize), int(data.crop)
-        return cls(sizes[0], data.fit, sizes[1], data.eval_crop, data.normalize, data.interpolation)
+        return cls(int(data.resize), data.fit, int(data.crop), data.eval_crop, data.normalize, data.interpolation)
 
 
 @dataclass(frozen=True)

@@ -34,11 +34,9 @@ class Pooled:
 
     def headline(self, suspects: int) -> str:
         """Say in one line how much was looked at, and how many labels look wrong."""
-        share = f"{suspects:,} labels look wrong ({suspects / max(1, len(self.paths)):.1%})"
-        aside = f"; left out: {counted(self.unreadable, 'answer')} on photos that cannot be read"
-        return f"{counted(len(self.paths), 'photo')} of {counted(self.runs, 'run')}: {share}" + aside * bool(
-            self.unreadable
-        )
+        share, bad = f"{suspects:,} labels look wrong ({suspects / max(1, len(self.paths)):.1%})", self.unreadable
+        aside = f"; left out: {counted(bad, 'answer')} on photos that cannot be read" * bool(bad)
+        return f"{counted(len(self.paths), 'photo')} of {counted(self.runs, 'run')}: {share}{aside}"
 
 
 @dataclass(frozen=True)

@@ -33,16 +33,11 @@ def find(answers: Pooled) -> list[Suspect]:
         rows = find_label_issues(
             answers.labels, answers.probabilities, return_indices_ranked_by="self_confidence", n_jobs=1
         )
-    suggested = answers.probabilities.argmax(1)
+    labels, shares, best = answers.labels, answers.probabilities, answers.probabilities.argmax(1)
+    names = answers.classes
     return [
-        Suspect(
-            answers.paths[row],
-            answers.classes[answers.labels[row]],
-            answers.classes[suggested[row]],
-            float(answers.probabilities[row, answers.labels[row]]),
-            answers.files[row],
-        )
-        for row in rows
+        Suspect(answers.paths[k], names[labels[k]], names[best[k]], float(shares[k, labels[k]]), answers.files[k])
+        for k in rows
     ]
 
 

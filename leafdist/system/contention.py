@@ -31,10 +31,8 @@ def slow_cores(threads: int) -> Slowed | None:
         taken = busy(set(cores))
         if taken < BUSY:
             return None
-        few, text = (
-            max(1, round(len(cores) - taken)),
-            f"other programs keep {taken:.1f} of {counted(len(cores), 'core')} busy",
-        )
+        few = max(1, round(len(cores) - taken))
+        text = f"other programs keep {taken:.1f} of {counted(len(cores), 'core')} busy"
     if threads == 1 or few == len(cores):
         way_out = "Raise the quota" if limit is not None and limit < len(cores) else "Wait until they end"
         return Slowed(text, f"{way_out}, or use another machine")
@@ -58,10 +56,8 @@ def busy(cores: set[int], stat: Path = Path("/proc/stat")) -> float:
 def _ticks(cores: set[int], stat: Path) -> list[int]:
     """The times of these cores added up: user, nice, system, idle, waiting for a disk, interrupts, stolen."""
     rows = [line.split() for line in stat.read_text(encoding="utf-8").splitlines() if line.startswith("cpu")]
-    return [
-        sum(column)
-        for column in zip(*([*map(int, row[1:9])] for row in rows if row[0][3:] in map(str, cores)), strict=True)
-    ]
+    times = ([*map(int, row[1:9])] for row in rows if row[0][3:] in map(str, cores))
+    return [sum(column) for column in zip(*times, strict=True)]
 
 
 def quota(mine: Path = Path("/proc/self/cgroup"), root: Path = Path("/sys/fs/cgroup")) -> float | None:

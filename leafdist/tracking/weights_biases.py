@@ -18,7 +18,6 @@ from leafdist.tracking.wandb_client import WandbRun
 if TYPE_CHECKING:
     from leafdist.tracking.wandb_client import Run
 
-MODES = ("auto", "online", "offline", "off")
 PRESETS = {"offline": "offline", "dryrun": "offline", "disabled": "off"}  # by WANDB_MODE or `wandb offline`
 SLURM = ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID", "JOB_NAME", "JOB_PARTITION", "JOB_NODELIST", "RESTART_COUNT")
 
@@ -44,13 +43,11 @@ class Sent:
 
 
 class WeightsAndBiases:
-    """Sends to W&B what RunTracker writes. Raises ValueError if `mode` is unknown."""
+    """Sends to W&B what RunTracker writes."""
 
     name = "W&B"
 
     def __init__(self, run_dir: Path, mode: str, about: WandbRun, showcase: Showcase, say: Say = print) -> None:
-        if mode not in MODES:
-            raise ValueError(f"track.wandb={mode!r} is not one of {', '.join(MODES)}")
         self._dir, self._mode, self._about, self._showcase, self._say = run_dir, mode, about, showcase, say
         self._file = RunLayout(run_dir).wandb_sent
         self._last = Sent()

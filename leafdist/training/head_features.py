@@ -34,18 +34,15 @@ def compute_features(config: Config, model: nn.Module, loader: Loader, runtime: 
 
     Raises Interrupted.
     """
-    data, augment = config.data, Augment.from_config(config.data)
+    augment, more = Augment.from_config(config.data), config.augment
+    cropped = config.data.crop not in (0, config.data.resize)
     head = model.get_submodule(network(config.model.name).head)
     assert isinstance(head, nn.Linear)
     index, columns = loader.source.index, head.in_features
     # evaluate takes features for logits: its loss looks up the column of the label, so there must be as many
     reasons = {
-        "photos are augmented or mixed anew in each epoch": config.augment.draws_anew
-        or config.augment.mixes
-        or config.augment.background,
-        "photos are flipped or cropped anew in each epoch": augment.hflip
-        or augment.vflip
-        or data.crop not in (0, data.resize),
+        "photos are augmented or mixed anew in each epoch": more.draws_anew or more.mixes or more.background,
+        "photos are flipped or cropped anew in each epoch": augment.hflip or augment.vflip or cropped,
         "there are fewer features than classes": columns < head.out_features,
         "the features of all photos take too much memory": 8 * len(index) * columns > MOST,
     }

@@ -31,13 +31,11 @@ class FiniteWatch:
     def push(self, bad: Tensor, step: int) -> None:
         """Judge the step before, then start to copy the flag of this one to the host."""
         self.judge()
+        event = None
         if bad.is_cuda:
-            flag = torch.empty_like(bad, device="cpu", pin_memory=True).copy_(bad, non_blocking=True)
-            event = torch.cuda.Event()
-            event.record()
-            self.pending.append((flag, event, step))
-        else:
-            self.pending.append((bad, None, step))
+            bad = torch.empty_like(bad, device="cpu", pin_memory=True).copy_(bad, non_blocking=True)
+            event = torch.cuda.current_stream().record_event()
+        self.pending.append((bad, event, step))
 
     def judge(self) -> None:
         """Raises NotFiniteError after `patience` steps in a row that were not finite."""

@@ -1,6 +1,5 @@
 """How far training is: a bar on a terminal, plain lines in a batch log; silent on other ranks."""
 
-import sys
 import time
 from datetime import timedelta
 
@@ -15,12 +14,11 @@ class Progress:
     def __init__(self, total_steps: int, start: int, select: str = "", *, shown: bool) -> None:
         self.shown, self.total, self.start, self.select = shown, total_steps, start, select
         self.began = time.monotonic()
-        on_terminal = shown and console.on_terminal(sys.stderr)
-        self.bar = console.bar(total_steps, "step", start=start) if on_terminal else None
+        self.bar = console.bar(total_steps, "step", start=start, shown=shown)
 
     def step(self, event: StepEvent) -> None:
         """Show how the last steps went."""
-        if self.bar is not None:
+        if self.bar.shown:
             note = f"loss {event.loss:.4f} {event.images_per_second:.0f} images/s"
             self.bar.update(event.step - self.bar.n, note)
         elif self.shown:
@@ -46,5 +44,4 @@ class Progress:
 
     def close(self) -> None:
         """Remove the bar."""
-        if self.bar is not None:
-            self.bar.close()
+        self.bar.close()

@@ -24,7 +24,7 @@ from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import NullTracker, Tracker
 from leafdist.system import signals
 from leafdist.system.console import counted
-from leafdist.system.plain import from_plain
+from leafdist.system.plain import read
 from leafdist.training.checkpoint_writer import Writer, is_due, write_files
 from leafdist.training.not_finite import NotFiniteError, explain
 from leafdist.training.phases import Phases
@@ -66,7 +66,7 @@ class Trainer:
         """Continue from the newest checkpoint that verifies, if there is one; rank 0 chooses, all load."""
         path = self.runtime.once(lambda: checkpoint.newest(self.layout.last, self.runtime.say))
         if path is not None:
-            self.state = from_plain(TrainState, self.runtime.everywhere(partial(checkpoint.read_state, path)), path)
+            self.state = self.runtime.everywhere(partial(read, TrainState, path / "state.json"))
             # before the features are computed that the head is trained on
             self.runtime.everywhere(partial(checkpoint.load_model, path, self.phases.model))
         step = self.phases.enter(self.state.epoch, over=self.finished)
@@ -75,7 +75,7 @@ class Trainer:
             if self.state.scaler is not None:
                 step.scaler.load_state_dict(self.state.scaler)
             if self.phases.average is not None:
-                self.runtime.everywhere(partial(checkpoint.load_average, path, self.phases.average))
+                self.runtime.everywhere(partial(checkpoint.load_model, path, self.phases.average, checkpoint.AVERAGE))
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
         if best := self.runtime.once(lambda: best_so_far(self.layout.path, self.runtime.say)):
@@ -100,9 +100,8 @@ class Trainer:
     @property
     def epoch_trained(self) -> bool:
         """Nothing is left of the current epoch but its validation."""
-        return self.state.batch > 0 and (
-            self.state.batch == self.steps_per_epoch or self.state.step >= self.total_steps
-        )
+        state = self.state
+        return state.batch > 0 and (state.batch == self.steps_per_epoch or state.step >= self.total_steps)
 
     def fit(self, tracker: Tracker) -> None:
         """Train to the end, from wherever `state` stands. Raises Interrupted, all saved, when told to stop."""

@@ -199,7 +199,7 @@ def test_the_card_says_where_figures_differ(crop: int, kind: str, precision: str
     subject = Subject.load(run, inside=True)
     values = flatten(to_dict(subject.config))
     values |= {"data.crop": crop, "data.eval_crop": kind, "train.precision": precision}
-    changed = replace(subject, loaded=replace(subject.loaded, config=from_dict(values)))
+    changed = replace(subject, config=from_dict(values))
     made = Exported("model.pt2", "fp32", 1, "0" * 64, Agreement(1, 1, 0.0, 0.0), None)
     notes = [line for line in card(changed, [made], "drawn").splitlines() if line.startswith("Measured")]
     assert len(notes) == len(said)

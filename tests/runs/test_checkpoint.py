@@ -34,7 +34,7 @@ def test_checkpoint_restores_weights_optimizer_and_state(tmp_path: Path) -> None
     other, other_optimizer = trained(steps=0)
     path = checkpoint.newest(tmp_path, print)
     assert path is not None
-    assert checkpoint.read_state(path) == {"epoch": 1}
+    assert json.loads((path / "state.json").read_text()) == {"epoch": 1}
     checkpoint.load_model(path, other)
     checkpoint.load_optimizer(path, other_optimizer)
     for first, second in zip(model.state_dict().values(), other.state_dict().values(), strict=True):

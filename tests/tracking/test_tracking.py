@@ -51,11 +51,6 @@ def server() -> Iterator[str]:
         thread.join()
 
 
-def test_an_unknown_mode_names_the_choices(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'on' is not one of auto, online, offline, off"):
-        run_tracker(tmp_path, mode="on")
-
-
 @pytest.mark.parametrize(
     ("name", "value"),
     [("MODE", "on"), ("BASE_URL", "foo"), ("TAGS", ","), ("RUN_ID", "a/b"), ("PROJECT", "a/b"), ("_SERVICE_WAIT", "x")],

@@ -8,20 +8,14 @@ import numpy as np
 
 from leafdist.data.groups import LeafIds, leaf_of, read_groups, unknown_classes
 from leafdist.data.labels import read_labels
+from leafdist.prepare.audit import leakage
 from leafdist.prepare.audit.audit_report import Report
 from leafdist.prepare.audit.decided import decide
 from leafdist.prepare.audit.duplicates import check_duplicates, find_twins
 from leafdist.prepare.audit.faults import check_classes, check_files, count
 from leafdist.prepare.audit.finding import Finding
 from leafdist.prepare.audit.folder_listing import Photo, list_folder
-from leafdist.prepare.audit.leakage import (
-    Seen,
-    check_leaves,
-    check_neighbours,
-    leaves_of,
-    neighbours_in_train,
-    seen_in_train,
-)
+from leafdist.prepare.audit.leakage import Seen
 from leafdist.prepare.audit.shortcuts import Probe, check_shortcuts, probe_redrawn, probe_shortcuts
 from leafdist.prepare.features import read_features
 from leafdist.prepare.grouping import by_leaf_or_number
@@ -57,8 +51,8 @@ def audit(
     decided, rows = decide(photos, labels, read_labels(labels)) if labels else ({}, [])
     features = read_features([listing.root / photo.path for photo in photos], workers)
     twins = find_twins(features, workers)
-    pairs = chains(leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)
-    neighbours = neighbours_in_train(photos, _groups(photos, ids, pairs), ids) if near else None
+    pairs = chains(leakage.leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)
+    neighbours = leakage.neighbours_in_train(photos, _groups(photos, ids, pairs), ids) if near else None
     tied = join(len(photos), np.concatenate(pairs))
     probes = probe_shortcuts(photos, features, tied)
     redrawn = probe_redrawn(listing.root, photos, features, tied)
@@ -67,12 +61,12 @@ def audit(
         *check_classes(listing),
         *check_duplicates(photos, twins, decided),
         *rows,
-        *(check_leaves(photos, ids, unknown) if groups else []),
-        *check_neighbours(photos, neighbours or []),
+        *(leakage.check_leaves(photos, ids, unknown) if groups else []),
+        *leakage.check_neighbours(photos, neighbours or []),
         *check_shortcuts(probes, redrawn),
     ]
     findings.sort(key=lambda finding: LEVELS.index(finding.level))
-    seen = seen_in_train(photos, twins, ids, neighbours)
+    seen = leakage.seen_in_train(photos, twins, ids, neighbours)
     lines = verdict(findings, seen, probes, with_ids=groups is not None)
     every = [*probes, *redrawn]
     return Report(str(listing.root), count(listing), findings, seen, every, lines, time.monotonic() - start)

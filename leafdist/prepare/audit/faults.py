@@ -102,19 +102,15 @@ def check_classes(listing: Listing) -> list[Finding]:
     holes = [(split, label) for label in counts for split in listing.classes if not counts[label][split]]
     empty = [Photo(*hole, "").path for hole in holes if hole[1] in listing.classes[hole[0]]]
     missing = [Photo(*hole, "").path for hole in holes if hole[1] not in listing.classes[hole[0]]]
+    single = "there is one class alone: telling classes apart takes two. Add photos of another, such as healthy leaves"
     findings = [
         Finding("empty class", "error", f"{len(empty)} class folders hold no photo", alone(empty)),
         Finding("missing class", "error", f"{len(missing)} class folders are missing in a split", alone(missing)),
-        *([_alone(listing)] if len(counts) == 1 else []),
+        Finding("one class", "error", single, alone(counts) if len(counts) == 1 else []),
         *_same_names(listing),
         *_imbalance(counts),
     ]
     return [finding for finding in findings if finding.files]
-
-
-def _alone(listing: Listing) -> Finding:
-    text = "there is one class alone: telling classes apart takes two. Add photos of another, such as healthy leaves"
-    return Finding("one class", "error", text, alone(listing.labels))
 
 
 def _same_names(listing: Listing) -> list[Finding]:
