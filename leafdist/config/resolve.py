@@ -39,12 +39,14 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     small = f"{size}: {row.name} needs {row.least_side} pixels; raise data.resize, or data.crop where it is not 0"
     fixed = f"{size}: {row.name} takes {row.fixed_side} pixels and no others; set data.crop to that"
     head_first, left = train.head_epochs > 0, train.epochs - train.head_epochs
-    rates, alone = (config.optim.backbone_factor, decay), model.freeze == "all" or left == 0
+    rates, no_body = (config.optim.backbone_factor, decay), model.freeze == "all"
+    alone = no_body or left == 0
     slower = f"optim.backbone_factor={rates[0]}, optim.layer_decay={decay}"
     patience = f"train.patience={train.patience}"
+    folder_alone = data.placement == "device" and data.source == "folder"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
-        (data.normalize == "auto", f"data.normalize=auto: that of {row.name} is none of ours; choose one"),
+        (data.normalize == "auto", f"data.normalize=auto: {row.name} has one without a name; choose another"),
         (int(data.crop) > resize, f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
         (data.side < row.least_side, small),
         (row.fixed_side not in (None, data.side), fixed),
@@ -56,10 +58,7 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
         (model.drop_path > 0 and not row.timm, f"model.drop_path={model.drop_path}: {row.name} has none; set it to 0"),
         (train.head_epochs > train.epochs, f"{head}: more than train.epochs={train.epochs}; lower it"),
         (head_first and weights == "none", f"{head} would freeze random weights; set it to 0, or name model.weights"),
-        (
-            head_first and model.freeze == "all",
-            f"{head}: {freeze} trains nothing but the head; set either to 0 or none",
-        ),
+        (head_first and no_body, f"{head}: {freeze} trains the head alone; set one to 0 or the other to none"),
         (alone and rates != (1, 1), f"{slower}: nothing but the head is trained; set both to 1"),
         (decay < 1 and len(row.stages) < 2, f"{slower}: {row.name} has no layers to count; set optim.layer_decay to 1"),
         (warmup > left, f"optim.warmup_epochs={warmup}: longer than the {left} epochs of the schedule; lower it"),
@@ -67,6 +66,7 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
             train.patience > 0 and train.max_steps is not None,
             f"{patience}: counts epochs, max_steps={train.max_steps} steps; unset one",
         ),
+        (folder_alone, "data.placement=device: packs alone lie on a GPU; set data.source=pack, or data.placement=auto"),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]
 

@@ -220,12 +220,13 @@ def flatten(values: Any, section: str = "") -> dict[str, Value]:
     flat = dict[str, Value]()
     for name, value in values.items():
         full = f"{section}.{name}" if section else str(name)
-        if full in SECTIONS:
-            flat |= flatten({} if value in (None, "", "null", "~") else value, full)
-        elif full in KEYS:
-            flat[full] = value
-        else:
+        if full not in SECTIONS and full not in KEYS:
             raise ValueError(unknown_key(full))
+        inside = {} if value in (None, "", "null", "~") else value
+        found = flatten(inside, full) if full in SECTIONS else {full: value}
+        if twice := flat.keys() & found:
+            raise ValueError(f"{min(twice)} is given twice, as a line and in its section. Remove one")
+        flat |= found
     return flat
 
 

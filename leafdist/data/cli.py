@@ -51,9 +51,8 @@ def pack_data(options: argparse.Namespace) -> None:
     if "val" not in names:
         console.say_aside(f"{root} has no val: it will do for data.extra, not for data.root")
     data = DataConfig(root=str(root), on_corrupt=options.on_corrupt, max_pixels=options.max_pixels)
-    classes = scan(root, "train", None if "val" in names else list_classes(root / "train")).classes
     for name in names:
-        index = screen(scan(root, name, classes), data, folder, cores, console.say_aside)
+        index = screen(scan(root, name, list_classes(root / name)), data, folder, cores, console.say_aside)
         how = {"fit": options.fit, "max_pixels": options.max_pixels, "filter_": options.interpolation}
         path = ensure_pack(index, options.resize, folder, cores, say=console.say_aside, **how)
         console.say(str(path))

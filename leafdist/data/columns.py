@@ -25,8 +25,10 @@ def read_columns(path: Path, names: Sequence[str], *, paths: bool = False) -> It
                     f"tabs, commas or semicolons between them. It is {', '.join(rows.fieldnames or ()) or 'empty'}"
                 )
             for row in rows:
-                if any(row[name] is None for name in names):
-                    raise ValueError(f"{path}, line {rows.line_num}: too few fields. Separate all lines alike")
+                if any(row[name] is None for name in names) or any(row.get(None) or ()):
+                    fault = "too few fields" if None in row.values() else "too many fields"
+                    way = "Separate all lines alike, and quote what has a comma in it"
+                    raise ValueError(f"{path}, line {rows.line_num}: {fault}. {way}")
                 yield rows.line_num, [row[name] for name in names]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(

@@ -85,8 +85,8 @@ def ensure_pack(
         raise ValueError(f"a side of {side} pixels: must be at least 1")
     name = family(index.folder, side, fit, filter_)
     path = folder / f"{name}-{index.stamp[:8]}.u8"
-    beside = index.folder.parent / BESIDE / path.name
-    for made in dict.fromkeys((path, beside)):  # nobody's lock is needed to read
+    beside = [above / BESIDE / path.name for above in (index.folder.parent, index.folder)]
+    for made in dict.fromkeys((path, *beside)):  # nobody's lock is needed to read
         if is_readable(made) and check(made, index, side, fit, filter_) is None:
             return made
     try:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from leafdist.config.schema import DataConfig
-from leafdist.data.cache import Say, is_readable, write_header
+from leafdist.data.cache import Say, alone, is_readable, write_header
 from leafdist.data.decode import DECODER, LIMIT, decode
 from leafdist.data.index import NEEDED, Index, SetAside
 from leafdist.system import console, files, signals
@@ -38,7 +38,11 @@ def set_bad_aside(index: Index, cache: Path, workers: int, say: Say = print, max
     if bad is None:
         say(f"decoding {len(index)} photos of {index.folder} once, to set aside what cannot be read")
         bad = find_bad(index, workers, max_pixels)
-        write_header(path, bad)
+        try:
+            with alone(cache, path.stem, say):
+                write_header(path, bad)
+        except OSError as error:
+            say(f"{path}: not kept ({error}); the next job decodes them again")
     return _without(index, bad) if bad else index
 
 

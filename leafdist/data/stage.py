@@ -104,7 +104,7 @@ def stage_pack(
         if fault := check(path, index, side, fit, filter_):
             source = ensure_pack(index, side, cache, workers, say, fit=fit, max_pixels=max_pixels, filter_=filter_)
             caches.prune(path.parent, name)
-            check_space(source.stat().st_size, path.parent, source)
+            check_space(source.stat().st_size, path, source)
             say(f"staging {source} to {path} ({fault})")
             for file in (source, source.with_suffix(".json")):  # the header is what makes a pack exist
                 with files.atomic_path(path.with_suffix(file.suffix)) as temporary:
@@ -211,9 +211,10 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, target: Path
 
 def check_space(size: int, folder: Path, source: Path) -> None:
     """Raises ValueError, naming older copies, where `size` bytes do not fit."""
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(folder.parent).free
     if size > free:
-        names = sorted(path.name for path in folder.parent.iterdir() if path.is_dir() and path != folder)
+        beside = [path for path in folder.parent.iterdir() if path.is_dir() and path != folder]
+        names = sorted(path.name for path in beside) if folder.is_dir() else []  # else among others' files
         older = f"Remove an older copy ({', '.join(names)}) or name" if names else "Name"
         raise ValueError(f"{source} needs {size >> 20} MiB, {folder.parent} has {free >> 20}. {older} another folder")
 

@@ -27,7 +27,7 @@ def add(commands: Any) -> None:
     fetch = commands.add_parser(
         "fetch",
         help="download and unpack a data set safely; the same command resumes it",
-        examples=("leafdist fetch https://host/leaf.tar.zst raw --sha256 3c2b24d6", "leafdist fetch leaf.zip raw"),
+        examples=("leafdist fetch https://host/leaf.tar.zst raw --sha256 3c2b24d6…", "leafdist fetch leaf.zip raw"),
     )
     fetch.add_argument("source", metavar="SOURCE", help="http(s) or Google Drive address, or a local zip or tar")
     fetch.add_argument("dest", metavar="DEST", type=Path, help="new folder")
@@ -121,7 +121,7 @@ def fetch_data(options: argparse.Namespace) -> None:
     from leafdist.prepare.fetch import fetch
 
     try:
-        record = fetch(options.source, options.dest, options.sha256)
+        record = fetch(options.source, options.dest, options.sha256, say=console.say)
     except KeyboardInterrupt:
         raise KeyboardInterrupt("the same command resumes it") from None
     console.say(
@@ -139,10 +139,10 @@ def audit_data(options: argparse.Namespace) -> int:
 
     groups, near = _groups(options.groups)
     report = audit(options.root, groups, usable_cores(), near=near, layout=options.layout, labels=options.labels)
-    files.write_asked(options.json, lambda path: files.write_json(path, report.json()))
-    files.write_asked(options.html, lambda path: files.write_text(path, page(report)))
     for line in report.text().splitlines():
         console.say(line, STYLES.get(line.split(" ")[0], ""))
+    files.write_asked(options.json, lambda path: files.write_json(path, report.json()))
+    files.write_asked(options.html, lambda path: files.write_text(path, page(report)))
     return int(options.strict and report.failed)
 
 
@@ -152,7 +152,7 @@ def split_data(options: argparse.Namespace) -> None:
 
     groups, near = _groups(options.groups)
     given = {name: getattr(options, name) for name in ("order", "seed", "folds", "few", "mode", "labels")}
-    report = split(options.raw, options.dest, groups=groups, near=near, layout=options.layout, **given)
+    report = split(options.raw, options.dest, groups=groups, near=near, layout=options.layout, say=console.say, **given)
     counts = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in report.totals.items() if count)
     rest = "more of the groups in train" if options.few else "--order listed deals whole shares, as the protocol does"
     console.say(f"wrote {options.dest}: {counts}{f' ({rest})' if report.totals['left_over'] else ''}")

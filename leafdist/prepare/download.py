@@ -118,7 +118,7 @@ def _transfer(url: str, path: Path) -> None:
     with _connect(Request(url, headers=headers), path) as response:
         start, total = _extent(response, have)
         version = _validator(response.headers)
-        if start and (version not in (None, known.validator) or total != known.total):
+        if start and (version not in (None, known.validator) or known.total not in (None, total)):
             discard(path)
             raise BrokenOffError("the file has changed on the server")
         if not start:

@@ -39,6 +39,8 @@ def fetch(source: str, dest: Path, sha256: str | None = None, say: Callable[[str
         raise ValueError(f"--sha256 {sha256}: must be 64 hexadecimal digits, as `sha256sum FILE` prints them")
     dest = dest.absolute()
     work = dest.with_name(f".{dest.name}.fetch")
+    if record := fetched(source, dest, sha256):  # whoever may only read there needs no lock
+        return record
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         lock = dest.with_name(f"{work.name}.lock")

@@ -18,7 +18,12 @@ def relabel_raw(photos: RawPhotos, rows: Sequence[LabelRow]) -> RawPhotos:
     names = {label: set(files) for label, files in photos.names.items()}
     for row in rows:
         label, _, file = row.photo.partition("/")
-        if row.split or file not in names.get(label, ()):
+        if row.split:
+            new = f"{label}/{row.split}{INNER}{file}"
+            raise ValueError(
+                f"{row.at}: raw photos have no splits. Write {row.photo}, or {new} where {label} has two of it"
+            )
+        if file not in names.get(label, ()):
             raise no_photo(row, photos.root)
         if row.action != "keep":
             names[label].remove(file)

@@ -109,7 +109,7 @@ def test_audit_trusts_what_was_decided(tmp_path: Path) -> None:
 
 def test_second_row_is_ignored() -> None:
     rows = [LabelRow("a/1.jpg", *split_and_action, "", "") for split_and_action in (("", "drop"), ("val", "keep"))]
-    decided, findings = decide([Photo("val", "a", "1.jpg")], Path("labels.tsv"), rows)
+    decided, findings = decide([Photo("val", "a", "1.jpg")], {"a"}, Path("labels.tsv"), rows)
     assert decided == {0: ""}
     assert {one.kind: one.remarks for one in findings} == {
         "labels honoured": ["drop"],

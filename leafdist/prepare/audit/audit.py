@@ -48,7 +48,7 @@ def audit(
         raise ValueError(
             f"{groups} names none of the {len(photos)} photos of {root}: `stem` is a name without its ending"
         )
-    decided, rows = decide(photos, labels, read_labels(labels)) if labels else ({}, [])
+    decided, rows = decide(photos, set(listing.labels), labels, read_labels(labels)) if labels else ({}, [])
     features = read_features([listing.root / photo.path for photo in photos], workers)
     twins = find_twins(features, workers)
     pairs = chains(leakage.leaves_of(photos, ids).values()), chains(twins.equal), chains(twins.near)

@@ -11,12 +11,13 @@ from leafdist.prepare.audit.folder_listing import Photo
 Decided = Mapping[int, str]  # photo to its class as decided, empty for one that is kept as it is or dropped
 
 
-def decide(photos: Sequence[Photo], file: Path, rows: Sequence[LabelRow]) -> tuple[Decided, list[Finding]]:
+def decide(
+    photos: Sequence[Photo], classes: set[str], file: Path, rows: Sequence[LabelRow]
+) -> tuple[Decided, list[Finding]]:
     """Return what was decided of photos, by their number, and findings of the rows that count and that do not."""
     at = defaultdict(list)
     for number, photo in enumerate(photos):
         at[f"{photo.label}/{photo.file}"].append(number)
-    classes = {photo.label for photo in photos}
     decided: dict[int, str] = {}
     obeyed: list[tuple[str, str]] = []
     ignored: list[tuple[str, str]] = []
