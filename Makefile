@@ -29,7 +29,8 @@ no-simd: .venv/installed
 	bash scripts/simd.sh off $(BIN)/python
 
 .venv/installed: pyproject.toml
-	test -d .venv || $(PYTHON) -m venv .venv
+	$(PYTHON) -c 'import ensurepip, sys; sys.version_info >= (3, 11) or sys.exit("needs Python 3.11: make PYTHON=python3.12")'
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 

@@ -6,9 +6,9 @@ leafdist_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 if [ -f "$leafdist_root/.venv/bin/activate" ]; then source "$leafdist_root/.venv/bin/activate"; fi
 export PYTHONPATH=$leafdist_root${PYTHONPATH:+:$PYTHONPATH}
 unset SLURM_EXPORT_ENV # after `sbatch --export=NONE`, srun would not even find bash
-unset SLURM_GPUS_PER_TASK # srun would take it over: each launcher sees all GPUs of its node
-# beside NCCL the ranks talk over gloo, which knows neither lists with ^ nor = in them
-if [[ ${NCCL_SOCKET_IFNAME:-} =~ ^[[:alnum:]] ]]; then export GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-$NCCL_SOCKET_IFNAME}; fi
+unset SLURM_GPUS_PER_TASK SLURM_TRES_PER_TASK # srun would take them over: each launcher sees all GPUs of its node
+# beside NCCL the ranks talk over gloo, which takes names of interfaces alone: no lists, no ^ or =, no beginnings of names
+if [ -e "/sys/class/net/${NCCL_SOCKET_IFNAME:-/none}" ]; then export GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-$NCCL_SOCKET_IFNAME}; fi
 
 launch() {
     local per_node=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} nodes=${SLURM_JOB_NUM_NODES:-1}
@@ -17,6 +17,7 @@ launch() {
     export MASTER_ADDR MASTER_PORT=$((10000 + SLURM_JOB_ID % 20000))
     while (: >"/dev/tcp/127.0.0.1/$MASTER_PORT") 2>/dev/null; do MASTER_PORT=$((MASTER_PORT + 1)); done # one in use answers
     MASTER_ADDR=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
+    if [ "$LEAFDIST_EXPECT_WORLD" -gt 1 ]; then say "$LEAFDIST_EXPECT_WORLD processes meet at $MASTER_ADDR:$MASTER_PORT"; fi
     # train.py notes its exit status here and leaves with 0: launchers lose statuses, and print a page of traceback
     export LEAFDIST_STATUS
     LEAFDIST_STATUS=$(mktemp) || LEAFDIST_STATUS=
@@ -28,7 +29,7 @@ launch() {
     elif [ "${LAUNCHER:-accelerate}" = srun ]; then
         export LOCAL_WORLD_SIZE=$per_node
         srun --ntasks="$LEAFDIST_EXPECT_WORLD" --ntasks-per-node="$per_node" --cpus-per-task="$(share "$per_node")" \
-            --kill-on-bad-exit=1 bash -c 'export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS
+            $(overcommit "$per_node") --kill-on-bad-exit=1 bash -c 'export RANK=$SLURM_PROCID LOCAL_RANK=$SLURM_LOCALID WORLD_SIZE=$SLURM_NTASKS
             '"$deaf"' python "$@"' - "$@" &
     else
         # --multi_gpu also on CPUs: without it accelerate starts one process, silently
@@ -54,16 +55,21 @@ share() { # CPUs a process, where $1 share a node's
     echo $((cpus > 0 ? cpus : 1))
 }
 
+overcommit() { # lets $1 processes share fewer CPUs of a node
+    [ "${SLURM_CPUS_PER_TASK:-1}" -ge "$1" ] || echo --overcommit
+}
+
 train_job() {
+    export SIGNALLED=
+    step=$$ # until there is one: a warning may come before
+    trap 'trapped=1 SIGNALLED=1; warn' USR1
     python -m leafdist.runs.requeue start "$@" || exit
     local left
     left=$(time_left) || left=
     if [ -n "$left" ] && [ "$left" -lt 300 ]; then
         say "warning: a time limit of $left s is mostly start-up and saving; ask for --time=10 or more"
     fi
-    export SIGNALLED=
     local ended_by_slurm=
-    trap 'trapped=1 SIGNALLED=1; warn' USR1
     trap 'trapped=1 SIGNALLED=1 ended_by_slurm=1' TERM # which Slurm sends to the training too
     local status=0
     # copy the data to the node's own disk if the cluster names one; later arguments override this
@@ -72,7 +78,7 @@ train_job() {
     if [ -n "$ended_by_slurm" ] && ! out_of_time; then
         say "ended from outside: not requeued from here; submit the same again to go on"
         SIGNALLED= # nor by what follows this
-    elif [ "$status" -ne 0 ] && python -m leafdist.runs.requeue end "$@"; then
+    elif [ "$status" -ne 0 ] && { ! preempted || SIGNALLED=1; } && python -m leafdist.runs.requeue end "$@"; then
         requeue "the job resumes from its last checkpoint when Slurm starts it again"
     fi
     return "$status"
@@ -94,7 +100,7 @@ say() { # a full disk under the log must not end the job
 
 time_left() { # seconds to the time limit; nothing where there is none
     local end
-    end=$(scontrol show job "$(this_job)" | sed -n 's/.* EndTime=\([0-9T:-]*\).*/\1/p')
+    end=$(SLURM_TIME_FORMAT=standard scontrol show job "$(this_job)" | sed -n 's/.* EndTime=\([0-9T:-]*\).*/\1/p')
     [ -z "$end" ] || echo $(($(date -d "$end" +%s) - $(date +%s)))
 }
 

@@ -19,6 +19,7 @@ from leafdist.prepare.sample import draw_sample
 from leafdist.prepare.split import split
 from leafdist.system import console, files
 from leafdist.system.plain import to_plain
+from leafdist.training.model import for_device
 
 
 class Bench:
@@ -26,7 +27,7 @@ class Bench:
 
     def __init__(self, config: Config, turns: int, seconds: float) -> None:
         self.runtime = Runtime(precision=config.train.precision)
-        self.config = replace(config, train=replace(config.train, precision=self.runtime.precision))
+        self.config = for_device(config, self.runtime)
         (loader,) = open_loaders(replace(config.data, source="pack"), ("train",), self.runtime).values()
         self.index = loader.source.index
         self.full_batches = len(self.index) // config.train.batch_size

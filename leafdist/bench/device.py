@@ -103,7 +103,8 @@ def ceilings(config: Config, classes: Sequence[str], runtime: Runtime) -> list[C
 def ceiling(config: Config, classes: Sequence[str], runtime: Runtime, compiled: str = "") -> Case:
     """Training on one constant batch; `compiled` is a mode of torch.compile."""
     model = make_model(config, classes, runtime)
-    batch = ConstantBatch(config, model, runtime.device, config.train.batch_size, len(classes), mode=compiled)
+    rows = min(config.train.batch_size, config.train.max_rows or config.train.batch_size)
+    batch = ConstantBatch(config, model, runtime.device, rows, len(classes), mode=compiled)
     name = f"{config.train.precision}, {'channels_last' if config.train.channels_last else 'contiguous'}"
     return Case(f"{name}, compile={compiled}" if compiled else name, batch.train)
 

@@ -1,5 +1,6 @@
 """How a program starts and ends: one exit for all ranks, one message for all users."""
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -45,7 +46,7 @@ def run(job: Callable[[Runtime], None], *, precision: str, timeout_minutes: floa
         console.say_aside(f"rank {runtime.rank if runtime else '?'}: error: {error}")
         return _status(error)
     except (ValueError, FloatingPointError, SaveError) as error:  # raised by all ranks together
-        _say_on_rank_0(f"error: {error}")
+        _say_on_rank_0(f"error: {error}", alone=runtime is None)
         left_together = _wait_for_message(runtime)
         return launched.hand_over(_status(error), main=runtime.is_main) if runtime and left_together else _status(error)
     runtime.close()
@@ -70,7 +71,7 @@ def _wait_for_message(runtime: Runtime | None) -> bool:
     return True
 
 
-def _say_on_rank_0(text: str) -> None:
+def _say_on_rank_0(text: str, *, alone: bool = False) -> None:
     launched.explain(text)
-    if launched.speaks():  # there may be no Runtime yet
+    if launched.speaks() or (alone and "TORCHELASTIC_ERROR_FILE" not in os.environ):  # else the launcher says it
         console.say_aside(text)

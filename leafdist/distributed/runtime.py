@@ -65,9 +65,7 @@ class Runtime:
         self.device: torch.device = self.accelerator.device
         self.is_main = self.rank == 0
         self.is_local_main = local_rank in (None, "0")  # Accelerate's is the number of the GPU
-        self.poll_every = (
-            max(POLL_EVERY, self.world // RANKS_PER_STEP) if self.world > 1 else 1
-        )  # alone it costs nothing
+        self.poll_every = max(POLL_EVERY, self.world // RANKS_PER_STEP) if self.world > 1 else 1  # alone: no cost
         self.local_world = int(os.environ.get("LOCAL_WORLD_SIZE") or self.world)
         check_world_size(self.world)
         self.control: Any = None
@@ -226,7 +224,9 @@ def turn_off_peer_access() -> None:
         os.environ |= dict.fromkeys(missing, "1")
         if launched.speaks():
             names, driver = " and ".join(missing), "550.40.07"
-            console.say_aside(f"{names} set to 1: RTX 40xx cards talk to each other from driver {driver} on")
+            console.say_aside(
+                f"{names} set to 1: with drivers older than {driver} RTX 40xx cards cannot reach each other"
+            )
 
 
 def check_world_size(world: int) -> None:
@@ -244,7 +244,7 @@ def check_world_size(world: int) -> None:
 def usable_cpus(local_world: int, world: int) -> int:
     """Number of cores for this process: those of its affinity mask, shared with the other processes of the node."""
     per_task = os.environ.get("SLURM_CPUS_PER_TASK") if "SLURM_PROCID" in os.environ else None
-    cpus = usable_cores()
-    if per_task and int(os.environ.get("SLURM_NTASKS", "1")) == world:  # one task per process: its share already
-        return max(1, min(cpus, int(per_task)))
-    return max(1, cpus // local_world)
+    cpus, tasks = usable_cores(), int(os.environ.get("SLURM_NTASKS") or 1)
+    if per_task and tasks in (world, world // local_world):  # a task per process, or per node
+        cpus = min(cpus, int(per_task))
+    return max(1, cpus if per_task and tasks == world else cpus // local_world)

@@ -13,12 +13,15 @@ from leafdist.system.network import unreachable
 
 def check_wandb(config: Config) -> Finding:
     """Whether runs will be online; nobody is asked to log in."""
-    from leafdist.tracking.wandb_client import offline_reason
+    from leafdist.tracking.wandb_client import offline_reason, wandb_settings
+    from leafdist.tracking.weights_biases import PRESETS
 
     asked = config.track.wandb
     if asked in ("off", "offline"):
         return ok("wandb", f"track.wandb={asked}: nothing is sent")
     try:
+        if asked == "auto" and (preset := PRESETS.get(wandb_settings().mode)):
+            return ok("wandb", f"{preset}, as WANDB_MODE or wandb's settings say")
         reason = offline_reason()
     except ValueError as fault:
         return warning("wandb", f"off: {fault}", "track.wandb=off leaves W&B out")

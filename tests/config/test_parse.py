@@ -112,6 +112,7 @@ def test_wrong_flags_end_with_one_message(capsys: pytest.CaptureFixture[str], ar
         (b"optim: [a\nb: c", "a.yaml is not YAML"),
         (b"\xff\xfe\x00", "a.yaml is not YAML"),
         (b"seed: 1\nseed: 2\n", "seed is given twice"),
+        (b"optim.lr: 1\noptim:\n  lr: 2\n", "optim.lr is given twice"),
         (b"seed: null\n", "seed=null: must be a whole number"),
         (b"optim:\n  lr: fast\n", "a.yaml: optim.lr=fast: must be a number"),
         (b"model:\n  weights: [3]\n", "model.weights=[3]: must be a text"),

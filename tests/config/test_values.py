@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from leafdist.config.fields import type_of
-from leafdist.config.parse import build_parser, parse_config, read_settings
+from leafdist.config.parse import build_parser, default_name, parse_config, read_settings
 from leafdist.config.schema import KEYS, RunConfig, from_dict
 from leafdist.config.values import alternatives
 from tests.helpers.paths import REPO
@@ -167,6 +167,7 @@ def test_pipes_are_read_whole(world: int, monkeypatch: pytest.MonkeyPatch) -> No
         config = parse_config(["--config", f"/dev/fd/{ends[0]}"])
         assert (config.seed, config.run.name) == (3, "run")
     os.close(ends[0])
+    assert [default_name([Path(at)]) for at in ("/dev/stdin", "/dev/shm/a.yaml", "/tmp/b.yaml")] == ["run", "a", "b"]
 
 
 @pytest.mark.slow

@@ -50,6 +50,17 @@ def test_bad_photos_are_found_once(damaged: Path, monkeypatch: pytest.MonkeyPatc
     assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 2).digest == index.digest
 
 
+def test_cache_that_cannot_be_written_is_told(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, header: object) -> None:
+        raise OSError(errno.EDQUOT, "Disk quota exceeded", str(path))
+
+    said, cache = list[str](), damaged / "cache"
+    monkeypatch.setattr(quarantine, "write_header", full)
+    assert len(set_bad_aside(scan(damaged, "train"), cache, 1, said.append).set_aside) == 1
+    assert "not kept" in said[-1]
+    assert cache.stat().st_mode == damaged.stat().st_mode, "as open as the folder of the photos"
+
+
 def test_failing_disk_quarantines_no_photo(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened = Image.open
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from leafdist.distributed.devices import check_devices, check_own
-from leafdist.distributed.runtime import Runtime
+from leafdist.distributed.runtime import Runtime, usable_cpus
 from leafdist.system import locks, signals
 from leafdist.system.signals import Interrupted
 
@@ -106,6 +106,15 @@ def test_lock_waiters_say_so_and_stop(stopped: bool, tmp_path: Path, monkeypatch
     finally:
         holder.kill()
         holder.join()
+
+
+@pytest.mark.parametrize(("tasks", "cpus"), [(2, 2), (8, 8), (1, 16)])
+def test_slurms_cpus_are_shared_out(tasks: int, cpus: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four processes on each of two nodes of 64 cores that hand out 8 per task: per node, per process, or otherwise."""
+    monkeypatch.setattr("leafdist.distributed.runtime.usable_cores", lambda: 64)
+    for name, value in {"SLURM_PROCID": "0", "SLURM_NTASKS": str(tasks), "SLURM_CPUS_PER_TASK": "8"}.items():
+        monkeypatch.setenv(name, value)
+    assert usable_cpus(4, 8) == cpus
 
 
 def test_lone_process_polls_every_step() -> None:

@@ -37,6 +37,12 @@ def test_wandb_without_key_or_server_reported(monkeypatch: pytest.MonkeyPatch) -
     fine(services.check_wandb(settings()))
 
 
+@pytest.mark.usefixtures("no_wandb")
+def test_wandb_mode_of_environment_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    assert fine(services.check_wandb(settings(track=TrackConfig())))[0].text.startswith("offline, as WANDB_MODE")
+
+
 def test_missing_or_damaged_weights_are_errors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")

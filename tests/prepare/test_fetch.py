@@ -16,6 +16,7 @@ import pytest
 from leafdist.__main__ import main
 from leafdist.prepare import download
 from leafdist.prepare.fetch import fetch
+from leafdist.system import locks
 from tests.helpers.files import PHOTOS, tar, tree
 from tests.helpers.http_site import Site, serving
 from tests.helpers.paths import REPO
@@ -149,6 +150,13 @@ def test_foreign_folder_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixt
 def test_impossible_source_is_named(source: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=re.escape(source)):
         fetch(source, tmp_path / "data", say=silent)
+
+
+def test_finished_folder_needs_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.tar").write_bytes(tar())
+    record = fetch(str(tmp_path / "a.tar"), tmp_path / "data", say=silent)
+    monkeypatch.setattr(locks, "alone", lambda *_: pytest.fail("whoever may only read cannot lock"))
+    assert fetch(str(tmp_path / "a.tar"), tmp_path / "data", say=silent) == record
 
 
 def test_a_read_only_place_is_named(tmp_path: Path) -> None:

@@ -70,6 +70,7 @@ def test_moved_photos_stay_with_their_leaf(tmp_path: Path) -> None:
     [
         ("a/000.jpg throw", "line 2: the action of a/000.jpg is 'throw'"),
         ("a/000.jpg move d", "line 2: a/000.jpg is moved to 'd', which is no class here. Name one of a, b"),
+        ("val/a/000.jpg keep", "line 2: raw photos have no splits. Write a/000.jpg, or a/val__000.jpg"),
         ("a/absent.jpg keep", "line 2: .*raw holds no photo a/absent.jpg"),
         ("000.jpg keep", "line 2: .*raw holds no photo 000.jpg"),
     ],

@@ -95,6 +95,7 @@ def test_photos_of_one_leaf_stay_together(tmp_path: Path) -> None:
     [
         ("class\tstem\n", "lacks the column 'leaf_id'"),
         ("class\tstem\tleaf_id\na\t1\n", "line 2: too few fields"),
+        ("class,stem,leaf_id\na,_bell,000,x\n", "line 2: too many fields"),
         ("class\tstem\tleaf_id\na\t1\tx\na\t1\ty\n", "line 3: a/1 has a second leaf id"),
         ("class\tstem\tleaf_id\nb\t000\tx\n", "names no photo of"),
         ("class\tstem\tleaf_id\na\t000\tx\na\t001\tx\na\t002\tx\na\t003\tx\na\t004\ty\n", "'a' shows 2 leaves"),
