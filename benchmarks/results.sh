@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The README's table: both models without pretrained weights, on 1 and 2 processes, ResNet-50 on 2 also with
+# The table of docs/results.md: both models without pretrained weights, on 1 and 2 processes, ResNet-50 on 2 also with
 # BatchNorm's statistics over both; one line per run.
 #   benchmarks/results.sh SPLITTED OUT "MODEL SEED FORM [MODEL SEED FORM …]"    FORM: 1, 2 or sync
 set -euo pipefail

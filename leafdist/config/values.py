@@ -17,7 +17,7 @@ KINDS = {  # type of a key: how --help and how messages name it
     bool: ("true|false", "true or false"),
     str: ("TEXT", "a text"),
     type(None): ("null", "null"),
-    list[str]: ("[a,b]", "a list of texts, such as [a,b]"),
+    list[str]: ("[a,b]", "a list in brackets, such as [a,b]"),
     list[float]: ("[LOW,HIGH]", "two numbers, such as [0.5,1]"),
 }
 BOOLS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}

@@ -60,7 +60,8 @@ def on_device(data: DataConfig, sources: dict[str, Source], runtime: Runtime) ->
         return data.placement == "device"
     free = torch.cuda.mem_get_info(runtime.device)[0]
     if data.placement == "device" and size > free:
-        raise ValueError(f"data.placement=device: packs of {size >> 20} MiB, {free >> 20} MiB of GPU free. Use host")
+        sizes = f"the packs take {size >> 20} MiB, the GPU has {free >> 20} free"
+        raise ValueError(f"data.placement=device: {sizes}. Set it to host")
     return data.placement == "device" or size < free * DEVICE_SHARE
 
 
@@ -183,7 +184,7 @@ def note_left_out(loaders: dict[str, Loader], path: Path, runtime: Runtime) -> N
 def passed_over(where: str, others: Mapping[str, int]) -> str:
     """Say what lies among the photos and is none."""
     deeper = ". Photos in folders below a class folder are not read" if "folder" in others else ""
-    return f"passed over in {where}, since they are no photos: {in_words(others)}{deeper}"
+    return f"skipped in {where}, since they are no photos: {in_words(others)}{deeper}"
 
 
 def origin(index: Index) -> Origin:

@@ -40,7 +40,7 @@ def obey_labels(index: "Index", say: Callable[[str], object] | None = None) -> "
     with ThreadPoolExecutor(LOOKERS) as pool:
         sides = list(pool.map(lambda row: _split_of(row, root), rows))
     if say and split == "train" and (test := sum(side == "test" for side in sides)):
-        say(f"{file}: passed over {counted(test, 'row')} of test, which is judged as it lies")
+        say(f"{file}: skipped {counted(test, 'row')} of test, which is judged as it lies")
     here = _by_photo([row for row, side in zip(rows, sides, strict=True) if side == split])
     check_targets(list(here.values()), index.classes)
     changed = _apply(index, here, root)

@@ -95,7 +95,7 @@ def _digests(data: DataConfig, runtime: Runtime, split: str) -> list[str]:
         except UnopenedPhotoError:  # the disk failed: it says nothing of the photos
             raise
         except ValueError as error:
-            runtime.say(f"passed over, to tell whether these are the photos of the run: {error}")
+            runtime.say(f"skipped, to tell whether these are the photos of the run: {error}")
     return digests
 
 

@@ -39,10 +39,10 @@ class Agreement:
     def check(self, file: str, precision: str) -> None:
         """Raises ValueError if a score is further off than its precision explains."""
         if not self.relative <= TOLERANCE[precision]:  # so that NaN fails too
+            way = "Update onnxruntime and PyTorch" + ", or export --precision fp32" * (precision != "fp32")
             raise ValueError(
                 f"{file} was not kept: it differs from PyTorch by {self.relative:.3g} of a photo's largest score, on "
-                f"{counted(self.photos, 'photo')}; {precision} explains {TOLERANCE[precision]}. Update onnxruntime and "
-                "PyTorch, or export --precision fp32"
+                f"{counted(self.photos, 'photo')}; {precision} allows {TOLERANCE[precision]}. {way}"
             )
 
     def __str__(self) -> str:

@@ -48,7 +48,9 @@ def check_folder(folder: Path) -> None:
     """Raises ValueError if something else than an earlier export would be replaced or removed."""
     there = [name for name in (*FILES, LABELS, CARD) if (folder / name).exists()]
     if there and not is_export(folder):
-        raise ValueError(f"{folder} holds {', '.join(there)}, of no earlier export. Name another folder with --to")
+        raise ValueError(
+            f"{folder} holds {', '.join(there)}, which export did not write. Name another folder with --to"
+        )
 
 
 class Export:

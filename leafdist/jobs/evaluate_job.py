@@ -108,7 +108,7 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
     if len({(one.data, str(one.unknown or {})) for one in evaluations.values()}) > 1:
         runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
     elif not all(found.written for found in assessed.values()):
-        runtime.say("not compared: a run that may only be read has no files of this evaluation. --to FOLDER takes them")
+        runtime.say("not compared: a run that may only be read keeps no files of this evaluation, but --to FOLDER does")
     elif len(evaluations) > 1 and not options.to and bare:
         runtime.say(f"not compared: {bare[0]} has no config.yaml")
     elif len(evaluations) > 1 and not options.to:

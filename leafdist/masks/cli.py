@@ -20,7 +20,7 @@ def add(commands: Any) -> None:
     masks.add_argument("--fit", choices=("stretch", "crop"), default="stretch", help="how a photo becomes square")
     masks.add_argument("--on-corrupt", choices=("error", "quarantine"), default="error", help="as data.on_corrupt")
     masks.add_argument("--max-pixels", type=int, default=DataConfig.max_pixels, help="as data.max_pixels")
-    masks.add_argument("--cache", metavar="FOLDER", help="folder of the packs (default: beside the photos)")
+    masks.add_argument("--cache", metavar="FOLDER", help="folder of the masks (default: beside the photos)")
     masks.add_argument("--html", metavar="FILE", type=Path, help="write a page with outlines of each class")
     masks.set_defaults(run=make_masks)
 

@@ -83,7 +83,7 @@ def predict_photos(options: argparse.Namespace) -> int:
                 picture = options.cam / f"{number:05}-{answer.path.stem[:40]}.jpg"
                 output.save_picture(picture, predictor.picture(answer))
     if others:
-        console.say_aside(f"passed over, since they are no photos: {in_words(others)}")
+        console.say_aside(f"skipped, since they are no photos: {in_words(others)}")
     if options.cam and bar.n:
         console.say_aside(f"wrote {console.counted(bar.n, 'picture')} to {options.cam}")
     runtime.close()

@@ -81,7 +81,7 @@ def make(source: str, dest: Path, sha256: str | None, work: Path, say: Callable[
     if sha256 and (found := files.sha256(archive)) != sha256:
         if remote:
             download.discard(archive)
-        raise ValueError(f"{source} has sha256 {found}, not {sha256}: damaged or another version. Nothing was kept")
+        raise ValueError(f"{source} has sha256 {found}, not {sha256}: damaged or another version. Nothing was unpacked")
     with files.atomic_folder(dest) as folder:
         try:
             unpacked = unpack.unpack(archive, folder)

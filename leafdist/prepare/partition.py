@@ -96,9 +96,10 @@ def deal(names: Mapping[str, Sequence[str]], groups: Groups, shares: Mapping[str
             dealt[label][part].append(file)
     for label, parts in dealt.items():
         if empty := [part for part in parts if not parts[part]]:
+            fewer = ", or ask for fewer folds" if "fold-0" in parts else ""
             raise ValueError(
                 f"class {label!r} shows {own[label]} leaves, or groups of photos, of its own: too few for {len(parts)} "
-                f"parts ({empty[0]} would be empty). Add photos of other leaves, or ask for fewer folds"
+                f"parts ({empty[0]} would be empty). Add photos of other leaves{fewer}"
             )
     return dealt
 

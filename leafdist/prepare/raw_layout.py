@@ -67,7 +67,7 @@ def find_photos(raw: Path, layout: str | None = None) -> RawPhotos:
     if left:
         example = "/".join((*next(iter(left)), next(iter(left.values()))[0]))
         count = sum(map(len, left.values()))
-        way = "" if words else ". --layout class/any takes in what lies below a class folder"
+        way = "" if words else ". --layout class takes in what lies below a class folder too"
         found.remarks.append(f"left out: {count} photos that lie outside of the class folders, such as {example}{way}")
     empty = {p[-1] for p in folders if len(p) == len(top) + 1 and p[:-1] == top and not words}
     used = {part for parts in filled for part in parts}

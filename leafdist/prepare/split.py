@@ -73,7 +73,7 @@ def split(
     for remark in photos.remarks:
         say(remark)
     if kinds := sum(photos.others.values(), Counter[str]()):
-        say(f"passed over, since they are no photos: {in_words(kinds)}")
+        say(f"skipped, since they are no photos: {in_words(kinds)}")
     counts = None
     if labels:
         rows = read_labels(labels)

@@ -33,4 +33,4 @@ def attempt(run: Path, say: Callable[[str], None], to: Path | None = None) -> No
     except Exception as error:  # noqa: BLE001 - a missing photo, a full disk: never the end of the work that it reports
         reason = f"{type(error).__name__}: {error}".splitlines()[0]
         again = command("leafdist", "report", run)
-        say(f"warning: no report ({reason}). {again} tries again, with --to FOLDER elsewhere")
+        say(f"warning: no report ({reason}). {again} tries again; add --to FOLDER to write it elsewhere")

@@ -68,7 +68,7 @@ class Snapshot:
 
 
 def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = True) -> None:
-    """Write `folder/step-<n>`, keep two generations, and remove those of later steps, which were passed over.
+    """Write `folder/step-<n>`, keep two generations, and remove those of later steps, which were skipped.
 
     A step that ends an epoch may be saved before and after the validation: under two names, so that one always exists.
     """
@@ -129,11 +129,10 @@ def newest(folder: Path, say: Say) -> Path | None:
                 bad.rename(bad.with_name(f".{bad.name}{DAMAGED}"))
             return path
         faults[path] = fault
-        say(f"warning: {path} is damaged ({fault}) and passed over")
+        say(f"warning: {path} is damaged ({fault}) and skipped")
     if generations(folder):
-        raise ValueError(
-            f"{folder}: no checkpoint verifies. Remove the folder to train from the start, or set run.name"
-        )
+        way = f"Remove {folder.parent} to train from the start, or set another run.name"
+        raise ValueError(f"{folder}: no checkpoint is intact. {way}")
     return None
 
 

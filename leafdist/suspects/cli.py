@@ -46,4 +46,5 @@ def find_suspects(options: argparse.Namespace) -> None:
     files.write_asked(options.html, lambda path: files.write_text(path, page(answers, found)))
     if options.out:
         write(options.out, found)
-        console.say_aside(f"wrote {options.out}: change keep to move or drop where you agree, then train on it")
+        way = console.command("leafdist", "split", "RAW", "NEW", "--labels", options.out)
+        console.say_aside(f"wrote {options.out}: change keep to move or drop where you agree, then {way}")

@@ -72,7 +72,7 @@ def settle() -> None:
     for name in {*of_torch, *filter(OF_ACCELERATE.fullmatch, os.environ)}:
         del os.environ[name]
     if passed_over and launched.speaks():
-        console.say_aside(f"passed over, since the config alone decides what is computed: {', '.join(passed_over)}")
+        console.say_aside(f"ignored, since the configuration alone decides what is computed: {', '.join(passed_over)}")
 
 
 def settle_and_import() -> None:

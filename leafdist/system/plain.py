@@ -1,6 +1,6 @@
 """Frozen dataclasses as JSON and back: the one place where the two are turned into each other.
 
-Keys that a class does not know are passed over, and keys that a file lacks get the class's default: files of older and
+Keys that a class does not know are skipped, and keys that a file lacks get the class's default: files of older and
 newer releases are read as far as they go.
 """
 

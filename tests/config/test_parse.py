@@ -90,7 +90,7 @@ def test_flags_read_as_their_type(flags: str, value: object) -> None:
         ("--optim.lr=-1", "optim.lr=-1.0: must be above 0"),
         ("--data.crop big", "data.crop=big: must be a whole number or auto; the default is auto"),
         ("--train.max_rows 8.5", "train.max_rows=8.5: must be a whole number or null; the default is null"),
-        ("--track.tags [[1]]", "track.tags=[[1]]: must be a list of texts"),
+        ("--track.tags [[1]]", "track.tags=[[1]]: must be a list in brackets"),
         ("--train.precision fp8", "must be auto or no or bf16 or fp16"),
         ("--data.crop 65 --print_config", "larger than the picture"),
         ("--seed", "expected one argument"),

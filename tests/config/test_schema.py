@@ -76,7 +76,7 @@ def test_range_errors_name_key_and_rule(key: str, value: Any, rule: str) -> None
         ({"optim": {"warmup_epochs": 3}, "train": {"head_epochs": 28}}, "longer than the 2 epochs"),
         ({"train": {"head_epochs": 31}}, r"train\.head_epochs=31: more than train\.epochs=30"),
         ({"train": {"head_epochs": 1}, "model": {"weights": "none"}}, r"head_epochs=1 would freeze random weights"),
-        ({"train": {"head_epochs": 1}, "model": {"freeze": "all"}}, "trains nothing but the head"),
+        ({"train": {"head_epochs": 1}, "model": {"freeze": "all"}}, "trains the head alone"),
         ({"model": {"freeze": "all"}, "optim": {"backbone_factor": 0.1}}, "nothing but the head is trained; set both"),
         ({"model": {"name": "baseline"}, "optim": {"layer_decay": 0.7}}, r"layer_decay=0\.7: baseline has no layers"),
         ({"augment": {"scale": [0.5, 2.0]}}, r"augment\.scale=\[0\.5, 2\.0\]: must be two shares"),

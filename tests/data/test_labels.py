@@ -105,7 +105,7 @@ def test_kept_index_obeys_and_says(photos: Path) -> None:
     after = open_index(photos, "train", None, photos / "cache", said.append)
     assert labelled(after) == labelled(scan(photos, "train")) != labelled(before)
     assert said == [
-        f"{file}: passed over 1 row of test, which is judged as it lies",
+        f"{file}: skipped 1 row of test, which is judged as it lies",
         f"{file}: 1 photo of train moved to another class, 1 dropped",
     ]
 

@@ -80,7 +80,7 @@ def test_first_bytes_decide_for_all(odd: Path, tmp_path: Path, capsys: pytest.Ca
     split(tmp_path / "raw", tmp_path / "out")
     said = capsys.readouterr().out
     del others["folder"]  # split looks into it
-    assert f"passed over, since they are no photos: {in_words(others)}" in said
+    assert f"skipped, since they are no photos: {in_words(others)}" in said
     assert "HEIC photos, which training cannot read: 1." in said
     parts = [scan(tmp_path / "out", part) for part in ("train", "val", "test")]
     assert sum(map(len, parts)) == len(wanted)

@@ -50,7 +50,7 @@ def test_bad_photos_are_found_once(damaged: Path, monkeypatch: pytest.MonkeyPatc
     assert set_bad_aside(scan(damaged, "train"), damaged / "cache", 2).digest == index.digest
 
 
-def test_cache_that_cannot_be_written_is_told(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_cache_is_told(damaged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, header: object) -> None:
         raise OSError(errno.EDQUOT, "Disk quota exceeded", str(path))
 
@@ -118,7 +118,7 @@ def test_bad_photos_count_wrong_in_evaluation(program: Program, damaged: Path, t
         done = program(*common, "--data.source", source, "--run.name", name, processes=processes)
         assert done.returncode == 0, done.stderr
         assert "photos set aside: 1 of train, 1 of val" in done.stdout
-        assert "passed over in train, since they are no photos: 1 x .txt" in done.stdout
+        assert "skipped in train, since they are no photos: 1 x .txt" in done.stdout
         facts = json.loads((tmp_path / "runs" / name / "run.json").read_text())
         assert facts["passed_over"] == {"train": {".txt": 1}}
         rows = json.loads((tmp_path / "runs" / name / "set-aside.json").read_text())

@@ -27,7 +27,7 @@ def test_only_earlier_exports_are_replaced(
         path.write_text("mine")
     before = path.read_bytes()
     assert main(["export", str(copy), "--formats", "safetensors", "--to", str(path.parent)]) == 2
-    assert f"holds {path.name}, of no earlier export" in capsys.readouterr().err
+    assert f"holds {path.name}, which export did not write" in capsys.readouterr().err
     assert path.read_bytes() == before
 
 

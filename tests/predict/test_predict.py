@@ -140,7 +140,7 @@ def test_pipes_pass_by_counted(run: Path, photos: Path, capsys: pytest.CaptureFi
     (folder / "000.png").rename(folder / "bare")
     assert main(["predict", str(run), str(folder)]) == 0
     shown = capsys.readouterr()
-    assert "passed over, since they are no photos: 1 x .txt, 1 x FIFO" in shown.err
+    assert "skipped, since they are no photos: 1 x .txt, 1 x FIFO" in shown.err
     assert "bare" in shown.out
     assert main(["predict", str(run), str(folder / "pipe.png")]) == 1, "named: not opened either"
     assert main(["predict", str(run), str(folder / "001.png"), "--max-pixels", "9"]) == 1

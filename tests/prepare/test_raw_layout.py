@@ -68,7 +68,7 @@ def test_layouts_give_every_photo_a_class(
         (("color/rust", "color/scab", "gray/rust"), None, "--layout any/class"),
         (("train/rust", "Validation/rust", "test/rust"), None, "is split already.*--layout split/class"),
         (("2024-05-01", "2024-05-02"), None, "names of dates or sessions"),
-        (("rust/x", "scab"), None, "--layout class/any"),
+        (("rust/x", "scab"), None, "--layout class"),
         (("rust", "scab", "images"), None, "'images' lies beside class folders"),
         (("rust", "scab", "2024-05-01"), None, "'2024-05-01' lies beside class folders"),
         (("rust", "Rust "), None, "'Rust ' and 'rust' differ by case"),

@@ -100,7 +100,7 @@ def test_missing_photos_are_reported(run: Path, tmp_path: Path) -> None:
 def test_files_passed_over_are_counted(run: Path) -> None:
     path = run / "run.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"passed_over": {"val": {".txt": 3, "FIFO": 1}}}))
-    assert re.search(r"Other files in val</dt>\s*<dd>3 x .txt, 1 x FIFO, passed over", text_of(run))
+    assert re.search(r"Other files in val</dt>\s*<dd>3 x .txt, 1 x FIFO, skipped", text_of(run))
 
 
 def test_foreign_calibration_is_not_used(run: Path) -> None:

@@ -126,7 +126,7 @@ def test_damaged_checkpoint_counts_not_as_kept(tmp_path: Path) -> None:
 def test_all_damaged_checkpoints_stop_the_run(tmp_path: Path) -> None:
     checkpoint.save_last(tmp_path, 1, Snapshot.of(*trained(), {}))
     flip(tmp_path / "step-000000001" / "state.json")
-    with pytest.raises(ValueError, match="no checkpoint verifies"):
+    with pytest.raises(ValueError, match="no checkpoint is intact"):
         checkpoint.newest(tmp_path, lambda _: None)
 
 

@@ -51,7 +51,7 @@ def check_files(listing: Listing, facts: Sequence[Facts]) -> list[Finding]:
     findings += [Finding("photos left out", "warning", remark, []) for remark in listing.remarks]
     if listing.others:
         kinds = f" ({in_words(listing.kinds)})" if listing.kinds else ""
-        text = f"{len(listing.others)} entries{kinds} are no photos of a class, or hidden: they are passed over"
+        text = f"{len(listing.others)} entries{kinds} are no photos of a class, or hidden: they are skipped"
         findings.append(Finding("other entries", "note", text, alone(listing.others)))
     return findings
 
