@@ -7,8 +7,9 @@ BIN := .venv/bin
 demo: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash scripts/demo.sh
 
-test: lint
-	$(BIN)/pytest -n 4 --durations 20
+test: .venv/installed-dev
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/mypy & types=$$!; $(BIN)/pytest -n 4 --durations 20; status=$$?; wait $$types && exit $$status
 
 fast: .venv/installed-dev
 	$(BIN)/pytest -m "not slow and not real and not slurm"
@@ -28,12 +29,8 @@ simd: .venv/installed
 no-simd: .venv/installed
 	bash scripts/simd.sh off $(BIN)/python
 
-.venv/installed: pyproject.toml
-	$(PYTHON) -c 'import ensurepip, sys; sys.version_info >= (3, 11) or sys.exit("needs Python 3.11: make PYTHON=python3.12")'
-	test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv
-	$(BIN)/pip install --quiet --editable .
-	touch $@
-
-.venv/installed-dev: pyproject.toml .venv/installed
-	$(BIN)/pip install --quiet --editable '.[dev]'
+.venv/installed .venv/installed-dev: pyproject.toml
+	test -x $(BIN)/pip || { $(PYTHON) -c 'import ensurepip, sys; sys.version_info >= (3, 11) or \
+		sys.exit("needs Python 3.11: make PYTHON=python3.12")' && $(PYTHON) -m venv .venv; }
+	$(BIN)/pip install --quiet --editable '.$(if $(findstring dev,$@),[dev])'
 	touch $@

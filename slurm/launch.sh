@@ -7,8 +7,10 @@ if [ -f "$leafdist_root/.venv/bin/activate" ]; then source "$leafdist_root/.venv
 export PYTHONPATH=$leafdist_root${PYTHONPATH:+:$PYTHONPATH}
 unset SLURM_EXPORT_ENV # after `sbatch --export=NONE`, srun would not even find bash
 unset SLURM_GPUS_PER_TASK SLURM_TRES_PER_TASK # srun would take them over: each launcher sees all GPUs of its node
-# beside NCCL the ranks talk over gloo, which takes names of interfaces alone: no lists, no ^ or =, no beginnings of names
-if [ -e "/sys/class/net/${NCCL_SOCKET_IFNAME:-/none}" ]; then export GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-$NCCL_SOCKET_IFNAME}; fi
+# beside NCCL the ranks talk over gloo, which takes whole names of interfaces: no ^ or =, and no beginnings of names
+gloo=${NCCL_SOCKET_IFNAME:-}
+for one in ${gloo//,/ }; do [ -e "/sys/class/net/$one" ] || gloo=; done
+if [ -n "$gloo" ]; then export GLOO_SOCKET_IFNAME=${GLOO_SOCKET_IFNAME:-$gloo}; fi
 
 launch() {
     local per_node=${PROCESSES:-${SLURM_GPUS_ON_NODE:-1}} nodes=${SLURM_JOB_NUM_NODES:-1}

@@ -15,6 +15,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from tests.helpers.photos import CLASSES, draw
 from tests.helpers.programs import Program, run_program
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each `python -O` of the null GPU compiles torch
 pytest_plugins = ["tests.helpers.skips", "tests.helpers.browser"]
 for number, action in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
     with suppress(ValueError):  # not in the main thread
@@ -31,7 +32,14 @@ def signals_stay() -> Iterator[None]:
     assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == blocked
 
 
-TOGETHER = ("test_slurm.py", "test_campaign.py")  # their tests share what takes long to make
+TOGETHER: tuple[str, ...] = (
+    "test_slurm.py",
+    "test_campaign.py",
+    "test_docs.py",
+    "test_tracked_run.py",
+    "test_export.py",
+)
+TOGETHER += ("test_card_program.py", "test_web_page.py", "test_report_browser.py")  # they share what takes long to make
 
 
 class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped to mypy
@@ -43,6 +51,12 @@ class Grouped(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped to
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", maxsplit=1)[0]
         return file if file.endswith(TOGETHER) else nodeid
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put slow tests first: what is left at the end is short, so that no worker waits long for the others."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Grouped:

@@ -19,7 +19,6 @@ from leafdist.prepare.sample import draw_sample
 from leafdist.prepare.split import split
 from leafdist.system import console, files
 from leafdist.system.plain import to_plain
-from leafdist.training.model import for_device
 
 
 class Bench:
@@ -27,13 +26,15 @@ class Bench:
 
     def __init__(self, config: Config, turns: int, seconds: float) -> None:
         self.runtime = Runtime(precision=config.train.precision)
-        self.config = for_device(config, self.runtime)
+        self.config = replace(config, train=replace(config.train, precision=self.runtime.precision))
         (loader,) = open_loaders(replace(config.data, source="pack"), ("train",), self.runtime).values()
         self.index = loader.source.index
         self.full_batches = len(self.index) // config.train.batch_size
         if not self.full_batches:
             photos = console.counted(len(self.index), "photo")
             raise ValueError(f"train.batch_size={config.train.batch_size}: the data has {photos}; lower it")
+        if self.runtime.device.type == "cuda" and config.train.graph != "never":
+            console.say("the CUDA graph of train.graph is left out of these figures: training may be faster")
         if config.augment.background:
             console.say("augment.background is left out of these figures: photos keep their own")
         self.turns, self.seconds = turns, seconds

@@ -20,7 +20,7 @@ from leafdist.distributed.precision import Precision, autocast, settle_precision
 from leafdist.distributed.runtime import Runtime
 from leafdist.evaluation.evaluate import Judging, evaluate
 from leafdist.models.build import build_model
-from leafdist.models.dropout import dropout_layers, seek_step
+from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.training.model import make_model
 from leafdist.training.optim import build_optimizer
 from leafdist.training.rates import group_parameters
@@ -49,6 +49,7 @@ class ConstantBatch:
         """Take so many optimizer steps: forward, backward, update; returns the number of photos."""
         for number in range(batches):
             seek_step(dropout_layers(self.model), self.config.seed, number, self.device)
+            seek_rows(dropout_layers(self.model), 0, self.rows)
             with autocast(self.device, self.config.train.precision):
                 logits = self.network(self.pixels)
             F.cross_entropy(logits.float(), self.labels).backward()

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from leafdist.runs.layout import RunLayout, command_for, split_of
+from leafdist.runs.layout import command_for, split_of
 from leafdist.runs.record import RunRecord
 from leafdist.runs.results import Evaluation
 from leafdist.system.console import command, counted
@@ -37,12 +37,18 @@ def read_all(runs: Sequence[Path], split: str) -> list[Answers]:
     folders = [run.resolve() for run in runs]
     if twice := {run for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1}:
         raise ValueError(f"{min(twice)} is given twice: name each run once")
-    named = next((run for run in runs if RunLayout(run).evaluation(split).exists()), runs[0])
-    like = read(named, split).evaluation
-    several = [read(run, split, like) for run in runs]
+    several = [read(run, split, _common(runs, split)) for run in runs]
     for other in several[1:]:
         check_same_photos(several[0], other, split)
     return several
+
+
+def _common(runs: Sequence[Path], split: str) -> Evaluation | None:
+    """The first evaluation of that name that is of photos on which all runs were evaluated, or else the first."""
+    known = [RunRecord.open(run).evaluations for run in runs]
+    named = [found[split] for found in known if split in found]
+    everywhere = set.intersection(*({one.data for one in found.values()} for found in known))
+    return next((one for one in named if one.data and one.data in everywhere), named[0] if named else None)
 
 
 def read(path: Path, split: str, like: Evaluation | None = None) -> Answers:

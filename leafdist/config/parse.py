@@ -99,8 +99,8 @@ def read_arguments(argv: Sequence[str], prog: str) -> tuple[Config, bool]:
 
 def default_name(files: Sequence[Path]) -> str:
     """The name of the file, `run` for a pipe; in a sweep also W&B's id: all runs of it share the file."""
-    at = files[0].parts[1:3] if files else ("dev",)
-    name = "run" if at[:1] in (("dev",), ("proc",)) and at != ("dev", "shm") else files[0].stem
+    at = files[0].parts[:3] if files else ("/", "dev")
+    name = "run" if at[:2] in (("/", "dev"), ("/", "proc")) and at != ("/", "dev", "shm") else files[0].stem
     run = os.environ.get("WANDB_RUN_ID") if os.environ.get("WANDB_SWEEP_ID") else None
     return f"{name}-{run}" if run else name
 

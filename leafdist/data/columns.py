@@ -8,8 +8,8 @@ from pathlib import Path
 def read_columns(path: Path, names: Sequence[str], *, paths: bool = False) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of each line and its values of the columns `names`.
 
-    paths: values may be paths of files, of any bytes, and a quote then has a meaning between tabs too. Raises
-    ValueError naming the file, and the line where one is wrong.
+    paths: values may be paths of files, of any bytes, a quote then has a meaning between tabs too, and what follows the
+    last column is a remark. Raises ValueError naming the file, and the line where one is wrong.
     """
     errors = "surrogateescape" if paths else "strict"
     try:
@@ -25,9 +25,9 @@ def read_columns(path: Path, names: Sequence[str], *, paths: bool = False) -> It
                     f"tabs, commas or semicolons between them. It is {', '.join(rows.fieldnames or ()) or 'empty'}"
                 )
             for row in rows:
-                if any(row[name] is None for name in names) or any(row.get(None) or ()):
+                if any(row[name] is None for name in names) or (not paths and any(row.get(None) or ())):
                     fault = "too few fields" if None in row.values() else "too many fields"
-                    way = "Separate all lines alike, and quote what has a comma in it"
+                    way = "Separate all lines alike; with commas, quote what has one in it"
                     raise ValueError(f"{path}, line {rows.line_num}: {fault}. {way}")
                 yield rows.line_num, [row[name] for name in names]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

@@ -29,7 +29,7 @@ TURNS |= {6: _METHODS.ROTATE_270, 7: _METHODS.TRANSVERSE, 8: _METHODS.ROTATE_90}
 DECODER = f"Pillow {PIL.__version__}, EXIF applied once, {{}} with antialias"  # {}: the filter
 Fit = Literal["stretch", "crop"]
 
-warnings.filterwarnings("ignore", ".*EXIF", UserWarning, "PIL")  # the photo is read all the same
+warnings.filterwarnings("ignore", ".*(EXIF|Transparency)", UserWarning, "PIL")  # the photo is read all the same
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # data.max_pixels is the limit here
 # Pillow refuses a PNG with over 1 MB of text (a prompt, an editor's history), which nobody reads here
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = 1 << 28

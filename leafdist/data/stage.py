@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 from leafdist.data import cache as caches
@@ -130,6 +129,8 @@ def key(source: Path, indexes: dict[str, Index]) -> str:
     version = "".join(index.stamp for index in indexes.values()) or f"{status.st_size} {status.st_mtime_ns}"
     if (source / NAME).is_file():
         version += files.sha256(source / NAME)
+    if source.is_dir():  # masks are copied too, and may come later
+        version += "".join(sorted(path.name for path in cache_folder(source, None).glob("*-masks*.json")))
     return hashlib.sha256(os.fsencode(f"{source.resolve()}\t{version}")).hexdigest()[:16]
 
 
@@ -189,9 +190,8 @@ def copy_folder(source: Path, indexes: dict[str, Index], new: Path, target: Path
         for label in index.classes:
             (new / split / label).mkdir(parents=True)
         pairs += [(index.folder / name, new / split / name) for name in (*index.names, *index.dropped)]
-        versions = index.stamp, index.digest  # of packs, of masks
-        made = [cache_folder(source, None).glob(f"{family(index.folder, '*')}-{one[:8]}.json") for one in versions]
-        for header in filter(lambda path: caches.is_readable(path.with_suffix(".u8")), chain(*made)):
+        made = cache_folder(source, None).glob(f"{family(index.folder, '*')}-*.json")  # of packs and of masks
+        for header in filter(lambda path: caches.is_readable(path.with_suffix(".u8")), made):
             _, side, _, version = header.stem.rsplit("-", 3)
             copy = new / BESIDE / f"{family(target / split, side)}-{version}.json"
             pairs += [(header.with_suffix(kind), copy.with_suffix(kind)) for kind in (".u8", ".json")]

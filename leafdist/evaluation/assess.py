@@ -116,6 +116,7 @@ def assess(run: Path, request: Request, runtime: Runtime, known: Calibration | N
         runtime.say(passed_over(str(loader.source.index.folder), others))
     refusing = runtime.once(lambda: refusing_of(loaded, to, fitted, subspace)) if request.outside else None
     model = refusal.with_distance(loaded, refusing) if refusing else None
+    unlike = {folder: outside.open_outside(folder, loaded, runtime) for folder in request.outside}  # faults come early
     names, predictions = _known(loader, judge(loaded, loader, runtime, flips=request.flips, model=model))
     groups = request.groups
     leaves = runtime.once(lambda: leaves_of_paths(names, groups) if groups else None)
@@ -138,8 +139,7 @@ def assess(run: Path, request: Request, runtime: Runtime, known: Calibration | N
         name = runtime.once(lambda: name_of(to, Path(data.root), evaluation, way))
         evaluation = replace(evaluation, split=name)
     folders = {
-        folder: judge(loaded, outside.open_outside(folder, loaded, runtime), runtime, flips=request.flips, model=model)
-        for folder in request.outside
+        folder: judge(loaded, photos, runtime, flips=request.flips, model=model) for folder, photos in unlike.items()
     }
     found = refusing and outside.score(evaluation, predictions, folders, refusing)
     written = runtime.once(lambda: unless_read_only(to, lambda: _write(to, evaluation, names, predictions, found)))

@@ -4,8 +4,9 @@ As the Backgrounds Challenge has it (Xiao, Engstrom, Ilyas and Madry 2020, arXiv
 background of the leaf's own class is due to the cutting, what is lost besides on one of another class to that class.
 """
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -107,7 +108,9 @@ def swap(run: Path, request: Request, runtime: Runtime) -> Swap:
     index, kept = source.index, RunLayout(request.folder(run)).swap(split)
     if request.to and runtime.once(lambda: kept.exists() and files.read_json(kept).get("data") != index.digest):
         raise ValueError(f"{kept} is of other photos. Name another folder with --to")
-    path = runtime.once_per_node(lambda: find_masks(index, config.data))
+    cache = loaded.meta.config.data.cache  # where somebody else's masks may be read, though nothing written
+    data = replace(config.data, cache=cache) if cache and os.access(cache, os.R_OK) else config.data
+    path = runtime.once_per_node(lambda: find_masks(index, data))
     check_here([path], runtime)
     masks = RowsOfMasks(path, len(index), int(config.data.resize))
     rows = np.flatnonzero(trusted(masks))

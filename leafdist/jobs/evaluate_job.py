@@ -106,7 +106,8 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
             report.attempt(run, runtime.say, options.to and request.folder(run))
     bare = runtime.once(lambda: [run for run in options.runs if not RunLayout(run).config.is_file()])
     if len({(one.data, str(one.unknown or {})) for one in evaluations.values()}) > 1:
-        runtime.say("not compared: the runs were evaluated on different photos. --data ROOT names the same for all")
+        way = "" if options.data else ". --data ROOT names the same for all"
+        runtime.say(f"not compared: the runs were evaluated on different photos, or know other classes of them{way}")
     elif not all(found.written for found in assessed.values()):
         runtime.say("not compared: a run that may only be read keeps no files of this evaluation, but --to FOLDER does")
     elif len(evaluations) > 1 and not options.to and bare:

@@ -22,7 +22,7 @@ def to_go_on(config: Config, state: "TrainState", steps: int) -> str:
     from leafdist.training.selection import no_better  # torch
 
     complete, stopped = state.step >= steps, no_better(config.train, state.epoch, state.best_epoch) is not None
-    if complete and (not extendable(config) or config.train.max_steps):
+    if complete and (not extendable(config) or state.step == config.train.max_steps):
         return ""
     return MORE.format(" with a higher ".join(["train.epochs"] * complete + ["train.patience"] * stopped))
 
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
             runtime.say(f"{path} is finished: {trainer.ending(trainer.state.step or known.steps or 0)}{more}")
             unlock_runs()
             return
-        warn_of_large_batch(config.train.batch_size, trainer.rows, trainer.total_steps, runtime.say)
+        warn_of_large_batch(config.train.batch_size, trainer.rows, trainer.total_steps, runtime.world, runtime.say)
         here = runtime.world, str(runtime.device), trainer.state.step
         runtime.once(lambda: folder.start(*here, head, digest_of_start(start)))
         opened = partial(open_tracker, config, path, active=runtime.is_main, position=trainer.state.position)

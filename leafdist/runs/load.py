@@ -1,5 +1,6 @@
 """Opening a run: the network of its best checkpoint, ready to answer."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def load_run(run: Path, device: torch.device | str = "cpu", root: str | None = N
     if root and Path(root).exists() and not fold_numbers(Path(root)):
         fold = None  # other photos, which are not in folds
     cache = config.data.cache
-    if cache and not is_usable(Path(cache)):
+    if cache and not (os.access(cache, os.W_OK | os.X_OK) or is_usable(Path(cache))):
         cache = None  # of the machine that trained, or of its user
     root = root or config.data.root  # a single pass over a folder is not worth a copy
     config = replace(config, data=replace(config.data, root=root, fold=fold, cache=cache, stage=Path(root).is_file()))

@@ -25,9 +25,9 @@ class RunRecord:
         self.path, self.facts, self.layout, self.results = path, facts, RunLayout(path), RunLayout(results)
 
     @classmethod
-    def open(cls, path: Path, results: Path | None = None) -> "RunRecord":
+    def open(cls, path: Path | str, results: Path | None = None) -> "RunRecord":
         """Open a run folder, whose evaluations are in `results` if given. Raises ValueError if it is not one."""
-        config_path(path)
+        config_path(path := Path(path))
         return cls(path, read_facts(path), results or path)
 
     @property

@@ -46,5 +46,5 @@ def find_suspects(options: argparse.Namespace) -> None:
     files.write_asked(options.html, lambda path: files.write_text(path, page(answers, found)))
     if options.out:
         write(options.out, found)
-        way = console.command("leafdist", "split", "RAW", "NEW", "--labels", options.out)
+        way = console.command("leafdist", "split", "RAW", "NEW", "--groups", "near", "--labels", options.out)
         console.say_aside(f"wrote {options.out}: change keep to move or drop where you agree, then {way}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from leafdist.runs.layout import RunLayout
 from leafdist.runs.tracker import wandb_id
-from leafdist.system.network import unreachable
+from leafdist.system.network import reason_of, unreachable
 from leafdist.tracking.findings import Findings
 
 if TYPE_CHECKING:
@@ -37,10 +37,14 @@ class WandbRun:
 def offline_reason() -> str | None:
     """Return why W&B cannot be online, no key or no answer from its server, or None; never prompts."""
     # private: wandb.login also verifies the key over the network, and prints
+    from wandb.errors import Error
     from wandb.sdk.lib import wbauth
 
     url = wandb_settings().base_url
-    key = wbauth.authenticate_session(host=url, source="leafdist", prompt=False, update_session=False)
+    try:
+        key = wbauth.authenticate_session(host=url, source="leafdist", prompt=False, update_session=False)
+    except Error as error:  # a malformed key
+        return reason_of(error)
     return unreachable(url) if key else f"no API key for {url}: set WANDB_API_KEY or run `wandb login`"
 
 

@@ -61,6 +61,9 @@ def for_device(config: Config, runtime: Runtime) -> Config:
 def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.Module:
     """Build the configured network; its pretrained weights are found or downloaded by one process per node."""
     settings, weights = config.model, runtime.once_per_node(lambda: find_start(config))
+    rows = rows_by_name(weights, classes) if weights else None
+    if settings.weights in network(settings.name).weights:  # whose head is of other classes, however many
+        rows = [-1] * len(classes)
     return runtime.everywhere(
         lambda: build_model(
             settings.name,
@@ -72,7 +75,7 @@ def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.M
             freeze=settings.freeze,
             frozen_batchnorm=settings.frozen_batchnorm,
             weights=weights,
-            rows=rows_by_name(weights, classes) if weights else None,
+            rows=rows,
         )
     )
 

@@ -176,6 +176,7 @@ def test_same_photos_compare_under_other_names(tmp_path: Path) -> None:
         shutil.copy(second / "other" / name, second)
     (pair,) = compare([first, second]).pairs
     assert (pair.only_first, pair.only_second) == (0, 30)
+    assert compare([second, first]).pairs[0].only_first == 30
     assert compare([first, second], "test@leaf256").pairs[0].only_second == 30
     assert compare([second, first], "test@leaf256").pairs[0].only_first == 30
 

@@ -48,7 +48,9 @@ def faulty_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
     return train_step(self, step, batch)
 
 
-if fault == "vanish":
+if fault == "desert":
+    watchdog.GRACE = 5.0
+elif fault == "vanish":
     watchdog.SILENT, watchdog.GRACE = 5, 3.0
 elif fault in ("starve", "kill", "fill"):
     watchdog.SILENT, watchdog.VERDICT, watchdog.GRACE = 6 if fault == "kill" else 30, 1.0, 3.0

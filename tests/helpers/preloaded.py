@@ -6,6 +6,7 @@ torchrun gives them; where the launcher itself matters, tests launch the whole.
 """
 
 import array
+import gc
 import json
 import os
 import runpy
@@ -67,12 +68,17 @@ class Preloaded:
 def serve(channel: socket.socket) -> dict[str, object]:
     """Returns in each new process, with what it is to run; leaves when nobody asks any more."""
     import accelerate  # noqa: F401
+    import jinja2  # noqa: F401
     import scipy.stats  # noqa: F401
     import sklearn.metrics  # noqa: F401
+    import timm.models  # noqa: F401
     import torch._dynamo  # noqa: F401  # what every optimizer imports
     import torchvision  # noqa: F401
     import wandb  # noqa: F401
+    import yaml  # noqa: F401
 
+    gc.collect()
+    gc.freeze()  # else the collections of each fork write to the whole heap, and so copy it
     while size := channel.recv(4, socket.MSG_WAITALL):
         first, ancillary, *_ = channel.recvmsg(1, socket.CMSG_SPACE(8))
         rest = channel.recv(int.from_bytes(size) - 1, socket.MSG_WAITALL)

@@ -44,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 @pytest.fixture
 def job(cluster: Cluster, tmp_path: Path) -> Job:
     for name in ("leafdist", "configs", "slurm"):
-        shutil.copytree(REPO / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(REPO / name, tmp_path / name)
     for name in ("train.py", "evaluate.py"):
         shutil.copy(REPO / name, tmp_path)
     return Job(cluster, tmp_path)

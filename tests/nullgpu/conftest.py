@@ -1,6 +1,9 @@
 """The null GPU, built once per session."""
 
+import os
+
 import pytest
+from filelock import FileLock
 
 from tests.helpers.null_gpu import NullGpu
 
@@ -8,4 +11,6 @@ from tests.helpers.null_gpu import NullGpu
 @pytest.fixture(scope="session")
 def null_gpu(tmp_path_factory: pytest.TempPathFactory) -> NullGpu:
     """Build it."""
-    return NullGpu(tmp_path_factory.mktemp("nullgpu"))
+    folder = tmp_path_factory.getbasetemp().parent / f"nullgpu-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    with FileLock(f"{folder}.lock"):  # one for all workers
+        return NullGpu(folder)

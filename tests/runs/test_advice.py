@@ -19,7 +19,7 @@ from leafdist.system import files
 ])  # fmt: skip
 def test_too_large_batches_are_named(batch: int, photos: int, steps: int, better: int | None) -> None:
     said = list[str]()
-    warn_of_large_batch(batch, photos, steps, said.append)
+    warn_of_large_batch(batch, photos, steps, 1, said.append)
     assert [line.split("train.batch_size=")[-1] for line in said] == [str(better)] * bool(better)
 
 
