@@ -18,6 +18,7 @@ import torch
 from leafdist.config.parse import parse_config
 from leafdist.config.schema import Config
 from leafdist.data.loader import Batch
+from leafdist.data.mixing import Mixing
 from leafdist.data.plan import EpochPlan, Purpose, Share, streams
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
@@ -42,15 +43,16 @@ HAZARDS = (
 def main() -> None:
     """Print the counts per step of one rank as a line of JSON, from rank 0."""
     step, runtime, config = make_step(sys.argv[1:])
-    extra = streams(config.augment)
+    augment, extra = config.augment, streams(config.augment)
+    mixing = Mixing(augment.mixup, augment.cutmix, config.data.side) if augment.mixes else None
     size, side, sums, library = config.train.batch_size, int(config.data.resize), StepSums(), ctypes.CDLL(None)
     for number in range(WARM):
-        sums.push(step(number, batch(size, side, runtime, number, extra)))
+        sums.push(step(number, batch(size, side, runtime, number, extra, mixing)))
     hazards = sum(library.nullcuda_count(name.encode()) for name in HAZARDS)
     library.nullcuda_reset()
     began = time.process_time()
     for number in range(WARM, WARM + STEPS):
-        sums.push(step(number, batch(size, side, runtime, number, extra)))
+        sums.push(step(number, batch(size, side, runtime, number, extra, mixing)))
     spent = time.process_time() - began
     counts = {name: library.nullcuda_count(name.encode()) / STEPS for name in (*COUNTS, *WAITS)}
     runtime.say(json.dumps(counts | {"hazards": hazards, "host ms": round(1000 * spent / STEPS, 2)}))
@@ -61,8 +63,6 @@ def main() -> None:
 def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
     """Make the step of train.py's `arguments`, with random weights and nothing frozen."""
     config = parse_config(["--model.weights", "none", "--model.freeze", "none", *arguments])
-    if config.augment.mixes:
-        raise SystemExit("augment.mixup, augment.cutmix: these batches are not mixed")
     runtime = Runtime(precision=config.train.precision)
     config = replace(config, train=replace(config.train, precision=runtime.precision))
     step = TrainStep(config, build_model(config.model.name, 33, config.data.side), runtime, 1000)
@@ -71,15 +71,19 @@ def make_step(arguments: list[str]) -> tuple[TrainStep, Runtime, Config]:
     return step, runtime, config
 
 
-def batch(size: int, side: int, runtime: Runtime, number: int, extra: Sequence[Purpose] = ()) -> Batch:
+def batch(  # noqa: PLR0917
+    size: int, side: int, runtime: Runtime, number: int, extra: Sequence[Purpose] = (), mixing: Mixing | None = None
+) -> Batch:
     """Make this rank's share of the batch of `size` with that number; extra: streams of draws beside the first."""
-    return batch_of(EpochPlan(size, size, 0, number, extra).share(0, runtime.rank, runtime.world), side, runtime)
+    plan = EpochPlan(size, size, 0, number, extra, mixing=mixing)
+    return batch_of(plan.share(0, runtime.rank, runtime.world), side, runtime)
 
 
 def batch_of(share: Share, side: int, runtime: Runtime) -> Batch:
     """Make the batch of a share on the device, without a copy."""
-    images = torch.empty((len(share), side, side, 3), dtype=torch.uint8, device=runtime.device)
-    numbers = torch.empty(len(share), dtype=torch.int64, device=runtime.device)
+    rows = len(share.indices)  # one more than the share has, where photos are mixed
+    images = torch.empty((rows, side, side, 3), dtype=torch.uint8, device=runtime.device)
+    numbers = torch.empty(rows, dtype=torch.int64, device=runtime.device)
     draws = torch.empty(share.draws.shape, dtype=torch.float64, device=runtime.device)
     return Batch(share, images, numbers, numbers, draws)
 

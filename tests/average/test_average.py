@@ -156,6 +156,23 @@ def test_statistics_equal_a_plain_pass(monkeypatch: pytest.MonkeyPatch, root: Pa
     assert trained_layers([replace(config, train=replace(config.train, head_epochs=30))], CLASSES, runtime) == set()
 
 
+def test_average_has_statistics_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, root: Path, runtime: Runtime
+) -> None:
+    """BatchNorm's are those of the mean weights, not the mean of the runs'."""
+    monkeypatch.setitem(NETWORKS, "tiny", TINY)
+    config = configured(root, model={"name": "tiny", "weights": "none"}, data=DATA | {"root": str(root), "crop": 16})
+    average([made(tmp_path / str(seed), config, seed) for seed in range(2)], tmp_path / "out", None, runtime)
+    facts, found = read_facts(tmp_path / "out"), tensors(tmp_path / "out")
+    assert facts.average
+    assert facts.average.batchnorm_photos == 128
+    model = build_model("tiny", 3, 16)
+    model.load_state_dict(found)
+    recompute(model, {"maps.1"}, open_loaders(config.data, ("train",), runtime)["train"], config, runtime)
+    torch.testing.assert_close(model.state_dict()["maps.1.running_mean"], found["maps.1.running_mean"])
+    assert found["maps.1.running_mean"].abs().max() > 0.01
+
+
 def other_photos(folder: Path, config: Config) -> list[str]:
     runs = [made(folder / name, config, 0) for name in "ab"]
     write_facts(

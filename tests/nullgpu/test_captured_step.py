@@ -18,7 +18,7 @@ SGD = ("--optim.name", "sgd", "--train.clip_norm", 1, "--train.accumulate", 2)
         ("resnet50", "fp16", 1, (*SGD, "--train.ema", 0.999)),
         ("resnet50", "bf16", 2, SGD),
         ("baseline", "bf16", 2, ()),
-        ("baseline", "bf16", 1, AUGMENTED),
+        ("baseline", "bf16", 1, (*AUGMENTED, "--augment.mixup", 0.2, "--augment.cutmix", 1)),
         ("timm/tf_efficientnet_lite0", "bf16", 1, ("--data.resize", 74)),
         ("timm/convnext_atto", "bf16", 1, ("--data.resize", 74, "--model.drop_path", 0.1, "--optim.layer_decay", 0.8)),
     ],

@@ -41,7 +41,8 @@ def record(accuracies: list[float], best: int, **settings: object) -> RunRecord:
 @pytest.mark.parametrize(("run", "words"), [
     (record([0.2, 0.4, 0.6, 0.8], 3), "--train.epochs 8 continues it"),
     (record([0.2, 0.4, 0.6, 0.8], 3, schedule="cosine"), "train.epochs=8 under another run.name"),
-    (record([0.2, 0.4, 0.6, 0.8], 3, max_steps=9), "higher train.max_steps"),
+    (record([0.2, 0.4, 0.6, 0.8], 3, max_steps=3), "higher train.max_steps"),
+    (record([0.2, 0.4, 0.6, 0.8], 3, max_steps=9), "--train.epochs 8 continues it"),
     (record([0.2, 0.8, 0.9, 0.8], 2), None),
     (record([0.2, 0.9, 0.9, 0.901], 3), None),
     (record([0.8], 0), None),
