@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# two installs into one .venv would meet
+.NOTPARALLEL:
 .PHONY: demo test fast lint format simd no-simd
 
 demo: .venv/installed

@@ -9,7 +9,7 @@ Operation = Callable[..., Tensor]  # images and values -> images; it must not wr
 
 
 def on_chosen(images: Tensor, chosen: Tensor, operation: Operation, *values: Tensor) -> Tensor:
-    """Return images (B,3,h,w) with `operation(images, *values)` where `chosen` (B,) is true; may write over `images`.
+    """Return images (B,·,·,·) with `operation(images, *values)` where `chosen` (B,) is true; may write over `images`.
 
     values: (B, ...), one row per photo.
     """

@@ -1,4 +1,4 @@
-"""All that is drawn for the photos of a batch, in its order: moved, coloured, blurred, normalised, erased."""
+"""Moves, colours, blurs, normalises and erases photos, in this order; backgrounds and mixing are not in it."""
 
 from dataclasses import dataclass, fields, replace
 from functools import cache

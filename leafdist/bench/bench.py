@@ -19,6 +19,7 @@ from leafdist.prepare.sample import draw_sample
 from leafdist.prepare.split import split
 from leafdist.system import console, files
 from leafdist.system.plain import to_plain
+from leafdist.training.graph import choose_graph
 
 
 class Bench:
@@ -33,8 +34,8 @@ class Bench:
         if not self.full_batches:
             photos = console.counted(len(self.index), "photo")
             raise ValueError(f"train.batch_size={config.train.batch_size}: the data has {photos}; lower it")
-        if self.runtime.device.type == "cuda" and config.train.graph != "never":
-            console.say("the CUDA graph of train.graph is left out of these figures: training may be faster")
+        if config.train.graph == "auto" and choose_graph(config.train, self.runtime.device, console.say) == "always":
+            console.say("the CUDA graph of train.graph=auto is left out of these figures: training may be faster")
         if config.augment.background:
             console.say("augment.background is left out of these figures: photos keep their own")
         self.turns, self.seconds = turns, seconds

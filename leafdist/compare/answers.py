@@ -37,7 +37,8 @@ def read_all(runs: Sequence[Path], split: str) -> list[Answers]:
     folders = [run.resolve() for run in runs]
     if twice := {run for run, folder in zip(runs, folders, strict=True) if folders.count(folder) > 1}:
         raise ValueError(f"{min(twice)} is given twice: name each run once")
-    several = [read(run, split, _common(runs, split)) for run in runs]
+    like = _common(runs, split)
+    several = [read(run, split, like) for run in runs]
     for other in several[1:]:
         check_same_photos(several[0], other, split)
     return several
@@ -47,8 +48,8 @@ def _common(runs: Sequence[Path], split: str) -> Evaluation | None:
     """The first evaluation of that name that is of photos on which all runs were evaluated, or else the first."""
     known = [RunRecord.open(run).evaluations for run in runs]
     named = [found[split] for found in known if split in found]
-    everywhere = set.intersection(*({one.data for one in found.values()} for found in known))
-    return next((one for one in named if one.data and one.data in everywhere), named[0] if named else None)
+    everywhere = set.intersection(*({(one.data, one.tta) for one in found.values()} for found in known))
+    return next((one for one in named if one.data and (one.data, one.tta) in everywhere), named[0] if named else None)
 
 
 def read(path: Path, split: str, like: Evaluation | None = None) -> Answers:

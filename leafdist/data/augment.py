@@ -1,4 +1,4 @@
-"""Flip, crop and normalise a batch on its device, driven by the plan's draws; equal to torchvision's own transforms."""
+"""Augments and normalises a batch on its device, driven by the plan's draws; equal to torchvision's own transforms."""
 
 from dataclasses import dataclass, field
 
@@ -55,7 +55,7 @@ class Augment:
         return rows.view(batch, height, width, 3).permute(0, 3, 1, 2)
 
     def _more(self, images: Tensor, draws: Tensor) -> Tensor:
-        """All that is drawn; see augmentation/pipeline.py."""
+        """Do all that is drawn but backgrounds and mixing; see augmentation/pipeline.py."""
         columns = self._columns(draws)
         purposes = Purpose.GEOMETRY, Purpose.COLOR, Purpose.EFFECTS, Purpose.ERASE, Purpose.TRIVIAL
         parts = {purpose.name.lower(): columns.get(purpose) for purpose in purposes}

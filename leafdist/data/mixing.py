@@ -27,7 +27,7 @@ class Blend(NamedTuple):
     right: float
 
 
-COLUMNS = len(Blend._fields)  # of draws, the last ones
+BLEND_COLUMNS = len(Blend._fields)  # of draws, the last ones
 
 
 @dataclass(frozen=True)

@@ -70,25 +70,25 @@ def uniform_rows(key: NDArray[np.uint64], first: int, count: int) -> NDArray[np.
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's part of one global batch.
+    """One rank's part of one global batch: b rows; where `mixed`, b counts one more, of the photo after the last.
 
-    indices (b,) int64: samples to read; draws (b, 4 + 4 for each of the plan's streams) float64; first: position of
-    the first row in the global batch; total: rows of the global batch; empty: True where the one row is a stand-in of
-    weight zero; mixed: True where each row is mixed with the next one, so that indices and draws have one row more, of
-    the photo after the last, and draws the columns of a Blend, the same in each row.
+    indices (b,) int64: photos to read; draws (b, 4 + 4 for each of the plan's streams) float64, where mixed with the
+    columns of a Blend, the same in each row; first: number of the first row in the global batch; total: rows of the
+    global batch; stand_in: the one row has weight zero and only takes part in collectives; mixed: each row is mixed
+    with the next one.
     """
 
     indices: NDArray[np.int64]
     draws: NDArray[np.float64]
     first: int
     total: int
-    empty: bool
+    stand_in: bool
     mixed: bool = False
 
     @classmethod
     def undrawn(cls, indices: NDArray[np.int64]) -> "Share":
         """Samples to read for evaluation: a batch of its own, without draws."""
-        return cls(indices, np.empty((0, DRAWS)), 0, len(indices), empty=False)
+        return cls(indices, np.empty((0, DRAWS)), 0, len(indices), stand_in=False)
 
     def __len__(self) -> int:
         return len(self.indices) - self.mixed
@@ -151,8 +151,8 @@ class EpochPlan:
         start = batch * self.global_batch
         total = min(self.global_batch, self.rows - start)
         rows = chunk(total, rank, world)
-        empty = rows.start == rows.stop
-        first, stop = (0, 1) if empty else (rows.start, rows.stop)
+        stand_in = rows.start == rows.stop
+        first, stop = (0, 1) if stand_in else (rows.start, rows.stop)
         spans = [(start + first, stop - first)]
         if self.mixing:  # the last photo of a batch is mixed with its first one
             spans.append((start + stop % total, 1))
@@ -162,7 +162,7 @@ class EpochPlan:
         if self.mixing:
             blend = self.mixing.blend(uniform_rows(self._mix_key, batch, 1)[0])
             columns.append(np.tile(blend, (len(indices), 1)))
-        return Share(indices, np.concatenate(columns, 1), first, total, empty, mixed=self.mixing is not None)
+        return Share(indices, np.concatenate(columns, 1), first, total, stand_in, mixed=self.mixing is not None)
 
     def _main(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Photos at positions of the epoch among those of the main root, (n,) -> (n,)."""

@@ -73,6 +73,5 @@ def _wait_for_message(runtime: Runtime | None) -> bool:
 
 def _say_on_rank_0(text: str, *, alone: bool = False) -> None:
     launched.explain(text)
-    unsaid = "TORCHELASTIC_ERROR_FILE" not in os.environ and os.environ.get("LOCAL_RANK", "0") == "0"
-    if launched.speaks() or (alone and unsaid):  # else a launcher says it
+    if launched.speaks() or (alone and "TORCHELASTIC_ERROR_FILE" not in os.environ):  # else a launcher says it
         console.say_aside(text)

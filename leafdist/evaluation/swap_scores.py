@@ -4,7 +4,6 @@ As the Backgrounds Challenge has it (Xiao, Engstrom, Ilyas and Madry 2020, arXiv
 background of the leaf's own class is due to the cutting, what is lost besides on one of another class to that class.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from leafdist.data.augment import Augment
-from leafdist.data.leaf_masks import find_masks, trusted
+from leafdist.data.cache import is_readable
+from leafdist.data.leaf_masks import find_masks, mask_path, trusted
 from leafdist.data.loader import Loader
 from leafdist.data.open import check_here, open_sources
 from leafdist.data.source import RowsOfMasks
@@ -108,9 +108,9 @@ def swap(run: Path, request: Request, runtime: Runtime) -> Swap:
     index, kept = source.index, RunLayout(request.folder(run)).swap(split)
     if request.to and runtime.once(lambda: kept.exists() and files.read_json(kept).get("data") != index.digest):
         raise ValueError(f"{kept} is of other photos. Name another folder with --to")
-    cache = loaded.meta.config.data.cache  # where somebody else's masks may be read, though nothing written
-    data = replace(config.data, cache=cache) if cache and os.access(cache, os.R_OK) else config.data
-    path = runtime.once_per_node(lambda: find_masks(index, data))
+    theirs = replace(config.data, cache=loaded.meta.config.data.cache)  # where this user may read masks, not write
+    there = theirs.cache and is_readable(mask_path(index, theirs, Path(theirs.cache)))
+    path = runtime.once_per_node(lambda: find_masks(index, theirs if there else config.data))
     check_here([path], runtime)
     masks = RowsOfMasks(path, len(index), int(config.data.resize))
     rows = np.flatnonzero(trusted(masks))

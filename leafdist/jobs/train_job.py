@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         from leafdist.runs.advice import advise, warn_of_large_batch
         from leafdist.runs.folder import RunFolder, check_run, continued, unlock_runs
         from leafdist.tracking.run_tracker import open_tracker
-        from leafdist.training.model import beginning, digest_of_start, for_device, prepare_model
+        from leafdist.training.model import config_to_build, digest_of_start, for_device, prepare_model
         from leafdist.training.trainer import Trainer
 
         given = continued(config)
@@ -55,24 +55,24 @@ def main(arguments: Sequence[str] | None = None, prog: str = "train.py") -> int:
         path = Path(config.run.folder) / str(config.run.name)
         runtime.once(lambda: check_run(path, config))
         loaders, facts = open_training(config, runtime)
-        start = runtime.once(lambda: beginning(config, path))
-        model, head = prepare_model(start, facts.classes, epoch_rows(start, facts.data["train"].photos), runtime)
+        to_build = runtime.once(lambda: config_to_build(config, path))
+        model, head = prepare_model(to_build, facts.classes, epoch_rows(config, facts.data["train"].photos), runtime)
         folder = runtime.once(lambda: RunFolder.open(path, config, facts, runtime.say))
         trainer = Trainer(config, model, loaders, runtime, folder.path, class_weights=facts.class_weights)
         trainer.resume()
-        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.ending))
+        complete = trainer.finished or runtime.once(lambda: folder.is_complete(trainer.why_over))
         if complete and (known := runtime.once(lambda: folder.facts)).state == "finished":
             more = to_go_on(config, trainer.state, trainer.total_steps) if trainer.finished else ""
-            runtime.say(f"{path} is finished: {trainer.ending(trainer.state.step or known.steps or 0)}{more}")
+            runtime.say(f"{path} is finished: {trainer.why_over(trainer.state.step or known.steps or 0)}{more}")
             unlock_runs()
             return
         warn_of_large_batch(config.train.batch_size, trainer.rows, trainer.total_steps, runtime.world, runtime.say)
-        here = runtime.world, str(runtime.device), trainer.state.step
-        runtime.once(lambda: folder.start(*here, head, digest_of_start(start)))
-        opened = partial(open_tracker, config, path, active=runtime.is_main, position=trainer.state.position)
-        opened = partial(opened, photos=loaders["val"].source.index.folder, facts=counts(loaders))
+        step = trainer.state.step
+        runtime.once(lambda: folder.start(runtime.world, str(runtime.device), step, head, digest_of_start(to_build)))
+        make_tracker = partial(open_tracker, config, path, active=runtime.is_main, position=trainer.state.position)
+        make_tracker = partial(make_tracker, photos=loaders["val"].source.index.folder, facts=counts(loaders))
         with (
-            folder.ending(partial(runtime.everywhere, opened), active=runtime.is_main) as (tracker, finish),
+            folder.record_end(partial(runtime.everywhere, make_tracker), active=runtime.is_main) as (tracker, finish),
             runtime.watching(folder.abandon),
         ):
             note_left_out(loaders, trainer.layout.set_aside, runtime)

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from leafdist.runs.facts import CheckpointMeta
 from leafdist.runs.header import FORMAT, damaged, header_of, parse_header
 from leafdist.runs.host_copies import HostCopies, Tensors
-from leafdist.runs.layout import GENERATION, UNSAVED, UNVALIDATED, RunLayout, age, generations
+from leafdist.runs.layout import GENERATION, UNSAVED, UNVALIDATED, RunLayout, generations, recency
 from leafdist.system import files
 
 KEEP = 2  # generations of last/
@@ -83,7 +83,7 @@ def save_last(folder: Path, step: int, snapshot: Snapshot, *, validated: bool = 
     temporary.rename(target)
     files.flush(folder)
     (folder / UNSAVED).unlink(missing_ok=True)
-    kept = [path for path in generations(folder) if age(path) <= age(target)][:KEEP]
+    kept = [path for path in generations(folder) if recency(path) <= recency(target)][:KEEP]
     for old in {*generations(folder), *filter(_is_put_aside, folder.iterdir())} - set(kept):
         shutil.rmtree(old, ignore_errors=True)  # NFS keeps a file that somebody reads
 

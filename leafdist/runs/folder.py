@@ -30,7 +30,7 @@ LOCK_SECONDS = 5.0  # the job before may be about to leave
 EXIT_CODES = {"finished": DONE, "interrupted": INTERRUPTED, "failed": WRONG}  # for W&B
 PACKAGES: tuple[str, ...] = ("leafdist", "torch", "torchvision", "timm", "accelerate", "numpy", "scipy", "pillow")
 PACKAGES += ("pillow-simd", "safetensors", "wandb")
-_held = list[FileLock]()  # after a failure to the end of the process: a checkpoint may still be being written
+_held = list[FileLock]()  # to the end of the process where a training failed: it may still write a checkpoint
 
 
 class RunFolder:
@@ -40,12 +40,12 @@ class RunFolder:
         self.path, self.config, self.photos = path, config, photos
 
     @classmethod
-    def open(cls, path: Path, config: Config, facts: DataFacts, say: Callable[[str], None]) -> "RunFolder":
-        """Check and lock the folder; `facts` are of the photos. Raises ValueError if it cannot be used."""
-        folder = cls(path, config, facts)
-        check_run(path, config, facts)
+    def open(cls, path: Path, config: Config, photos: DataFacts, say: Callable[[str], None]) -> "RunFolder":
+        """Check and lock the folder of a run on `photos`. Raises ValueError if it cannot be used."""
+        folder = cls(path, config, photos)
+        check_run(path, config, photos)
         lock_run(path, say)
-        for line in check_run(path, config, facts):  # the job before may have changed it until now
+        for line in check_run(path, config, photos):  # the job before may have changed it until now
             say(f"changed since the last start: {line}")
         return folder
 
@@ -63,7 +63,7 @@ class RunFolder:
         run.json says.
         """
         layout, known = RunLayout(self.path), self.facts
-        write_config(self.path, self.config)  # before anything else: what has none is no run, and would be refused
+        write_config(self.path, self.config)  # before anything else: check_run refuses a folder without
         layout.last.mkdir(parents=True, exist_ok=True)
         self._remove_leftovers([platform.node(), *(before.host for before in known.starts if before.host)])
         if not known.starts:
@@ -88,8 +88,8 @@ class RunFolder:
         for path in [path for path in self.path.rglob(".*.tmp") if ours.fullmatch(path.name)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)  # gone with its folder
 
-    def is_complete(self, ending: Callable[[int], str | None]) -> bool:
-        """Whether a run without checkpoints needs none, having finished; `ending` is None for a step to go on from.
+    def is_complete(self, why_over: Callable[[int], str | None]) -> bool:
+        """Whether a run without checkpoints needs none, having finished; `why_over` is None for a step to go on from.
 
         Raises ValueError where it has trained and there is nothing to go on from: it would be trained anew, over its
         best checkpoint. A run that was killed before its first checkpoint has `last/.unsaved`, and starts over.
@@ -101,7 +101,7 @@ class RunFolder:
         trained = known.starts or layout.metrics.exists() or layout.best_model.exists()
         if not trained or layout.unsaved.exists() or generations(layout.last):
             return False
-        if known.state == "finished" and ending(known.steps or 0) and layout.best_model.exists():
+        if known.state == "finished" and why_over(known.steps or 0) and layout.best_model.exists():
             return True
         raise ValueError(
             f"{self.path} has trained ({known.state}), but {layout.last} has no checkpoint to go on from. Bring that "
@@ -109,7 +109,7 @@ class RunFolder:
         )
 
     @contextmanager
-    def ending(
+    def record_end(
         self, open_tracker: Callable[[], Tracker], *, active: bool
     ) -> Iterator[tuple[Tracker, Callable[[RunResult], None]]]:
         """Record how the run ends and close the tracker; yields the tracker, and a function that takes the result."""
@@ -193,7 +193,7 @@ def unlock_runs() -> None:
 
 
 def continued(config: Config) -> Config:
-    """Return `config` with what `auto` meant to the run that it resumes: another node might choose otherwise."""
+    """Return `config` with what `auto` meant to the run that it resumes: another node might choose differently."""
     path, train = Path(config.run.folder) / str(config.run.name), config.train
     if not RunLayout(path).config.exists():
         return config

@@ -13,11 +13,11 @@ UNSAVED = ".unsaved"  # lies in last/ from the first start to the first checkpoi
 
 def generations(last: Path) -> list[Path]:
     """Return the checkpoints in last/, newest first; what else lies there is not ours."""
-    return sorted((path for path in last.glob("step-*") if GENERATION.fullmatch(path.name)), key=age, reverse=True)
+    return sorted((path for path in last.glob("step-*") if GENERATION.fullmatch(path.name)), key=recency, reverse=True)
 
 
-def age(path: Path) -> tuple[int, bool]:
-    """The step of a checkpoint, and whether its epoch was validated: what is greater is newer."""
+def recency(path: Path) -> tuple[int, bool]:
+    """Return the step of a checkpoint and whether its epoch was validated: what is greater is newer."""
     return step_of(path), not path.name.endswith(UNVALIDATED)
 
 

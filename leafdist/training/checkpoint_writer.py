@@ -28,7 +28,7 @@ def is_due(config: TrainConfig, step: int, age: float) -> bool:
 def write_files(
     layout: RunLayout,
     step: int,
-    taken: Snapshot,
+    snapshot: Snapshot,
     meta: CheckpointMeta,
     val: Index,
     *,
@@ -37,10 +37,10 @@ def write_files(
 ) -> None:
     """Write `last/` of optimizer step `step`, and before it `best/` if `best`, its answers on `val`, are given."""
     if best:
-        checkpoint.save_best(layout.best, taken.average or taken.model, meta)
+        checkpoint.save_best(layout.best, snapshot.average or snapshot.model, meta)
         write_predictions(layout.best_predictions, val.every_name, val.classes, best)
     files.flush(layout.metrics)  # the checkpoint relies on its lines
-    checkpoint.save_last(layout.last, step, taken, validated=validated)
+    checkpoint.save_last(layout.last, step, snapshot, validated=validated)
 
 
 class Writer:

@@ -49,8 +49,8 @@ class StepGraph:
 
     def __call__(self, batch: Batch) -> Tensor:
         """Update the weights by one batch; returns what `update` does."""
-        if batch.share.total < self.size or batch.share.empty:
-            self.make_room()
+        if batch.share.total < self.size or batch.share.stand_in:
+            self.release_if_tight()
             return self.update(batch)
         if self.inputs is not None and batch.images.shape != self.inputs.images.shape:  # mixing ends with an epoch
             self.release()
@@ -68,10 +68,10 @@ class StepGraph:
         return self.outcome.clone()  # the next replay writes over it
 
     def release(self) -> None:
-        """Give the graph back, before the process group goes whose collectives it holds."""
+        """Give back the graph and its memory; also before the process group ends, whose collectives it holds."""
         self.graph, self.inputs, self.outcome = None, None, torch.empty(0)
 
-    def make_room(self) -> None:
+    def release_if_tight(self) -> None:
         """Give the graph back where what runs beside it may find no memory; the next full share is captured anew.
 
         On all ranks or on none, as NCCL wants it of captured collectives; all call it together.

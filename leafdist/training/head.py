@@ -1,4 +1,4 @@
-"""What a checkpoint of ours gives a run with other classes: the rows of its head, found by the classes' names."""
+"""Which file of weights a run starts from; of a leafdist checkpoint, the rows of its head by the classes' names."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,13 +24,13 @@ def find_start(config: Config) -> Path | None:
 
 
 def rows_by_name(path: Path, classes: Sequence[str]) -> list[int] | None:
-    """Return the row of each class in the head of a checkpoint of ours, negative where it has none; None: not ours."""
+    """Return the head's row of each class in a leafdist checkpoint, negative where it has none; None: another file."""
     meta = _meta_of(path)
     return None if meta is None else match(tuple(classes), tuple(meta.classes)).tolist()
 
 
 def read_head(config: Config, classes: Sequence[str], say: Callable[[str], None]) -> HeadFacts | None:
-    """Return which rows of the head a run begins with from a checkpoint of ours; None if it begins otherwise."""
+    """Return which rows of the head a run copies from a leafdist checkpoint; None if it starts from something else."""
     path = find_start(config)
     meta = _meta_of(path) if path else None
     if path is None or meta is None:
@@ -45,7 +45,7 @@ def read_head(config: Config, classes: Sequence[str], say: Callable[[str], None]
 
 
 def _meta_of(path: Path) -> CheckpointMeta | None:
-    """The header of a checkpoint of ours, None of any other file of weights."""
+    """Return the header of a leafdist checkpoint, None of any other file of weights."""
     if path.suffix != ".safetensors":
         return None
     try:

@@ -25,7 +25,7 @@ from leafdist.training.head import find_start, read_head, rows_by_name
 def prepare_model(
     config: Config, classes: Sequence[str], num_samples: int, runtime: Runtime
 ) -> tuple[nn.Module, HeadFacts | None]:
-    """Build the network and tell the user how it is trained; with it, what its head began with, for run.json.
+    """Build the network and say how it is trained; also return what its head begins with, for run.json.
 
     Raises ValueError where the weights do not fit, or where BatchNorm cannot be trained so.
     """
@@ -62,7 +62,7 @@ def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.M
     """Build the configured network; its pretrained weights are found or downloaded by one process per node."""
     settings, weights = config.model, runtime.once_per_node(lambda: find_start(config))
     rows = rows_by_name(weights, classes) if weights else None
-    if settings.weights in network(settings.name).weights:  # whose head is of other classes, however many
+    if rows is None and settings.weights in network(settings.name).weights:  # whose head is of other classes
         rows = [-1] * len(classes)
     return runtime.everywhere(
         lambda: build_model(
@@ -80,7 +80,7 @@ def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.M
     )
 
 
-def beginning(config: Config, run: Path) -> Config:
+def config_to_build(config: Config, run: Path) -> Config:
     """Return `config` without `model.weights` where the run has a checkpoint, which holds all weights."""
     return without_weights(config) if generations(RunLayout(run).last) else config
 

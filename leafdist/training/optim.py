@@ -13,7 +13,7 @@ SGD_MOMENTUM = 0.9
 
 
 def build_optimizer(groups: list[Group], config: OptimConfig) -> torch.optim.Optimizer:
-    """Build it; fused, so that `guard_update` can turn an update off on the device."""
+    """Build the optimizer; fused, so that `guard_update` can turn an update off on the device."""
     parameters = [{"params": group.parameters, "factor": group.factor, "name": group.name} for group in groups]
     if config.name == "sgd":
         sgd = torch.optim.SGD(

@@ -33,10 +33,10 @@ class Phases:
         class_weights: list[float] | None = None,
     ) -> None:
         self.model, self.runtime, self.train = model, runtime, config.train
-        self.alone: HeadOnly | None = None
+        self.head_only: HeadOnly | None = None
         if self.train.head_epochs:
             assert isinstance(model, KeepsFrozen), "its head cannot be trained alone"
-            self.alone = HeadOnly(model, network(config.model.name).head)
+            self.head_only = HeadOnly(model, network(config.model.name).head)
         resident = loader.pack is not None
         self._features = partial(compute_features, config, model, loader, runtime)
         make = partial(TrainStep, config, model, runtime, steps_per_epoch, backgrounds=loader.backgrounds)
@@ -54,14 +54,14 @@ class Phases:
 
         over: training has ended; it is for its optimizer alone, with which a longer training goes on.
         """
-        if self.alone and epoch >= self.train.head_epochs:
-            self.alone.thaw()
-            self.alone = None
+        if self.head_only and epoch >= self.train.head_epochs:
+            self.head_only.thaw()
+            self.head_only = None
             self._drop()
         if self._step is None:
-            features, how = self._features() if self.alone else (None, "")
+            features, how = self._features() if self.head_only else (None, "")
             self._step = self._make(features=features, average=self.average)
-            self.average = self._step.kept if self._step.average else None
+            self.average = self._step.kept_network() if self._step.average else None
             if not over:
                 self._announce(how)
         return self._step
@@ -73,7 +73,7 @@ class Phases:
 
     def _announce(self, how: str) -> None:
         """Say what a user would not see in the losses: what is trained, and at which rates."""
-        if self.alone:
+        if self.head_only:
             self.runtime.say(f"only the head is trained through epoch {self.train.head_epochs}, {how}")
         elif self.train.head_epochs:
             self.runtime.say(f"all layers are trained from epoch {self.train.head_epochs + 1} on")

@@ -1,4 +1,4 @@
-"""How far training is: a bar on a terminal, plain lines in a batch log; silent on other ranks."""
+"""How far training is: a bar on a terminal, plain lines in a batch log; silent on all ranks but 0."""
 
 import time
 from datetime import timedelta

@@ -40,7 +40,7 @@ def figures_of(others: Others) -> dict[str, RootFigures] | None:
     } or None
 
 
-def rank(select: str, accuracy: float, loss: float, score: float | None) -> tuple[float, float]:
+def sort_key(select: str, accuracy: float, loss: float, score: float | None) -> tuple[float, float]:
     """Return what is greater for a better epoch: the figure that `select` names, then the lower loss."""
     loss = math.inf if math.isnan(loss) else loss
     if select in SCORES:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from leafdist.config.schema import Config
 from leafdist.runs.facts import CheckpointMeta, Preprocessing, RunResult, score_text
 from leafdist.system.plain import to_plain
-from leafdist.training.selection import Judged, rank
+from leafdist.training.selection import Judged, sort_key
 from leafdist.training.sums import Totals
 
 
@@ -37,14 +37,13 @@ class TrainState:
         """Epoch and step."""
         return self.epoch, self.step
 
-    def better(self, select: str, judged: Judged) -> bool:
-        """Whether the figure that `select` names is better, or the same with a lower loss: `judged` is the best now."""
+    def update_best(self, select: str, judged: Judged) -> bool:
+        """Take `judged` as the best epoch if its figure is better, or equal with a lower loss; tell whether it is."""
         accuracy, loss, score = judged.val_accuracy, judged.val_loss, judged.val_score
-        mine = rank(select, accuracy, loss, score)
-        best = rank(select, self.best_accuracy, self.best_loss, self.best_score)
-        again = (
-            mine == best and self.epoch == self.best_epoch
-        )  # its files may be half written by a start that was killed
+        mine = sort_key(select, accuracy, loss, score)
+        best = sort_key(select, self.best_accuracy, self.best_loss, self.best_score)
+        # judged again, since a start that was killed may have left its files half written
+        again = mine == best and self.epoch == self.best_epoch
         if self.best_epoch >= 0 and mine <= best and not again:
             return False
         loss = math.inf if math.isnan(loss) else loss

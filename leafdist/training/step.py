@@ -10,7 +10,7 @@ from leafdist.config.networks import network
 from leafdist.config.schema import Config
 from leafdist.data.augment import Augment
 from leafdist.data.loader import Batch
-from leafdist.data.mixing import COLUMNS, mix
+from leafdist.data.mixing import BLEND_COLUMNS, mix
 from leafdist.data.plan import micro_batches
 from leafdist.distributed.memory import memory_for, memory_for_rows
 from leafdist.distributed.runtime import Runtime
@@ -24,14 +24,14 @@ from leafdist.training.optim import build_optimizer, gradient_norm, guard_update
 from leafdist.training.rates import group_parameters
 from leafdist.training.weight_average import WeightAverage, copy_network
 
-SCALES = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, no scale helps
+MOST_BAD_FP16 = 25  # bad steps in a row that end an fp16 run: halving 65536 as often, no scale helps
 
 
 class TrainStep:
-    """Owns the model on its device, its wrapped form, and the optimizer.
+    """Owns the model on its device, its wrapped form and the optimizer; called with a batch, it updates the weights.
 
-    With `features` (N,F) of all photos nothing but the head is run, on those of the batch. class_weights: (C,), of the
-    classes in the loss. `average` of the weights is that of the step before; `backgrounds`: see Augment.
+    features (N,F): of all photos; the head alone is run, on those of the batch. class_weights (C,): of the classes in
+    the loss. average: the network of averaged weights, from the phase before. backgrounds: see Augment.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class TrainStep:
         if class_weights:  # made once: the host waits for each copy to a device
             self.class_weights = torch.tensor(class_weights, dtype=torch.get_default_dtype(), device=runtime.device)
         self.scaler = runtime.scaler
-        self.watch = FiniteWatch(SCALES if self.scaler.is_enabled() else 1)
+        self.watch = FiniteWatch(MOST_BAD_FP16 if self.scaler.is_enabled() else 1)
         self.graph = StepGraph(self.update, self.optimizer, config.train.batch_size, runtime) if captured else None
         self._settle_buckets()
 
@@ -114,8 +114,8 @@ class TrainStep:
         Returns this rank's sums of loss, hits and rows, and 1 where the update was refused, else 0: (4,).
         """
         share = batch.share
-        before = self.statistics.snapshot() if self.scaler.is_enabled() else None  # a bad step may pass then
-        with self.statistics.stand_in() if share.empty else nullcontext():
+        before = self.statistics.snapshot() if self.scaler.is_enabled() else None  # fp16 goes on after a refused step
+        with self.statistics.stand_in() if share.stand_in else nullcontext():
             loss, hits = self._accumulate(batch)
         if self.scaler.is_enabled():
             self.scaler.unscale_(self.optimizer)
@@ -125,7 +125,7 @@ class TrainStep:
             self.optimizer.step()
         self.scaler.update()
         self.optimizer.zero_grad(set_to_none=True)
-        rows = 0 if share.empty else len(share)
+        rows = 0 if share.stand_in else len(share)
         self.statistics.average(rows / share.total)
         self.statistics.restore(before, bad)
         if self.average:
@@ -142,26 +142,26 @@ class TrainStep:
             seek_rows(self.dropouts, share.first + part.start, part.stop - part.start)
             room = memory_for_rows(part.stop - part.start, resident=self.resident)
             with self.runtime.no_sync(self.wrapped, when=part is not parts[-1]), room:
-                sums.append(self._backward(batch, part))
+                sums.append(self._forward_backward(batch, part))
         losses, hits = zip(*sums, strict=True)
         return torch.stack(losses).sum(), torch.stack(hits).sum()
 
-    def _backward(self, batch: Batch, part: slice) -> tuple[Tensor, Tensor]:
+    def _forward_backward(self, batch: Batch, part: slice) -> tuple[Tensor, Tensor]:
         """Gradients of one micro-batch; returns its sums of loss and of hits."""
         share = batch.share
-        logits = (self.wrapped if share.empty else self.forward)(self._inputs(batch, part))
-        weight = 0.0 if share.empty else 1.0
-        loss, hits = self._scores(logits, batch.labels[part])
+        logits = (self.wrapped if share.stand_in else self.forward)(self._inputs(batch, part))
+        weight = 0.0 if share.stand_in else 1.0
+        loss, hits = self._loss_and_hits(logits, batch.labels[part])
         if share.mixed:
-            other, lucky = self._scores(logits, batch.labels[part.start + 1 : part.stop + 1])
-            own = batch.draws[0, -COLUMNS].to(loss.dtype)
-            loss, hits = own * loss + (1 - own) * other, own * hits + (1 - own) * lucky
+            next_loss, next_hits = self._loss_and_hits(logits, batch.labels[part.start + 1 : part.stop + 1])
+            own = batch.draws[0, -BLEND_COLUMNS].to(loss.dtype)  # Blend.share
+            loss, hits = own * loss + (1 - own) * next_loss, own * hits + (1 - own) * next_hits
         loss = loss * weight
         # DistributedDataParallel averages over the ranks: times world, the gradient is that of the global mean
         self.scaler.scale(loss * (self.runtime.world / share.total)).backward()
         return loss.detach(), hits * int(weight)
 
-    def _scores(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    def _loss_and_hits(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """Sums of the loss and of hits over rows."""
         smoothing = self.config.optim.label_smoothing
         loss = F.cross_entropy(logits, labels, self.class_weights, reduction="sum", label_smoothing=smoothing)
@@ -173,22 +173,21 @@ class TrainStep:
             assert not batch.share.mixed, "features cannot be mixed"
             return batch.indices[part]
         mixed, draws = batch.share.mixed, batch.draws
-        rows = slice(part.start, part.stop + mixed)
+        rows = slice(part.start, part.stop + mixed)  # and the row that the last one is mixed with
         masks = None if batch.masks is None else batch.masks[rows]
-        pixels = self.augment(batch.images[rows], draws[rows, : -COLUMNS if mixed else None], masks)
+        pixels = self.augment(batch.images[rows], draws[rows, : -BLEND_COLUMNS if mixed else None], masks)
         if mixed:
-            pixels = mix(pixels, draws[0, -COLUMNS:])
+            pixels = mix(pixels, draws[0, -BLEND_COLUMNS:])
         return pixels.contiguous(memory_format=self.memory_format)
 
-    @property
-    def kept(self) -> nn.Module:
-        """The network that is validated and kept as best: the average of the weights where there is one."""
-        return self.average.network if self.average else self.model
+    def kept_network(self) -> nn.Module:
+        """Return the network that is validated and kept as best; of an average, bring its other buffers up to date."""
+        return self.average.updated_network() if self.average else self.model
 
-    def make_room(self) -> None:
+    def release_if_tight(self) -> None:
         """Give a captured step back where a validation beside it may find no memory; called on all ranks."""
         if self.graph:
-            self.graph.make_room()
+            self.graph.release_if_tight()
 
     def release(self) -> None:
         """Give back what must go before the process group: the graph, whose collectives are the group's."""

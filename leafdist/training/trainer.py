@@ -79,7 +79,7 @@ class Trainer:
             self.saved_position = self.state.position
             self.runtime.say(f"resumed from {path}: epoch {self.state.epoch + 1}, step {self.state.step}")
         if best := self.runtime.once(lambda: best_so_far(self.layout.path, self.runtime.say)):
-            self.state.better(self.config.train.select, best)  # only what beats it may replace it
+            self.state.update_best(self.config.train.select, best)  # only what beats it may replace it
 
     @property
     def step(self) -> TrainStep:
@@ -89,9 +89,9 @@ class Trainer:
     @property
     def finished(self) -> bool:
         """Nothing is left to do, not even a validation."""
-        return self.state.batch == 0 and self.ending(self.state.step) is not None
+        return self.state.batch == 0 and self.why_over(self.state.step) is not None
 
-    def ending(self, step: int) -> str | None:
+    def why_over(self, step: int) -> str | None:
         """Say why training is over after `step`, the last of an epoch; None while it goes on."""
         if step >= self.total_steps:
             return counted(step, "step")
@@ -110,10 +110,10 @@ class Trainer:
         self.tracker, self.lap = tracker, Lap()
         self.progress = Progress(self.total_steps, state.step, self.config.train.select, shown=self.runtime.is_main)
         tracker.log(StartEvent(state.epoch, state.step, self.runtime.world, aside or None))
-        self.poll_signals()
+        self.poll()
         if self.runtime.world == 1:  # several agree on a signal between steps only
             for loader in self.loaders.values():
-                loader.idle = self.poll_signals
+                loader.idle = self.poll
         gc.unfreeze()  # of a training before this one, in a notebook
         gc.collect()
         gc.freeze()  # later collections, in the middle of a step, pass over what exists now
@@ -128,7 +128,7 @@ class Trainer:
             self.progress.close()
             self.phases.release()
         if state.step < self.total_steps:
-            self.runtime.say(str(self.ending(state.step)))
+            self.runtime.say(str(self.why_over(state.step)))
         self.runtime.once(self.writer.wait, patient=False)
 
     def train_epoch(self) -> None:
@@ -151,7 +151,7 @@ class Trainer:
             if train.save_every and state.step % train.save_every == 0:
                 self.save()
             if state.step % self.runtime.poll_every == 0:
-                self.poll_signals()
+                self.poll()
         self.step.watch.judge()
 
     def train_first(self, steps: int) -> int:
@@ -177,7 +177,7 @@ class Trainer:
         """Validate; save if it is the best epoch or the last one, or if a checkpoint is due."""
         state = self.state
         self._collect()
-        self.step.make_room()
+        self.step.release_if_tight()
         validation = self.evaluate("val")
         roots = {name.removeprefix(VAL): self.evaluate(name) for name in self.loaders if name.startswith(VAL)}
         training = self.evaluate("train") if self.config.train.evaluate_train else state.epoch_totals
@@ -186,24 +186,24 @@ class Trainer:
         select = self.config.train.select
         score = score_of(select, validation, self.index.classes, roots)
         event = EpochEvent(state.epoch, state.step, *figures, state.epoch_seconds, score, figures_of(roots))
-        best = state.better(select, event)
+        best = state.update_best(select, event)
         self.tracker.log(event)
         self.progress.epoch(event, best=best)
         state.end_epoch()
         self.phases.enter(state.epoch, over=self.finished)
-        # last/ is written right after best/: GPUs or other processes might train the epochs between to other bits, and
-        # best/ be of an epoch that the run has not. Nothing in `save` is collective here: the clock of rank 0 decides
+        # last/ follows best/ at once: resumed from an older last/, GPUs or other processes may train to other bits, and
+        # best/ be of an epoch that the run never had. Nothing in `save` is collective here: rank 0's clock decides
         if best or self.finished or is_due(self.config.train, state.step, time.monotonic() - self.saved_time):
             self.save(validation if best else None)
 
     def evaluate(self, split: str) -> Predictions:
         """Predict each photo of `split`, of classes of the run, once, on all processes together."""
         judging = Judging(self.config.train.precision, self.config.crop_seed)
-        network, loader, augment = self.step.kept, self.loaders[split], self.eval_augment
-        return evaluate(network, loader, augment, self.runtime, judging, between=self.poll_signals).known
+        network, loader, augment = self.step.kept_network(), self.loaders[split], self.eval_augment
+        return evaluate(network, loader, augment, self.runtime, judging, between=self.poll).known
 
-    def poll_signals(self) -> None:
-        """Agree with all ranks, on GPUs one call later: leave when told to or where one cannot save; save in time."""
+    def poll(self) -> None:
+        """Agree with all ranks, on GPUs one call later: save if it is time, leave if told to or if saving failed."""
         self.runtime.watchdog.beat()
         minutes = (time.monotonic() - self.saved_time) / 60
         due = self.runtime.is_main and minutes > self.config.train.save_minutes
@@ -220,7 +220,7 @@ class Trainer:
             raise signals.Interrupted(f"interrupted by {names[0]}: saved at step {self.state.step}")
 
     def save(self, best: Predictions | None = None) -> None:
-        """Write `last/` as it is now, in the background; and `best/` if its validation is given."""
+        """Write `last/` of the training as it stands, in the background; and `best/` if its validation is given."""
         state = self.state
         self._collect()
         self.step.watch.judge()
@@ -231,10 +231,11 @@ class Trainer:
         self.saved_position = state.position
         if self.runtime.is_main:
             self.writer.make_room()
-            values, average = state.saved(self.step.scaler_state()), self.step.kept if self.step.average else None
-            taken = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values, average)
+            average = self.step.kept_network() if self.step.average else None
+            values = state.saved(self.step.scaler_state())
+            snapshot = checkpoint.Snapshot.of(self.step.model, self.step.optimizer, values, average)
             meta, val = state.meta(self.index.classes, self.config), self.loaders["val"].source.index
-            work = partial(write_files, self.layout, state.step, taken, meta, val)
+            work = partial(write_files, self.layout, state.step, snapshot, meta, val)
             self.writer.submit(partial(work, best=best, validated=not self.epoch_trained))
 
     def _explain(self, step: int) -> str:

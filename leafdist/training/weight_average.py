@@ -19,7 +19,7 @@ def decay_of(step: int, decay: float) -> float:
 class WeightAverage:
     """Moves `average`, a copy of `model` on its device, towards `moving`: the weights of `model` and its statistics.
 
-    What else there is in the copy stays. No value is on the host, so that a step can be captured in a graph.
+    Frozen parameters stay; `updated_network` copies all other buffers. No value is on the host: a step can be captured.
     """
 
     def __init__(self, average: nn.Module, model: nn.Module, moving: list[Tensor], decay: float) -> None:
@@ -40,9 +40,9 @@ class WeightAverage:
 
     @torch.no_grad()
     def follow(self, bad: Tensor) -> None:
-        """Take the share of the difference to the weights off, unless the step was refused: then `bad` is 1, else 0.
+        """Move the average by `share` of its distance to the weights, unless the step was refused: `bad` is then 1.
 
-        PyTorch's fused SGD does that, which leaves everything as it is where `bad` is 1, whatever the difference.
+        By PyTorch's fused SGD, which changes nothing where `bad` is 1, even if the distance is not finite.
         """
         apart = torch._foreach_sub(self.ours, self.theirs)
         torch._fused_sgd_(
@@ -59,9 +59,8 @@ class WeightAverage:
             found_inf=bad,
         )
 
-    @property
-    def network(self) -> nn.Module:
-        """The network with the average; other buffers, such as BatchNorm's counts of batches, are the newest."""
+    def updated_network(self) -> nn.Module:
+        """Return the network with the average; copies the other buffers, such as BatchNorm's counts, from the model."""
         for ours, theirs in self.others:
             ours.copy_(theirs)
         return self._average

@@ -11,7 +11,8 @@ from torchvision.transforms import v2
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import AugmentConfig, Config, DataConfig, TrainConfig
 from leafdist.data.epoch import plan_of
-from leafdist.data.mixing import COLUMNS, Mixing, mix
+from leafdist.data.mixing import BLEND_COLUMNS as COLUMNS
+from leafdist.data.mixing import Mixing, mix
 from leafdist.data.plan import EpochPlan, micro_batches, uniform_rows
 from tests.helpers.indexes import index_of
 

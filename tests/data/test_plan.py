@@ -22,7 +22,7 @@ def test_any_cut_gives_same_samples(world: int, accumulate: int) -> None:
         for rank in range(world):
             share = plan.share(batch, rank, world)
             assert share.total == whole.total
-            for part in [] if share.empty else micro_batches(len(share), accumulate):
+            for part in [] if share.stand_in else micro_batches(len(share), accumulate):
                 place = slice(share.first + part.start, share.first + part.stop)
                 np.testing.assert_array_equal(share.indices[part], whole.indices[place])
                 np.testing.assert_array_equal(share.draws[part], whole.draws[place])
@@ -32,13 +32,13 @@ def test_any_cut_gives_same_samples(world: int, accumulate: int) -> None:
 def test_an_epoch_holds_every_sample_once(world: int) -> None:
     plan = EpochPlan(num_samples=50, global_batch=16, seed=0, epoch=0)
     shares = [plan.share(batch, rank, world) for batch in range(len(plan)) for rank in range(world)]
-    seen = np.concatenate([share.indices for share in shares if not share.empty])
+    seen = np.concatenate([share.indices for share in shares if not share.stand_in])
     np.testing.assert_array_equal(np.sort(seen), np.arange(50))
 
 
 def test_rank_without_rows_gets_stand_in() -> None:
     share = EpochPlan(num_samples=18, global_batch=8, seed=0, epoch=0).share(2, rank=2, world=3)
-    assert share.empty
+    assert share.stand_in
     assert share.total == 2
     assert len(share) == 1
 
@@ -96,8 +96,8 @@ def test_epoch_on_1024_ranks_is_complete() -> None:
     """The last batch has fewer photos than there are ranks."""
     plan = EpochPlan(50_000, 16_384, seed=0, epoch=0)
     shares = [plan.share(batch, rank, 1024) for batch in range(len(plan)) for rank in range(1024)]
-    seen = np.concatenate([share.indices for share in shares if not share.empty])
-    assert sum(share.empty for share in shares) == 1024 - 50_000 % 16_384
+    seen = np.concatenate([share.indices for share in shares if not share.stand_in])
+    assert sum(share.stand_in for share in shares) == 1024 - 50_000 % 16_384
     np.testing.assert_array_equal(np.sort(seen), np.arange(50_000))
 
 
@@ -134,7 +134,8 @@ def test_resuming_anywhere_gives_same_sequence(seed: int) -> None:
     def rows(epoch: int, number: int, world: int, accumulate: int) -> list[tuple[int, list[float]]]:
         plan = EpochPlan(samples, batch, seed, epoch)
         shares = [plan.share(number, rank, world) for rank in range(world)]
-        kept = [(share, part) for share in shares for part in micro_batches(len(share), accumulate) if not share.empty]
+        own = [share for share in shares if not share.stand_in]
+        kept = [(share, part) for share in own for part in micro_batches(len(share), accumulate)]
         return [
             (int(share.indices[i]), share.draws[i].tolist())
             for share, part in kept

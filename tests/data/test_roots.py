@@ -57,7 +57,7 @@ def test_shares_are_exact_in_any_cut(batch: int, counts: list[int], world: int) 
     plan = plan_of(config, THREE, 2)
     for number in range(len(plan)):
         whole, shares = plan.share(number), [plan.share(number, rank, world) for rank in range(world)]
-        assert np.array_equal(np.concatenate([one.indices for one in shares if not one.empty]), whole.indices)
+        assert np.array_equal(np.concatenate([one.indices for one in shares if not one.stand_in]), whole.indices)
         left = min(counts[0], MAIN - number * counts[0])
         expected = [int(Fraction(count * left, counts[0]) + Fraction(1, 2)) for count in counts]
         assert owners(whole.indices) == expected

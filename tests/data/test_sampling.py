@@ -26,7 +26,7 @@ def seen(kind: str, epoch: int, world: int = 1, seed: int = 3) -> list[int]:
     """Return the photos of an epoch, in order."""
     whole = plan(kind, epoch, seed)
     shares = [whole.share(batch, rank, world) for batch in range(len(whole)) for rank in range(world)]
-    return [int(photo) for share in shares if not share.empty for photo in share.indices]
+    return [int(photo) for share in shares if not share.stand_in for photo in share.indices]
 
 
 @pytest.mark.parametrize("world", [1, 2, 3])

@@ -73,6 +73,6 @@ for number in range(2):
     share = EpochPlan(size + size // 2, size, 0, 0).share(number, rank, WORLD)
     with Collectives() as collectives:
         step(number, batch_of(share, int(config.data.resize), runtime))
-    print("stand-in" if share.empty else "photos", sorted(collectives.seen.items()))
+    print("stand-in" if share.stand_in else "photos", sorted(collectives.seen.items()))
 sys.stdout.flush()
 os._exit(0)  # there is nobody to leave together with

@@ -27,7 +27,7 @@ train_step, forward = TrainStep.__call__, PlannedDropout.forward
 def recorded_step(self: TrainStep, step: int, batch: Batch) -> Tensor:
     share = batch.share
     rates[step] = self.rate(step)
-    for row in [] if share.empty else range(len(share)):
+    for row in [] if share.stand_in else range(len(share)):
         seen = [
             int(share.indices[row]),
             zlib.crc32(batch.images[row].numpy().data),

@@ -11,6 +11,7 @@ from tests.helpers.null_gpu import NullGpu
 @pytest.fixture(scope="session")
 def null_gpu(tmp_path_factory: pytest.TempPathFactory) -> NullGpu:
     """Build it."""
-    folder = tmp_path_factory.getbasetemp().parent / f"nullgpu-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+    base, session = tmp_path_factory.getbasetemp(), os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    folder = base.parent / f"nullgpu-{session}" if session else base / "nullgpu"
     with FileLock(f"{folder}.lock"):  # one for all workers
         return NullGpu(folder)

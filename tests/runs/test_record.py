@@ -184,7 +184,7 @@ def test_lock_outlives_lost_rank(error: Exception, kept: bool, tmp_path: Path) -
     config, photos = RunRecord.open(path).config, DataFacts(classes=["a", "b"], data={})
     folder = RunFolder(path, config, photos)
     lock_run(path, print)
-    with pytest.raises(type(error)), folder.ending(NullTracker, active=True):
+    with pytest.raises(type(error)), folder.record_end(NullTracker, active=True):
         raise error
     assert locks.held(path / ".lock") is kept
     unlock_runs()

@@ -12,7 +12,7 @@ from leafdist.data.plan import EpochPlan
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
 from leafdist.training.not_finite import NotFiniteError
-from leafdist.training.step import SCALES, TrainStep
+from leafdist.training.step import MOST_BAD_FP16, TrainStep
 
 SCALE = 2.0**10
 
@@ -57,16 +57,16 @@ def test_overflowing_step_halves_the_scale(monkeypatch: pytest.MonkeyPatch) -> N
     step = make_step(monkeypatch, scaled=True)
     before = {key: value.clone() for key, value in step.model.state_dict().items()}
     take(step, 0, float("inf"))
-    for network in (step.model, step.kept):
+    for network in (step.model, step.kept_network()):
         assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
     assert step.scaler.get_scale() == SCALE / 2
     assert all(not state["momentum_buffer"].any() for state in step.optimizer.state.values())
     take(step, 1)
-    weights, average = (next(iter(network.state_dict().values())) for network in (step.model, step.kept))
+    weights, average = (next(iter(network.state_dict().values())) for network in (step.model, step.kept_network()))
     share = 1 - 2 / 11  # of step 1
     torch.testing.assert_close(average, torch.lerp(next(iter(before.values())), weights, share))
     step.watch.judge()
-    for number in range(2, 2 + SCALES):
+    for number in range(2, 2 + MOST_BAD_FP16):
         take(step, number, float("inf"))
     with pytest.raises(NotFiniteError):
         step.watch.judge()

@@ -30,7 +30,7 @@ class Replayed(StepGraph):
 
     replays = 0
 
-    def make_room(self) -> None:
+    def release_if_tight(self) -> None:
         """Keep it: there is no GPU whose memory it takes."""
 
     def _capture(self, batch: Batch) -> None:
@@ -84,7 +84,7 @@ def test_replays_train_as_single_launches_do(mixed: bool, monkeypatch: pytest.Mo
     assert isinstance(captured.graph, Replayed)
     assert captured.graph.replays == (3 if mixed else 4)
     assert all(torch.equal(*pair) for pair in zip(expected, found, strict=True))
-    for networks in ((eager.model, captured.model), (eager.kept, captured.kept)):
+    for networks in ((eager.model, captured.model), (eager.kept_network(), captured.kept_network())):
         first, second = (network.state_dict() for network in networks)
         assert all(torch.equal(first[key], second[key]) for key in first)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import Config, DataConfig, ModelConfig, OptimConfig, TrainConfig
 from leafdist.data.loader import Batch
-from leafdist.data.mixing import COLUMNS, Mixing
+from leafdist.data.mixing import BLEND_COLUMNS, Mixing
 from leafdist.data.plan import EpochPlan, Share
 from leafdist.distributed.runtime import Runtime
 from leafdist.models.build import build_model
@@ -76,7 +76,7 @@ def test_any_cut_gives_same_gradients(mixing: tuple[float, float]) -> None:
 def test_loss_is_that_of_mixed_labels() -> None:
     """As with targets that are shares of two classes, on photos mixed by the plain formula."""
     step, share = step_of(), plan(1.0, 0.0).share(0)
-    batch, own = batch_of(share), float(share.draws[0, -COLUMNS])
+    batch, own = batch_of(share), float(share.draws[0, -BLEND_COLUMNS])
     seek_step(step.dropouts, 0, 0, torch.device("cpu"))
     loss, hits = step._accumulate(batch)
     images, one_hot = step.augment(batch.images, batch.draws[:, :4]), F.one_hot(batch.labels, 3).double()

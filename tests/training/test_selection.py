@@ -43,7 +43,7 @@ def event(select: str, epoch: int) -> EpochEvent:
 def test_each_figure_selects_its_epoch(select: str) -> None:
     state = TrainState()
     for epoch in (*range(4), *range(4)):
-        state.better(select, event(select, epoch))
+        state.update_best(select, event(select, epoch))
     assert state.best_epoch == BEST[select]
     assert state.meta(CLASSES, resolve(Config())).val_score == event(select, BEST[select]).val_score
 
@@ -70,12 +70,12 @@ def answered(right: int) -> Predictions:
 def test_files_without_a_score_stay() -> None:
     """A run that is selected by accuracy has the keys of earlier releases, which are read as well."""
     state = TrainState()
-    assert state.better("accuracy", event("accuracy", 0))
+    assert state.update_best("accuracy", event("accuracy", 0))
     kept = state.saved(None)
     assert "best_score" not in kept
     assert from_plain(TrainState, kept, "state.json") == state
     assert "val_score" not in header_of(state.meta(CLASSES, resolve(Config())))
-    assert state.better("macro_f1", event("macro_f1", 2))
+    assert state.update_best("macro_f1", event("macro_f1", 2))
     assert from_plain(TrainState, state.saved(None), "state.json") == state
 
 

@@ -15,5 +15,5 @@ NAN = float("nan")
 def test_best_is_accuracy_then_loss(accuracy: float, loss: float, better: bool) -> None:
     state = TrainState(epoch=3, best_epoch=1, best_accuracy=0.5, best_loss=1.0)
     judged = EpochEvent(3, 9, 1.0, 0.5, loss, accuracy, 1.0)
-    assert state.better("accuracy", judged) == better
+    assert state.update_best("accuracy", judged) == better
     assert state.best_epoch == (3 if better else 1)

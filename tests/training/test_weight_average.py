@@ -38,7 +38,7 @@ def follow(model: nn.Sequential, *, bad: float = 0, steps: int = 30) -> WeightAv
         reference.update_parameters(model)
         if not bad:
             near = dict(reference.module.named_parameters()) | dict(reference.module.named_buffers())
-            for name, value in average.network.state_dict().items():
+            for name, value in average.updated_network().state_dict().items():
                 if value.is_floating_point():
                     torch.testing.assert_close(value, near[name], rtol=1e-6, atol=1e-7)
     return average
@@ -51,14 +51,14 @@ def mix(average: Tensor, weights: Tensor, steps: Tensor | int) -> Tensor:
 
 def test_average_is_pytorchs() -> None:
     model = make()
-    average = follow(model).network.state_dict()
+    average = follow(model).updated_network().state_dict()
     for name, value in model.state_dict().items():
         assert torch.equal(value, average[name]) == (name in ("0.weight", "1.num_batches_tracked")), name
 
 
 def test_refused_steps_leave_the_average() -> None:
     before = make().state_dict()
-    after = follow(make(), bad=1, steps=3).network.state_dict()
+    after = follow(make(), bad=1, steps=3).updated_network().state_dict()
     assert after.pop("1.num_batches_tracked") == 3
     assert all(torch.equal(value, before[name]) for name, value in after.items())
 
