@@ -56,7 +56,7 @@ def decode(
             raise UnopenedPhotoError(f"{path} cannot be read ({error}). Check the disk and the permissions") from error
         try:
             head = first_bytes(path)
-        except OSError as lost:
+        except (OSError, ValueError) as lost:
             raise UnopenedPhotoError(f"{path} cannot be read ({lost}). Check the disk and the permissions") from lost
         raise UnreadablePhotoError(f"{path} {fault(error, head)}") from error
 

@@ -18,12 +18,15 @@ def photos_below(
     """
     others = Counter[str]() if passed_over is None else passed_over
     for start in paths:
-        if not start.is_dir():
+        if not os.path.isdir(start):  # noqa: PTH112 - false for whatever fails: decoding says why
             yield start
             continue
         empty = True
         for path in _walk(start, report):
-            kind = kind_of(path)
+            try:
+                kind = kind_of(path)
+            except OSError:
+                kind = PHOTO  # decoding says why it cannot be read
             if kind == PHOTO:
                 empty = False
                 yield path

@@ -7,6 +7,7 @@ import torch
 
 from leafdist.system.console import counted
 
+OTHER_WORDS = "can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED"  # no OutOfMemoryError
 LARGER = "Close what else holds some of it, or take a smaller network, smaller photos (data.resize) or a larger device"
 
 
@@ -16,7 +17,7 @@ def memory_for(work: str, way_out: str = LARGER, *, resident: bool) -> Iterator[
     try:
         yield
     except RuntimeError as error:
-        if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        if not isinstance(error, torch.OutOfMemoryError) and not any(word in str(error) for word in OTHER_WORDS):
             raise
         host = "Set data.placement=host: the packs leave the device. If that is not enough: " if resident else ""
         raise OSError(f"out of memory {work}. {host}{way_out}") from error

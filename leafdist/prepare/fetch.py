@@ -37,10 +37,12 @@ def fetch(source: str, dest: Path, sha256: str | None = None, say: Callable[[str
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256 := sha256.lower()):
         raise ValueError(f"--sha256 {sha256}: must be 64 hexadecimal digits, as `sha256sum FILE` prints them")
-    dest = dest.absolute()
+    dest = dest.resolve()  # a link stays, and what it names is made
     work = dest.with_name(f".{dest.name}.fetch")
     if record := fetched(source, dest, sha256):  # whoever may only read there needs no lock
         return record
+    if dest.is_mount():
+        raise ValueError(f"{dest} is a mount point, which cannot be replaced. Name a folder in it")
     try:
         dest.parent.mkdir(parents=True, exist_ok=True)
         lock = dest.with_name(f"{work.name}.lock")

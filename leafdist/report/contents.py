@@ -109,7 +109,8 @@ class Contents:
         """The number of photos in a split; 0 where it is not known."""
         if evaluation := self.record.evaluations.get(split):
             return evaluation.images
-        return self.record.facts.data[split].photos if split in self.record.facts.data else 0
+        aside = sum(one.split == split for one in self.set_aside) if split.startswith("val") else 0  # counted as wrong
+        return self.record.facts.data[split].photos + aside if split in self.record.facts.data else 0
 
     @cached_property
     def steps_per_epoch(self) -> float:
@@ -125,8 +126,8 @@ class Contents:
     @cached_property
     def temperature(self) -> float | None:
         """None where the run is not calibrated, or was so for another checkpoint."""
-        found = self.record.calibration[0]
-        return None if found is None else found.temperature
+        found, shown = self.record.calibration[0], self.evaluation.checkpoint if self.evaluation else None
+        return found.temperature if found and shown in (None, found.checkpoint) else None
 
     @cached_property
     def refusal(self) -> RefusalScores | None:
@@ -190,10 +191,12 @@ class Contents:
 
     @property
     def training_photos(self) -> dict[str, int]:
-        """Training photos per class, where split.json is of the photos that were evaluated."""
+        """Training photos per class, where split.json is of what was evaluated and trained on."""
+        if not self.evaluation or self.evaluation.elsewhere or self.record.config.data.extra:
+            return {}
         report = SplitReport.read(self.root)
         digest = report.digests.get(split_of(self.split)) if report else None
-        if not report or not digest or not self.evaluation or digest != self.evaluation.split_digest:
+        if not report or not digest or digest != self.evaluation.split_digest:
             return {}
         return {name: counts["train"] for name, counts in report.classes.items()}
 

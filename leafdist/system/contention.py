@@ -25,7 +25,7 @@ def slow_cores(threads: int) -> Slowed | None:
     """Tell why `threads` on the usable cores would wait for each other; None where they do not. Takes 0.3 s."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     limit = quota()
-    if limit is not None and limit < len(cores):
+    if limit is not None and limit < threads:
         few, text = max(1, math.floor(limit)), f"a cgroup quota allows {limit:g} of {counted(len(cores), 'core')}"
     else:
         taken = busy(set(cores))
@@ -33,8 +33,8 @@ def slow_cores(threads: int) -> Slowed | None:
             return None
         few = max(1, round(len(cores) - taken))
         text = f"other programs keep {taken:.1f} of {counted(len(cores), 'core')} busy"
-    if threads == 1 or few == len(cores):
-        way_out = "Raise the quota" if limit is not None and limit < len(cores) else "Wait until they end"
+    if threads == 1 or few == len(cores) or (limit is not None and limit < threads):
+        way_out = "Raise the quota" if limit is not None and limit < threads else "Wait until they end"
         return Slowed(text, f"{way_out}, or use another machine")
     chosen = ",".join(map(str, cores[:few]))
     return Slowed(f"{text}, and {threads} threads wait for the slowest of them", f"Start it with `taskset -c {chosen}`")

@@ -34,7 +34,7 @@ HARMLESS = re.compile(
     "|TRITON_INTERPRET"  # slow, and the same numbers
     "|TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"  # set in NVIDIA's containers; Runtime sets the precision of products itself
 )
-ALLOC_CONF = re.compile(r"(\w+:[^,]+(,\w+:[^,]+)*)?")
+ALLOC_CONF = re.compile(r"(\s*\w+:[^,]+(,\s*[\w>]+:[^,]+)*)?")
 OF_MPI = re.compile(
     "(PMI|OMPI_COMM_WORLD|MV2_COMM_WORLD|MPI)_(SIZE|RANK|LOCAL_SIZE|LOCAL_RANK|LOCALRANKID|LOCALNRANKS)"
 )

@@ -16,7 +16,13 @@ TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary file name beside `path`; on success flush it to disk and rename it to `path`."""
+    """Yield a temporary file name beside `path`; on success flush it to disk and rename it to `path`.
+
+    What is no file, such as /dev/stdout or a pipe, is written as it is.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        yield path
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.uname().nodename}.{os.getpid()}.tmp")  # as temporary_of has it
     try:

@@ -14,6 +14,7 @@ from multiprocessing import get_context, resource_tracker
 from typing import TypeVar
 
 from leafdist.system import signals
+from leafdist.system.contention import quota
 
 SETTLE = 0.2  # seconds in which a pool forgets what was cancelled: it would print tracebacks of that when helpers die
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of mallopt(3)
@@ -82,8 +83,9 @@ def _from_both_ends(
 
 
 def usable_cores() -> int:
-    """Return the number of cores that this process may run on, or of all where the system cannot say."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the number of cores that this process may run on, by its affinity and its cgroup's quota."""
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(mine, int(quota() or mine)))
 
 
 def leave_with_parent() -> None:

@@ -92,7 +92,7 @@ class Unpacker:
     def check_size(self, member: Member) -> None:
         """Check the limits before unpacking: no more than the stated size of a member is read. Raises ArchiveError."""
         self.members += 1
-        self.size += member.size
+        self.size += member.size + len(member.name) + len(member.target)  # names are held, however long
         if self.members > self.limits.files:
             raise self.refuse(f"more than {self.limits.files} members")
         if self.size > self.limits.size:

@@ -56,7 +56,8 @@ class TrainStep:
             stream = torch.cuda.Stream(runtime.device)
             stream.wait_stream(torch.cuda.current_stream())
             torch.cuda.set_stream(stream)
-        self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
+        with memory_for("for the network", resident=resident):
+            self.model = model.to(runtime.device, memory_format=self.memory_format)  # type: ignore[call-overload]
         self.groups = group_parameters(self.model, config.optim, head)
         self.optimizer = build_optimizer(self.groups, config.optim)
         if config.train.sync_batchnorm and runtime.world > 1:

@@ -119,6 +119,14 @@ def test_bad_file_is_reported_and_skipped(
         assert sum(str(name) in line for line in warnings) == 1
 
 
+def test_impossible_names_end_nothing(run: Path, photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = photos / "test" / CLASSES[0] / "000.png"
+    assert main(["predict", str(run), "x" * 300, f"{good}\0", str(good)]) == 1
+    shown = capsys.readouterr()
+    assert shown.out.count("000.png") == 1
+    assert shown.err.count("cannot be read") == 2
+
+
 def test_folders_are_walked_without_loops(tmp_path: Path) -> None:
     root, other = tmp_path / "photos", tmp_path / "other"
     for name in ("b/c/deep.gif", "b/B.JPG", "a.webp", ".hidden/x.png", "b/.y.png", "b/notes.txt"):

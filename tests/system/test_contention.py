@@ -1,12 +1,13 @@
 """Cores that other programs or a quota slow down are told with what to set."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from leafdist.system import contention
+from leafdist.system import contention, processes
 
 
 def test_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
@@ -24,6 +25,13 @@ def test_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
     assert contention.quota(mine, tmp_path) == 0.5
 
 
+@pytest.mark.parametrize(("limit", "cores"), [(2.5, 2), (0.5, 1), (64.0, 4), (None, 4)])
+def test_quota_limits_the_cores(limit: float | None, cores: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "quota", lambda: limit)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3})
+    assert processes.usable_cores() == cores
+
+
 @pytest.mark.parametrize(
     ("limit", "taken", "threads", "told"),
     [
@@ -31,8 +39,9 @@ def test_quota_of_either_cgroup_version_counts(tmp_path: Path) -> None:
         (None, 1.8, 4, ("other programs keep 1.8 of 4 cores busy, and 4 threads wait", "`taskset -c 0,1`")),
         (None, 4.0, 4, ("4.0 of 4", "`taskset -c 0`")),
         (None, 3.0, 1, ("3.0 of 4 cores busy", "Wait until they end")),
-        (2.5, 0.0, 4, ("a cgroup quota allows 2.5 of 4 cores, and 4 threads wait", "`taskset -c 0,1`")),
-        (0.5, 0.0, 4, ("a cgroup quota allows 0.5 of 4 cores", "`taskset -c 0`")),
+        (2.5, 0.0, 4, ("a cgroup quota allows 2.5 of 4 cores", "Raise the quota")),
+        (2.5, 0.0, 2, None),
+        (0.5, 0.0, 1, ("a cgroup quota allows 0.5 of 4 cores", "Raise the quota")),
         (4.0, 0.0, 4, None),
     ],
 )

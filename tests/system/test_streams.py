@@ -1,5 +1,6 @@
 """No line that cannot be printed ends a program."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from leafdist.system import files
 from tests.helpers.paths import REPO
 
 HEAD = "from leafdist.system import streams; import os, sys, warnings; streams.outlive({})\n"
@@ -70,3 +72,12 @@ def test_commands_end_without_traceback(command: str, status: int, tmp_path: Pat
     assert found in (status, 0 if command == "--help" else status)  # newer argparses pass over what they cannot print
     assert "Traceback" not in text
     assert "No space left" in text or command in ("nope", "--help")
+
+
+def test_pipes_are_written_as_they_are() -> None:
+    """As `--json /dev/stdout | jq .` asks: nothing is put in the pipe's stead."""
+    out, given = os.pipe()
+    files.write_json(Path(f"/dev/fd/{given}"), {"a": 1})
+    os.close(given)
+    with os.fdopen(out) as read:
+        assert json.load(read) == {"a": 1}

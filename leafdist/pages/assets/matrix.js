@@ -140,7 +140,7 @@
     select(...place(cell));
   });
 
-  const errors = (label) => 1 - counts[label][label] / Math.max(classes[label].images, 1);
+  const errors = (label) => classes[label].images ? 1 - counts[label][label] / classes[label].images : -1;
   const orders = {
     class: () => classes.map((_, label) => label),
     errors: () => orders.class().sort((a, b) => errors(b) - errors(a)),

@@ -24,6 +24,9 @@ PICTURELESS = {
     "no leaf id",
     "imbalance",
     "labels ignored",
+    "empty class",
+    "missing class",
+    "class names",
 }
 MARKS = {"error": "ERROR", "warning": "warning", "note": "note"}
 
