@@ -30,7 +30,7 @@ def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
         yield warning("cpu", slowed.text, f"{slowed.way_out}; no more data.workers than cores left to you; or {MORE}")
     if mask < launch.local_world:
         yield warning("cpu", f"{launch.local_world} processes share {counted(mask, 'core')}", f"Start fewer, or {MORE}")
-    elif mask == 1 < machine:
+    elif mask == 1 < machine and not slowed:
         yield warning("cpu", f"one core of this machine's {machine} may be used", f"Look at `taskset -p $$`; {MORE}")
     else:
         yield ok("cpu", f"{mask} of this machine's {machine} cores may be used, {share} per process")

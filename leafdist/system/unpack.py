@@ -66,7 +66,7 @@ class Unpacker:
         self.archive, self.dest, self.limits = archive, dest, limits
         self.names: dict[str, tuple[str, bool]] = {}  # folded to path, whether a folder
         self.links: list[tuple[str, str]] = []
-        self.members = self.files = self.size = 0
+        self.members = self.files = self.size = self.named = 0  # named: letters of names, which are kept
 
     def refuse(self, reason: str) -> ArchiveError:
         """Return the error that names the archive and the way out."""
@@ -92,12 +92,13 @@ class Unpacker:
     def check_size(self, member: Member) -> None:
         """Check the limits before unpacking: no more than the stated size of a member is read. Raises ArchiveError."""
         self.members += 1
-        self.size += member.size + len(member.name) + len(member.target)  # names are held, however long
+        self.size += member.size
+        self.named += len(member.name) + len(member.target)
         if self.members > self.limits.files:
             raise self.refuse(f"more than {self.limits.files} members")
         if self.size > self.limits.size:
             raise self.refuse(f"unpacks to more than {self.limits.size} bytes")
-        if self.size > self.limits.ratio * max(self.archive.size, SMALL):
+        if self.size + self.named > self.limits.ratio * max(self.archive.size, SMALL):
             raise self.refuse(f"unpacks to more than {self.limits.ratio} times its own size, as a bomb does")
 
     def safe(self, name: str) -> str:
