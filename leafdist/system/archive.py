@@ -189,7 +189,8 @@ class Archive:
     def _time(self, info: tarfile.TarInfo) -> int:
         """Return the time in ns, exact for --format=posix: packs recognise their photos by it."""
         try:
-            return int(min(max(Decimal(info.pax_headers.get("mtime", info.mtime)) * 10**9, Decimal(0)), Decimal(LATEST)))
+            stated = Decimal(info.pax_headers.get("mtime", info.mtime)) * 10**9
+            return int(min(max(stated, Decimal(0)), Decimal(LATEST)))
         except (ArithmeticError, ValueError) as error:
             raise tarfile.ReadError(f"{info.name!r} has no time") from error
 
