@@ -12,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from leafdist.config.networks import NETWORKS, RESNET50, Network
 from leafdist.models.batchnorm import trains_batchnorm
 from leafdist.models.build import build_model
-from leafdist.models.dropout import PlannedDropout, seek_rows, seek_step
+from leafdist.models.dropout import PlannedDropout, PlannedDropPath, seek_rows, seek_step
 from leafdist.models.small_maps import SmallMapConv2d, use_small_maps
 from leafdist.models.weights import find_weights
 from leafdist.training.optim import build_optimizer
@@ -49,6 +49,37 @@ def masks(layer: PlannedDropout, x: Tensor, first: int, step: int = 3) -> Tensor
     seek_step([layer], 7, step, x.device)
     seek_rows([layer], first, len(x))
     return layer(x)  # type: ignore[no-any-return]
+
+
+def test_windows_are_dropped_by_photo() -> None:
+    """MobileViT drops windows: those of a photo are rows that lie together, and are alike however a batch is cut."""
+    layer, windows = PlannedDropPath(0.5), torch.ones(6 * 4, 5, 3)
+    seek_step([layer], 7, 3, windows.device)
+    parts = []
+    for first, rows in ((0, 6), (0, 4), (4, 2)):
+        seek_rows([layer], first, rows)
+        parts.append(layer(windows[4 * first : 4 * (first + rows)]))
+    assert torch.equal(torch.cat(parts[1:]), parts[0])
+
+
+def test_layer_called_twice_draws_twice() -> None:
+    layer, x = PlannedDropPath(0.5), torch.ones(40, 3)
+    seek_step([layer], 7, 3, x.device)
+    passes = []
+    for _ in range(2):
+        seek_rows([layer], 0, 40)
+        passes.append((layer(x), layer(x)))
+    assert not torch.equal(*passes[0])
+    assert torch.equal(torch.cat(passes[0]), torch.cat(passes[1]))
+
+
+def test_drop_path_skips_whole_rows() -> None:
+    layer, x = PlannedDropPath(0.25), torch.ones(400, 3, 4, 4)
+    seek_step([layer], 7, 3, x.device)
+    rows = layer(x).flatten(1)
+    assert torch.equal(rows.amin(1), rows.amax(1))
+    assert rows.unique().tolist() == pytest.approx([0, 4 / 3])
+    assert (rows[:, 0] == 0).double().mean().item() == pytest.approx(0.25, abs=0.06)
 
 
 def test_dropout_keeps_rate_and_mean() -> None:

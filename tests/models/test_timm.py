@@ -19,7 +19,7 @@ from leafdist.data.augment import Augment
 from leafdist.data.decode import decode
 from leafdist.models.batchnorm import RunningStatistics
 from leafdist.models.build import build_model
-from leafdist.models.dropout import PlannedDropPath, dropout_layers, seek_rows, seek_step
+from leafdist.models.dropout import dropout_layers, seek_rows, seek_step
 from leafdist.models.gradcam import grad_cam
 from leafdist.models.weights import find_weights
 from tests.helpers.paths import REPO, SHARED
@@ -105,37 +105,6 @@ def test_draws_come_from_the_plan(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), state)
     assert not torch.equal(pass_rows(model, images, 0, seed=2), whole)
     assert not torch.equal(pass_rows(model, images, 6), whole)
-
-
-def test_windows_are_dropped_by_photo() -> None:
-    """MobileViT drops windows: those of a photo are rows that lie together, and are alike however a batch is cut."""
-    layer, windows = PlannedDropPath(0.5), torch.ones(6 * 4, 5, 3)
-    seek_step([layer], 7, 3, windows.device)
-    parts = []
-    for first, rows in ((0, 6), (0, 4), (4, 2)):
-        seek_rows([layer], first, rows)
-        parts.append(layer(windows[4 * first : 4 * (first + rows)]))
-    assert torch.equal(torch.cat(parts[1:]), parts[0])
-
-
-def test_layer_called_twice_draws_twice() -> None:
-    layer, x = PlannedDropPath(0.5), torch.ones(40, 3)
-    seek_step([layer], 7, 3, x.device)
-    passes = []
-    for _ in range(2):
-        seek_rows([layer], 0, 40)
-        passes.append((layer(x), layer(x)))
-    assert not torch.equal(*passes[0])
-    assert torch.equal(torch.cat(passes[0]), torch.cat(passes[1]))
-
-
-def test_drop_path_skips_whole_rows() -> None:
-    layer, x = PlannedDropPath(0.25), torch.ones(400, 3, 4, 4)
-    seek_step([layer], 7, 3, x.device)
-    rows = layer(x).flatten(1)
-    assert torch.equal(rows.amin(1), rows.amax(1))
-    assert rows.unique().tolist() == pytest.approx([0, 4 / 3])
-    assert (rows[:, 0] == 0).double().mean().item() == pytest.approx(0.25, abs=0.06)
 
 
 class Noisy(nn.Module):
