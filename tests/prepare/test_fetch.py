@@ -183,18 +183,8 @@ def test_google_drive_is_asked_through_gdown(tmp_path: Path) -> None:
     """A stand-in with a certificate for Google's name, behind a proxy on loopback."""
     pytest.importorskip("gdown")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    openssl = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=drive.google.com",
-    ]
+    openssl = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    openssl += ["-subj", "/CN=drive.google.com"]
     openssl += ["-addext", "subjectAltName=DNS:drive.google.com", "-keyout", str(key), "-out", str(certificate)]
     subprocess.run(openssl, check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
