@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-# two installs into one .venv would meet
+# never two installs into one .venv at a time
 .NOTPARALLEL:
 .PHONY: demo test fast lint format simd no-simd
 
@@ -33,6 +33,6 @@ no-simd: .venv/installed
 
 .venv/installed .venv/installed-dev: pyproject.toml
 	test -x $(BIN)/pip || { $(PYTHON) -c 'import ensurepip, sys; sys.version_info >= (3, 11) or \
-		sys.exit("needs Python 3.11: make PYTHON=python3.12")' && $(PYTHON) -m venv .venv; }
+		sys.exit("needs Python 3.11 or newer: make PYTHON=python3.12")' && $(PYTHON) -m venv .venv; }
 	$(BIN)/pip install --quiet --editable '.$(if $(findstring dev,$@),[dev])'
 	touch $@

@@ -41,6 +41,7 @@ class ConstantBatch:
         self.model, self.pixels = _placed(config, model, device, rows)
         self.labels = torch.arange(rows, device=device) % classes
         self.model.train()
+        self.dropouts = dropout_layers(self.model)
         head = network(config.model.name).head
         self.network = torch.compile(self.model, dynamic=False, mode=mode) if mode else self.model
         self.optimizer = build_optimizer(group_parameters(self.model, config.optim, head), config.optim)
@@ -48,8 +49,8 @@ class ConstantBatch:
     def train(self, batches: int) -> int:
         """Take so many optimizer steps: forward, backward, update; returns the number of photos."""
         for number in range(batches):
-            seek_step(dropout_layers(self.model), self.config.seed, number, self.device)
-            seek_rows(dropout_layers(self.model), 0, self.rows)
+            seek_step(self.dropouts, self.config.seed, number, self.device)
+            seek_rows(self.dropouts, 0, self.rows)
             with autocast(self.device, self.config.train.precision):
                 logits = self.network(self.pixels)
             F.cross_entropy(logits.float(), self.labels).backward()

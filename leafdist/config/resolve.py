@@ -46,7 +46,7 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
     folder_alone = data.placement == "device" and data.source == "folder"
     no_board = config.track.tensorboard and find_spec("tensorboard") is None
     return [
-        (data.normalize == "auto", f"data.normalize=auto: {row.name} has one without a name; choose another"),
+        (data.normalize == "auto", f"data.normalize=auto: {row.name}'s own normalisation has no name here; choose one"),
         (int(data.crop) > resize, f"{size}: the crop is larger than the picture; lower it or raise data.resize"),
         (data.side < row.least_side, small),
         (row.fixed_side not in (None, data.side), fixed),
@@ -66,7 +66,7 @@ def contradictions(config: Config) -> list[tuple[bool, str]]:
             train.patience > 0 and train.max_steps is not None,
             f"{patience}: counts epochs, max_steps={train.max_steps} steps; unset one",
         ),
-        (folder_alone, "data.placement=device: packs alone lie on a GPU; set data.source=pack, or data.placement=auto"),
+        (folder_alone, "data.placement=device: only packs can lie on a GPU; set data.source=pack, or placement=auto"),
         (no_board, "track.tensorboard=true: needs `pip install tensorboard`, or leave it false"),
     ]
 

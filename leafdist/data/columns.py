@@ -27,7 +27,7 @@ def read_columns(path: Path, names: Sequence[str], *, paths: bool = False) -> It
             for row in rows:
                 if any(row[name] is None for name in names) or (not paths and any(row.get(None) or ())):
                     fault = "too few fields" if None in row.values() else "too many fields"
-                    way = "Separate all lines alike; with commas, quote what has one in it"
+                    way = "Use one separator throughout, and quote fields that contain it"
                     raise ValueError(f"{path}, line {rows.line_num}: {fault}. {way}")
                 yield rows.line_num, [row[name] for name in names]
     except (OSError, UnicodeDecodeError, csv.Error) as error:

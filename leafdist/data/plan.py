@@ -70,7 +70,7 @@ def uniform_rows(key: NDArray[np.uint64], first: int, count: int) -> NDArray[np.
 
 @dataclass(frozen=True)
 class Share:
-    """One rank's part of one global batch: b rows; where `mixed`, b counts one more, of the photo after the last.
+    """One rank's part of one global batch: b rows, where `mixed` with one more of indices and draws, of the next photo.
 
     indices (b,) int64: photos to read; draws (b, 4 + 4 for each of the plan's streams) float64, where mixed with the
     columns of a Blend, the same in each row; first: number of the first row in the global batch; total: rows of the

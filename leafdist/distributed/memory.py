@@ -7,7 +7,7 @@ import torch
 
 from leafdist.system.console import counted
 
-OTHER_WORDS = "can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED"  # no OutOfMemoryError
+OTHER_WORDS = "can't allocate memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED"  # of other RuntimeErrors
 LARGER = "Close what else holds some of it, or take a smaller network, smaller photos (data.resize) or a larger device"
 
 

@@ -24,16 +24,19 @@ MORE = "ask for more: --cpus-per-task (Slurm), --cpus (Docker)"
 
 def check_cores(config: Config, launch: Launch) -> Iterator[Finding]:
     """Compare the cores that can be used with processes, threads and loader workers."""
-    machine, mask = os.cpu_count() or 1, usable_cores()
+    machine, cores = os.cpu_count() or 1, usable_cores()
     share, workers = usable_cpus(launch.local_world, launch.world), config.data.workers
     if slowed := slow_cores(share):
         yield warning("cpu", slowed.text, f"{slowed.way_out}; no more data.workers than cores left to you; or {MORE}")
-    if mask < launch.local_world:
-        yield warning("cpu", f"{launch.local_world} processes share {counted(mask, 'core')}", f"Start fewer, or {MORE}")
-    elif mask == 1 < machine and not slowed:
-        yield warning("cpu", f"one core of this machine's {machine} may be used", f"Look at `taskset -p $$`; {MORE}")
+    if cores < launch.local_world:
+        yield warning(
+            "cpu", f"{launch.local_world} processes share {counted(cores, 'core')}", f"Start fewer, or {MORE}"
+        )
+    elif cores == 1 < machine and not slowed:
+        way = f"Look at `taskset -p $$` and at the container's quota; {MORE}"
+        yield warning("cpu", f"one core of this machine's {machine} may be used", way)
     else:
-        yield ok("cpu", f"{mask} of this machine's {machine} cores may be used, {share} per process")
+        yield ok("cpu", f"{cores} of this machine's {machine} cores may be used, {share} per process")
     if config.data.source == "folder" and workers != "auto" and int(workers) > share:
         text = f"data.workers={workers} per process, and {counted(share, 'core')} for each process"
         yield warning("cpu", text, f"data.workers={share} or auto, data.source=pack, or {MORE}")

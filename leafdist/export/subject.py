@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from leafdist.config.extra_roots import extra_roots
 from leafdist.data.augment import Augment
 from leafdist.data.plan import EVALUATION_BATCH
+from leafdist.evaluation.assess import LEAVES_ELSEWHERE
 from leafdist.evaluation.refusal import with_distance
 from leafdist.export.portable import Portable, Refusable
 from leafdist.runs.evaluations import Refusing, read_calibration, read_refusing
@@ -51,8 +51,8 @@ class Subject(LoadedRun):
     @cached_property
     def elsewhere(self) -> list[Evaluation]:
         """Evaluations of this checkpoint on photos to test on of places that it was not trained on."""
-        trained = {f"test@{root.name}" for root in extra_roots(self.meta.config.data)}
-        found = [one for one in self.record.evaluations.values() if one.elsewhere and one.split not in trained]
+        evaluations = self.record.evaluations.values()
+        found = [one for one in evaluations if one.elsewhere and one.leaf_disjoint == LEAVES_ELSEWHERE]
         tests = [one for one in found if split_of(one.split) == "test"]
         return [one for one in tests if one.interval and one.checkpoint == self.meta.sha256 and not one.tta]
 

@@ -109,7 +109,9 @@ def evaluate(options: argparse.Namespace, runtime: Runtime) -> None:
         way = "" if options.data else ". --data ROOT names the same for all"
         runtime.say(f"not compared: the runs were evaluated on different photos, or know other classes of them{way}")
     elif not all(found.written for found in assessed.values()):
-        runtime.say("not compared: a run that may only be read keeps no files of this evaluation, but --to FOLDER does")
+        runtime.say(
+            "not compared: a run that may only be read cannot keep evaluations; --to FOLDER writes them elsewhere"
+        )
     elif len(evaluations) > 1 and not options.to and bare:
         runtime.say(f"not compared: {bare[0]} has no config.yaml")
     elif len(evaluations) > 1 and not options.to:

@@ -2,7 +2,8 @@
 
 Masks are bytes of Philox4x64-10, a counter-based generator (Salmon et al. 2011, "Parallel random numbers: as easy as 1,
 2, 3"), compared with 256 p: no state needs saving; 0.25 and 0.5 are exact, other rates are rounded to 1/256. Entry e of
-a row is byte e % 32 of counter (row * blocks + e // 32 + 1, layer, step, 0) under key (seed, 3).
+a row is byte e % 32 of counter (row * blocks + e // 32 + 1, layer, step, 0) under key (seed, 3). A layer's n-th further
+call in a pass draws as layer + 4096 n; windows or patches of a photo are rows, in order.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 PURPOSE = 3  # data.plan.Purpose.DROPOUT: it keeps this stream apart from those of the epoch plan
 BLOCK = 32  # bytes of one counter
-CALLS = 4096  # more than a network has layers: of a layer that is called again
+CALLS = 4096  # what a further call of a layer adds to its number: more than a network has layers
 
 
 class PlannedDropout(nn.Module):

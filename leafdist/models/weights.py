@@ -75,10 +75,11 @@ def _download(url: str, path: Path) -> None:
     socket.setdefaulttimeout(SILENCE)  # torch sets none: a connection that went silent would be waited for
     try:
         torch.hub.download_url_to_file(url, str(path), hash_prefix=checksum(path))
-        read_tensors(path)
-    except ValueError as error:  # torch takes an early end of the connection for the end of the file
+        if not checksum(path):  # torch takes an early end of the connection for the end of the file
+            read_tensors(path)
+    except ValueError as error:
         path.unlink(missing_ok=True)
-        raise OSError(f"it came incomplete: {error}") from error
+        raise OSError(f"incomplete or damaged: {error}") from error
     finally:
         socket.setdefaulttimeout(before)
 

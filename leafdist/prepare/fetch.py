@@ -37,7 +37,7 @@ def fetch(source: str, dest: Path, sha256: str | None = None, say: Callable[[str
     """
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256 := sha256.lower()):
         raise ValueError(f"--sha256 {sha256}: must be 64 hexadecimal digits, as `sha256sum FILE` prints them")
-    dest = dest.resolve()  # a link stays, and what it names is made
+    dest = Path(os.path.realpath(dest))  # a link stays, and what it names is made
     work = dest.with_name(f".{dest.name}.fetch")
     if record := fetched(source, dest, sha256):  # whoever may only read there needs no lock
         return record

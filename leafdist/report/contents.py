@@ -107,7 +107,7 @@ class Contents:
 
     def photos(self, split: str) -> int:
         """The number of photos in a split; 0 where it is not known."""
-        if evaluation := self.record.evaluations.get(split):
+        if "@" not in split and (evaluation := self.record.evaluations.get(split)):  # others may be called `val@root`
             return evaluation.images
         aside = sum(one.split == split for one in self.set_aside) if split.startswith("val") else 0  # counted as wrong
         return self.record.facts.data[split].photos + aside if split in self.record.facts.data else 0

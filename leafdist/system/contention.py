@@ -1,6 +1,5 @@
 """Cores that are busy with other programs, or that a quota keeps from running: threads wait for the slowest of them."""
 
-import math
 import os
 import time
 from dataclasses import dataclass
@@ -25,17 +24,16 @@ def slow_cores(threads: int) -> Slowed | None:
     """Tell why `threads` on the usable cores would wait for each other; None where they do not. Takes 0.3 s."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
     limit = quota()
-    if limit is not None and limit < threads:
-        few, text = max(1, math.floor(limit)), f"a cgroup quota allows {limit:g} of {counted(len(cores), 'core')}"
-    else:
-        taken = busy(set(cores))
-        if taken < BUSY:
-            return None
-        few = max(1, round(len(cores) - taken))
-        text = f"other programs keep {taken:.1f} of {counted(len(cores), 'core')} busy"
-    if threads == 1 or few == len(cores) or (limit is not None and limit < threads):
-        way_out = "Raise the quota" if limit is not None and limit < threads else "Wait until they end"
-        return Slowed(text, f"{way_out}, or use another machine")
+    if limit is not None and limit < threads:  # less than one core: usable_cores heeds larger quotas
+        text = f"a cgroup quota allows {limit:g} of {counted(len(cores), 'core')}"
+        return Slowed(text, "Raise the quota, or use another machine")
+    taken = busy(set(cores))
+    if taken < BUSY or (limit is not None and limit <= len(cores) - taken):
+        return None
+    few = max(1, round(len(cores) - taken))
+    text = f"other programs keep {taken:.1f} of {counted(len(cores), 'core')} busy"
+    if threads == 1 or few == len(cores):
+        return Slowed(text, "Wait until they end, or use another machine")
     chosen = ",".join(map(str, cores[:few]))
     return Slowed(f"{text}, and {threads} threads wait for the slowest of them", f"Start it with `taskset -c {chosen}`")
 

@@ -18,9 +18,10 @@ TEXT: Any = {"encoding": "utf-8", "errors": "surrogateescape"}  # names of files
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary file name beside `path`; on success flush it to disk and rename it to `path`.
 
-    What is no file, such as /dev/stdout or a pipe, is written as it is.
+    /dev/stdout, a pipe and other things that are no files are written to directly.
     """
-    if path.exists() and not path.is_file() and not path.is_dir():
+    stream = str(path).startswith(("/dev/std", "/dev/fd/", "/proc/"))  # a link, perhaps to a plain file
+    if stream or (path.exists() and not path.is_file() and not path.is_dir()):
         yield path
         return
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -61,11 +61,12 @@ def for_device(config: Config, runtime: Runtime) -> Config:
 def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.Module:
     """Build the configured network; its pretrained weights are found or downloaded by one process per node."""
     settings, weights = config.model, runtime.once_per_node(lambda: find_start(config))
-    rows = rows_by_name(weights, classes) if weights else None
-    if rows is None and settings.weights in network(settings.name).weights:  # whose head is of other classes
-        rows = [-1] * len(classes)
-    return runtime.everywhere(
-        lambda: build_model(
+
+    def build() -> nn.Module:
+        rows = rows_by_name(weights, classes) if weights else None
+        if rows is None and settings.weights in network(settings.name).weights:  # whose head is of other classes
+            rows = [-1] * len(classes)
+        return build_model(
             settings.name,
             len(classes),
             config.data.side,
@@ -77,7 +78,8 @@ def make_model(config: Config, classes: Sequence[str], runtime: Runtime) -> nn.M
             weights=weights,
             rows=rows,
         )
-    )
+
+    return runtime.everywhere(build)
 
 
 def config_to_build(config: Config, run: Path) -> Config:

@@ -11,8 +11,7 @@ from torchvision.transforms import v2
 from leafdist.config.resolve import resolve
 from leafdist.config.schema import AugmentConfig, Config, DataConfig, TrainConfig
 from leafdist.data.epoch import plan_of
-from leafdist.data.mixing import BLEND_COLUMNS as COLUMNS
-from leafdist.data.mixing import Mixing, mix
+from leafdist.data.mixing import BLEND_COLUMNS, Mixing, mix
 from leafdist.data.plan import EpochPlan, micro_batches, uniform_rows
 from tests.helpers.indexes import index_of
 
@@ -36,9 +35,10 @@ def test_any_cut_mixes_same_pairs(world: int, accumulate: int) -> None:
                 rows = np.arange(part.start, part.stop + 1)
                 places = (share.first + rows) % share.total
                 np.testing.assert_array_equal(share.indices[rows], whole.indices[places])
-                np.testing.assert_array_equal(share.draws[rows, :-COLUMNS], whole.draws[places])
+                np.testing.assert_array_equal(share.draws[rows, :-BLEND_COLUMNS], whole.draws[places])
             np.testing.assert_array_equal(
-                share.draws[:, -COLUMNS:], np.tile(plan.share(batch).draws[0, -COLUMNS:], (len(share) + 1, 1))
+                share.draws[:, -BLEND_COLUMNS:],
+                np.tile(plan.share(batch).draws[0, -BLEND_COLUMNS:], (len(share) + 1, 1)),
             )
 
 
@@ -82,7 +82,7 @@ def test_both_get_half_the_batches() -> None:
 
 def test_each_batch_draws_its_own() -> None:
     shares = [
-        tuple(share.draws[0, -COLUMNS:])
+        tuple(share.draws[0, -BLEND_COLUMNS:])
         for epoch in range(3)
         for share in EpochPlan(40, 8, 0, epoch, mixing=Mixing(1.0, 0, SIDE)).shares(0, 1)
     ]
@@ -94,4 +94,4 @@ def test_mixing_ends_with_its_epochs() -> None:
     config = resolve(Config(augment=augment, train=TrainConfig(epochs=5, batch_size=4), data=DataConfig(resize=64)))
     shares = [plan_of(config, index_of([5, 4]), epoch).share(1) for epoch in range(5)]
     assert [share.mixed for share in shares] == [True, True, True, False, False]
-    assert [share.draws.shape for share in shares[2:4]] == [(5, 4 + COLUMNS), (4, 4)]
+    assert [share.draws.shape for share in shares[2:4]] == [(5, 4 + BLEND_COLUMNS), (4, 4)]

@@ -66,7 +66,7 @@ def test_size_and_crop_follow_each_other(flags: str, sizes: tuple[int, int]) -> 
         ("timm/resnet18 --data.crop 16", "needs 32 pixels"),
         ("timm/poolformer_s12 --model.weights x.pth --model.freeze layer1", "takes none or all"),
         ("timm/resnet18 --model.weights IMAGENET1K_V2", "are for resnet50"),
-        ("timm/vit_large_patch16_dinov3.sat493m", "has one without a name"),
+        ("timm/vit_large_patch16_dinov3.sat493m", "has no name here"),
         ("resnet50 --model.drop_path 0.1", "resnet50 has none"),
     ],
 )

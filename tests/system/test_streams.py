@@ -75,7 +75,7 @@ def test_commands_end_without_traceback(command: str, status: int, tmp_path: Pat
 
 
 def test_pipes_are_written_as_they_are() -> None:
-    """As `--json /dev/stdout | jq .` asks: nothing is put in the pipe's stead."""
+    """Nothing is put in the pipe's stead."""
     out, given = os.pipe()
     files.write_json(Path(f"/dev/fd/{given}"), {"a": 1})
     os.close(given)
